@@ -1,0 +1,90 @@
+"""Where a number gets its unit and its source.
+
+Canonical units are ms, bytes and mJ; this module turns them into the text users read, and names the closed sets that
+every layer shares. It knows nothing of models or devices.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["ComputeUnit", "Provenance", "format_bytes", "format_count", "format_ms", "format_ratio"]
+
+
+class Provenance(StrEnum):
+    """Where a number comes from. Numbers of different provenance are never mixed in one column."""
+
+    MEASURED = "measured"
+    """Seen on the device itself, by this program."""
+    REPORTED = "reported"
+    """A cloud or another tool said so."""
+    SIMULATED = "simulated"
+    """A vendor's simulator computed it."""
+    VIRTUAL = "virtual"
+    """A test double of a phone made it up; it says nothing of a real one."""
+    ESTIMATED = "estimated"
+    """Computed from a model of the hardware."""
+
+
+class ComputeUnit(StrEnum):
+    """A part of the chip that runs operators."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    NPU = "npu"
+
+
+def format_ms(value_ms: float) -> str:
+    """Show a duration in ms (three significant digits, seconds from 10 s on).
+
+    Examples
+    --------
+    >>> format_ms(3.4123), format_ms(0.01234), format_ms(12345.0)
+    ('3.41 ms', '0.0123 ms', '12.3 s')
+    """
+    if value_ms >= 10_000:
+        return f"{value_ms / 1000:.3g} s"
+    return f"{value_ms:.0f} ms" if value_ms >= 100 else f"{value_ms:.3g} ms"
+
+
+def format_bytes(num_bytes: float) -> str:
+    """Show a size in binary units, named as such.
+
+    Examples
+    --------
+    >>> format_bytes(512), format_bytes(3 * 2**20), format_bytes(1536)
+    ('512 B', '3.0 MiB', '1.5 KiB')
+    """
+    size = float(num_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.2f} GiB"
+
+
+def format_count(value: float) -> str:
+    """Show a count (MACs, parameters) with a decimal prefix.
+
+    Examples
+    --------
+    >>> format_count(300_774_272), format_count(950)
+    ('301 M', '950')
+    """
+    size = float(value)
+    for prefix in ("", " k", " M"):
+        if abs(size) < 1000:
+            return f"{size:.0f}" if not prefix else f"{size:.3g}{prefix}"
+        size /= 1000
+    return f"{size:.3g} G"
+
+
+def format_ratio(value: float) -> str:
+    """Show a share as a percentage.
+
+    Examples
+    --------
+    >>> format_ratio(0.9774)
+    '97.7 %'
+    """
+    return f"{value * 100:.1f} %"
