@@ -1,0 +1,10 @@
+"""The use-cases: do a step, show its progress, record it. Everything above (commands, magics, widgets) only calls these."""
+
+from __future__ import annotations
+
+from embedl_nb.pipeline.doctor import doctor
+from embedl_nb.pipeline.quickstart import quickstart
+from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs  # noqa: A004
+from embedl_nb.pipeline.ui import ui
+
+__all__ = ["benchmark", "cache_clear", "compile", "devices", "doctor", "load", "quickstart", "report", "runs", "ui"]

@@ -1,0 +1,125 @@
+"""Progress as the place allows: a bar in a notebook, one line in a terminal, nothing when piped.
+
+Lower layers only emit events; this module listens while a verb runs and draws them. When the verb ends, the bar shrinks
+to one line that says where the time went.
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from embedl_nb.progress import Event, listening
+
+__all__ = ["showing"]
+
+_MIN_INTERVAL_S = 0.1
+
+
+@contextmanager
+def showing(verb: str) -> Iterator[None]:
+    """Show the progress of ``verb`` until the block ends.
+
+    Parameters
+    ----------
+    verb
+        What the user asked for, e.g. ``"compile"``; it opens every line.
+    """
+    draw, finish = _surface()
+    if draw is None:
+        yield
+        return
+    bar = _Bar(verb, draw)
+    try:
+        with listening(bar.on_event):
+            yield
+    finally:
+        finish(bar.summary())
+
+
+class _Bar:
+    """Turns events into lines, at most ten a second, and keeps the time of each stage."""
+
+    def __init__(self, verb: str, draw: Callable[[str, float | None], None]) -> None:
+        self._verb = verb
+        self._draw = draw
+        self._started = self._stage_started = time.perf_counter()
+        self._drawn = 0.0
+        self._stage = ""
+        self._seconds: dict[str, float] = {}
+
+    def on_event(self, event: Event) -> None:
+        now = time.perf_counter()
+        is_new_stage = event.stage != self._stage
+        if is_new_stage:
+            self._close_stage(now)
+            self._stage = event.stage
+        if is_new_stage or now - self._drawn >= _MIN_INTERVAL_S:
+            self._drawn = now
+            share = event.done / event.total if event.done is not None and event.total else None
+            percent = f" {min(share, 1.0):.0%}" if share is not None else ""
+            message = f": {event.message}" if event.message else ""
+            self._draw(f"{self._verb} | {event.stage}{percent}{message}", share)
+
+    def summary(self) -> str:
+        now = time.perf_counter()
+        self._close_stage(now)
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self._seconds.items() if seconds >= 0.05)
+        return f"{self._verb} took {now - self._started:.1f} s" + (f" ({stages})" if stages else "")
+
+    def _close_stage(self, now: float) -> None:
+        if self._stage:
+            self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._stage_started
+        self._stage_started = now
+
+
+_Surface = tuple[Callable[[str, float | None], None] | None, Callable[[str], None]]
+
+
+def _surface() -> _Surface:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        return _notebook()
+    if sys.stderr.isatty():
+        return _terminal(sys.stderr)
+    return None, lambda _: None
+
+
+def _terminal(stream: TextIO) -> _Surface:
+    def draw(line: str, _share: float | None) -> None:
+        stream.write(f"\r\x1b[K{line[:110]}")
+        stream.flush()
+
+    def finish(summary: str) -> None:
+        stream.write(f"\r\x1b[K{summary}\n")
+        stream.flush()
+
+    return draw, finish
+
+
+def _notebook() -> _Surface:
+    from IPython.display import DisplayHandle
+
+    handle: Any = DisplayHandle()
+    is_shown = False
+
+    def show(line: str, markup: str) -> None:
+        nonlocal is_shown
+        bundle = {"text/plain": line, "text/html": markup}
+        (handle.update if is_shown else handle.display)(bundle, raw=True)
+        is_shown = True
+
+    def draw(line: str, share: float | None) -> None:
+        value = "" if share is None else f' value="{min(share, 1.0):.3f}"'
+        text = html.escape(line)
+        show(line, f'<progress aria-label="{text}"{value}></progress> <small>{text}</small>')
+
+    def finish(summary: str) -> None:
+        show(summary, f"<small>{html.escape(summary)}</small>")
+
+    return draw, finish

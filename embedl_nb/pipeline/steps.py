@@ -1,0 +1,246 @@
+"""The verbs: each does one step, shows its progress and records it. Notebooks, scripts, magics and commands call these."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from embedl_nb.errors import EmbedlWarning, RunStoreError
+from embedl_nb.pipeline.bar import showing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from embedl_nb.display import Displayable
+    from embedl_nb.measure import Benchmark
+    from embedl_nb.model import LiteRTModel
+
+__all__ = ["benchmark", "cache_clear", "compile", "devices", "load", "report", "runs"]
+
+_Result = TypeVar("_Result", "LiteRTModel", "Benchmark")
+
+
+def compile(  # noqa: A001 - the public verb of the field
+    source: Any,
+    example_inputs: Any = None,
+    *,
+    name: str | None = None,
+    verify: bool = True,
+) -> LiteRTModel:
+    """Compile a model to LiteRT and prove that it computes what its source computes.
+
+    The conversion runs in a child process, so the kernel survives whatever the converter does. A compile is done only
+    once the result has run on the example inputs and matches the source. The same model, options and tool versions
+    return the cached artifact.
+
+    Parameters
+    ----------
+    source
+        A ``torch.nn.Module`` (its class may be defined in a cell), a ``torch.export.ExportedProgram``, a ``.pt2`` path,
+        or a ``.tflite`` path, which is checked and passed on.
+    example_inputs
+        One sample: a tensor, a tuple of positional inputs, or a dict of keyword inputs. A list of samples makes the
+        parity check use them all.
+    name
+        What to call the model; by default the class's or the file's name.
+    verify
+        False skips the parity check; the model is then shown as "not verified".
+
+    Returns
+    -------
+    LiteRTModel
+        With its ``parity`` and ``run_id``.
+
+    Raises
+    ------
+    InputError
+        If the source or the inputs cannot be used.
+    CompileError
+        If the converter has no lowering for an operator, crashes, or the result differs from the source.
+    MissingDependencyError
+        If torch or litert-torch is not installed.
+
+    Examples
+    --------
+    >>> model = enb.compile(net, torch.randn(1, 3, 224, 224), name="mobilenet_v2")  # doctest: +SKIP
+    """
+    from embedl_nb.compiler import compile_model
+
+    with showing("compile"):
+        model = compile_model(source, example_inputs, name=name, verify=verify)
+    return _recorded("compile", model, model=model, parent_run_id=None)
+
+
+def benchmark(
+    model: LiteRTModel | str | Path,
+    device: str = "host://",
+    *,
+    compute_unit: str = "cpu",
+    allow_fallback: bool = True,
+    golden: Mapping[str, np.ndarray] | None = None,
+    inputs: Any = None,
+    num_threads: int | None = None,
+    processes: int = 3,
+    iterations: int | None = None,
+    warmup: int | None = None,
+    profile: bool = True,
+    runtime_options: Mapping[str, str] | None = None,
+) -> Benchmark:
+    """Measure a model on a device, operator by operator, in processes of its own.
+
+    Parameters
+    ----------
+    model
+        A compiled model or the path of a ``.tflite`` file.
+    device
+        An address. ``host://`` is this machine, which is not a phone.
+    compute_unit
+        ``"cpu"``, ``"gpu"`` or ``"npu"``; what was asked and what was got are both shown.
+    allow_fallback
+        False raises instead of running on another unit than the one asked for.
+    golden
+        Expected outputs by name. By default those of the source model on its first example, where the model has them.
+    inputs
+        One sample. By default the model's first example, else random values.
+    num_threads
+        CPU threads; by default the number of cores this process may use.
+    processes
+        Fresh processes; the interval of the median is taken over them. One cannot be compared with others.
+    iterations
+        Timed iterations in each process; by default until the median settles or the budget of time ends.
+    warmup
+        Iterations before the timed ones, not counted.
+    profile
+        Whether to time each operator, in a pass of its own after the timed iterations.
+    runtime_options
+        Settings handed to the runtime.
+
+    Returns
+    -------
+    Benchmark
+        With its ``run_id``; every number says how it was come by.
+
+    Raises
+    ------
+    InputError
+        If the model, an option or the inputs cannot be used.
+    DeviceError
+        If the device is unknown, busy, or lacks the unit asked for.
+    BenchmarkError
+        If the runtime crashes, hangs, runs out of memory or computes something else than ``golden``.
+
+    Examples
+    --------
+    >>> result = enb.benchmark(model, num_threads=2)  # doctest: +SKIP
+    >>> result.latency.p50_ms, result.layers.head()  # doctest: +SKIP
+    """
+    from embedl_nb import runstore
+    from embedl_nb.measure import measure
+    from embedl_nb.model import as_model
+
+    subject = as_model(model)
+    with showing("benchmark"), runstore.pausing():
+        result = measure(
+            subject,
+            device,
+            compute_unit=compute_unit,
+            allow_fallback=allow_fallback,
+            golden=golden,
+            inputs=inputs,
+            num_threads=num_threads,
+            processes=processes,
+            iterations=iterations,
+            warmup=warmup,
+            profile=profile,
+            runtime_options=runtime_options,
+        )
+    return _recorded("benchmark", result, model=subject, parent_run_id=subject.run_id)
+
+
+def runs() -> pd.DataFrame:
+    """Return what was recorded, newest first: one row a run."""
+    from embedl_nb import runstore
+
+    return runstore.runs()
+
+
+def load(run_id: str) -> LiteRTModel | Benchmark:
+    """Return a recorded result, in this or any later session.
+
+    Parameters
+    ----------
+    run_id
+        As shown by :func:`runs`; a unique beginning is enough.
+
+    Raises
+    ------
+    UnknownNameError
+        If no run has this id.
+    SchemaTooNewError
+        If a newer embedl_nb wrote it.
+    """
+    from embedl_nb import runstore
+    from embedl_nb.measure import Benchmark
+    from embedl_nb.model import LiteRTModel
+
+    record = runstore.get(run_id)
+    if record["kind"] == "benchmark":
+        return Benchmark.from_record(record["result"])
+    model = LiteRTModel.from_record(record["result"])
+    return dataclasses.replace(model, path=runstore.model_path(model.sha256))
+
+
+def devices() -> pd.DataFrame:
+    """Return what can measure a model now: one row a device, its ``address`` first."""
+    import pandas as pd
+
+    from embedl_nb.device import list_devices
+
+    return pd.DataFrame([info.to_row() for info in list_devices()])
+
+
+def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:
+    """Write results to one HTML file that opens offline.
+
+    Parameters
+    ----------
+    results
+        One result or several, in the order they are to be read.
+    path
+        The file to write; a folder that does not exist is an error.
+
+    Returns
+    -------
+    Path
+        Of the file written.
+    """
+    from embedl_nb.report import write_report
+
+    return write_report(results, path)
+
+
+def cache_clear() -> int:
+    """Remove the cached compiled models and return the bytes freed. Recorded runs keep theirs."""
+    from embedl_nb.compiler import cache
+
+    return cache.clear()
+
+
+def _recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
+    """Return ``result`` with the id of its run; a store that fails costs the record, never the result."""
+    from embedl_nb import runstore
+    from embedl_nb.display import figures
+
+    pictures = {kind: figures.draw(kind, result) for kind in result.pictures}
+    try:
+        run_id = runstore.record(
+            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=pictures
+        )
+    except RunStoreError as err:
+        warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
+        return result
+    return dataclasses.replace(result, run_id=run_id)
