@@ -235,7 +235,7 @@ def _recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: 
     from embedl_nb import runstore
     from embedl_nb.display import figures
 
-    pictures = {kind: figures.draw(kind, result) for kind in result.pictures}
+    pictures = {"waterfall": figures.draw("waterfall_svg", result)} if getattr(result, "layer_table", ()) else {}
     try:
         run_id = runstore.record(
             kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=pictures
