@@ -1,0 +1,1 @@
+"""Where models run: addresses, the provider protocol and its registry, and this machine as a device."""

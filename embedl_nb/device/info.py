@@ -1,0 +1,59 @@
+"""What is known of a device: plain facts, gathered once by its provider and stored with every number it gives."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embedl_nb.units import ComputeUnit, Provenance
+
+__all__ = ["DeviceInfo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceInfo:
+    """Facts about one device.
+
+    Attributes
+    ----------
+    address
+        Where it is reached, e.g. ``"host://"``.
+    name
+        What a person calls it: a host name, a phone's model.
+    cpu
+        Model name of the CPU.
+    num_cores
+        Logical cores this program may use (affinity and container limits counted).
+    memory_bytes
+        Memory this program may use.
+    os
+        Operating system and its version.
+    compute_units
+        Where a model can run.
+    provenance
+        What a number from this device is called.
+    """
+
+    address: str
+    name: str
+    cpu: str
+    num_cores: int
+    memory_bytes: int
+    os: str
+    compute_units: tuple[ComputeUnit, ...] = (ComputeUnit.CPU,)
+    provenance: Provenance = Provenance.MEASURED
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether the device is the computer this program runs on: a notebook's kernel, or the server of a hub."""
+        return self.address.startswith("host://")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the facts as plain JSON data."""
+        return {**asdict(self), "compute_units": [str(unit) for unit in self.compute_units]}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> DeviceInfo:
+        """Rebuild what :meth:`to_record` wrote."""
+        units = tuple(ComputeUnit(unit) for unit in record["compute_units"])
+        return cls(**{**record, "compute_units": units, "provenance": Provenance(record["provenance"])})

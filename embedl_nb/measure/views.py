@@ -1,0 +1,148 @@
+"""What a Benchmark says of itself: the headline, the facts, the doubts, the slowest layers, and what is still unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from embedl_nb.display.view import Fact, Table, View
+from embedl_nb.units import Provenance, format_bytes, format_ms, format_ratio
+
+if TYPE_CHECKING:
+    from embedl_nb.measure.benchmark import Benchmark, Layer
+
+__all__ = ["benchmark_view", "headline"]
+
+_TOP_LAYERS = 10
+_LONGEST_NAME = 48
+
+
+def headline(result: Benchmark) -> str:
+    """Return the one line that answers how fast, where, and whether it is right."""
+    latency, placement = result.latency, result.placement
+    parts = [
+        result.model_name,
+        result.precision,
+        f"{result.device.name} {placement.got} (asked {placement.asked})",
+        f"p50 {format_ms(latency.p50_ms)} (p95 {_bare_ms(latency.p95_ms)}, {_counts(result)})",
+        f"outputs {result.outputs.state}",
+    ]
+    if result.provenance is not Provenance.MEASURED:
+        parts.append(str(result.provenance))
+    return " | ".join(parts)
+
+
+def benchmark_view(result: Benchmark) -> View:
+    """Describe ``result``."""
+    unknown, next_step = _unknown(result)
+    return View(
+        headline=headline(result),
+        facts=_facts(result),
+        warnings=tuple(flag.sentence for flag in result.flags),
+        tables=(_layers_table(result),) if result.layer_table else (),
+        pictures=("waterfall_svg",) if result.layer_table else (),
+        unknown=unknown,
+        next_step=next_step,
+    )
+
+
+def _facts(result: Benchmark) -> tuple[Fact, ...]:
+    latency, device, source = result.latency, result.device, result.provenance
+    low, high = latency.ci95_ms
+    place = f"{device.name} ({device.address}): {device.cpu}, {_plural(device.num_cores, 'core')}, {device.os}"
+    facts = [
+        Fact(
+            "latency",
+            f"p50 {format_ms(latency.p50_ms)}, 95 % interval {_bare_ms(low)} to {format_ms(high)}; "
+            f"p90 {_bare_ms(latency.p90_ms)}, p99 {format_ms(latency.p99_ms)} ({source})",
+        ),
+        Fact("start", f"load and compile {format_ms(result.init_ms)}, first {format_ms(result.first_ms)} ({source})"),
+        Fact("peak memory", f"{format_bytes(result.memory.peak_memory_bytes)} ({source})"),
+        Fact("energy", "not measured: nothing meters one process on this device"),
+        Fact("placement", result.placement.sentence),
+        Fact("outputs", _outputs(result)),
+        Fact("inputs", str(result.input_source)),
+        Fact("threads", str(result.environment.num_threads or "the runtime's choice")),
+        Fact("device", f"{place}; this machine is not a phone" if device.is_this_machine else place),
+    ]
+    if result.thermal.start_celsius is not None and result.thermal.end_celsius is not None:
+        heat = f"{result.thermal.start_celsius:.0f} to {result.thermal.end_celsius:.0f} °C ({source})"
+        facts.append(Fact("temperature", heat))
+    if result.run_id:
+        facts.append(Fact("run", result.run_id))
+    return tuple(facts)
+
+
+def _outputs(result: Benchmark) -> str:
+    check = result.outputs
+    return f"{check.state}: {check.sentence}" if check.sentence else str(check.state)
+
+
+def _layers_table(result: Benchmark) -> Table:
+    slowest = sorted(result.layer_table, key=lambda layer: -layer.mean_ms)[:_TOP_LAYERS]
+    total = len(result.layer_table)
+    shown = f"{len(slowest)} of {total}" if total > len(slowest) else f"all {total}"
+    return Table(
+        title=f"Slowest layers ({shown})",
+        columns=("#", "source", "operator", "unit", "mean ms", "p95 ms", "share"),
+        rows=tuple(_layer_row(layer) for layer in slowest),
+        numeric=("#", "mean ms", "p95 ms", "share"),
+        note=_layers_note(result),
+    )
+
+
+def _layer_row(layer: Layer) -> tuple[str, ...]:
+    more = f" +{layer.num_operators - 1}" if layer.num_operators > 1 else ""
+    return (
+        str(layer.index),
+        _shortened(layer.source or layer.name),
+        f"{layer.operator}{more}",
+        layer.compute_unit,
+        f"{layer.mean_ms:.3f}",
+        f"{layer.p95_ms:.3f}",
+        format_ratio(layer.share),
+    )
+
+
+def _layers_note(result: Benchmark) -> str:
+    if result.profiled_mean_ms is None or result.unattributed_ms is None:
+        return ""
+    covered = 1 - result.unattributed_ms / result.profiled_mean_ms if result.profiled_mean_ms else 0.0
+    note = (
+        f"The layers sum to {format_ratio(covered)} of the profiled run's mean of {format_ms(result.profiled_mean_ms)}; "
+        f"{format_ms(abs(result.unattributed_ms))} belong to no layer."
+    )
+    if result.unattributed_operators:
+        note += f" No layer covers {_plural(len(result.unattributed_operators), 'operator')}."
+    return note
+
+
+def _unknown(result: Benchmark) -> tuple[str, str]:
+    if result.outputs.state == "not checked":
+        return (
+            "whether these outputs are right (nothing to check them against), and how fast a phone is",
+            "enb.benchmark(model, inputs=sample, golden=expected)",
+        )
+    if result.device.is_this_machine:
+        return (
+            "how fast a phone runs it: this machine is not a phone",
+            f'model.save("{result.model_name}.tflite")  # then time it with LiteRT\'s benchmark_model on the phone',
+        )
+    return "how it holds up over minutes, once the device is warm", "enb.benchmark(model, iterations=5000)"
+
+
+def _counts(result: Benchmark) -> str:
+    counts = [len(process) for process in result.latency.samples_ms]
+    low, high = min(counts), max(counts)
+    return f"{len(counts)} x {low}" if low == high else f"{len(counts)} x {low}-{high}"
+
+
+def _bare_ms(value_ms: float) -> str:
+    return format_ms(value_ms).removesuffix(" ms")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"

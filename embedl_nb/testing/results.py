@@ -1,0 +1,148 @@
+"""Made-up results, the same on every call: for tests of whatever shows, stores or compares results.
+
+Their provenance is ``virtual``: they say nothing of any machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embedl_nb.device.info import DeviceInfo
+from embedl_nb.measure.benchmark import (
+    Benchmark,
+    Environment,
+    InputSource,
+    Latency,
+    Layer,
+    Memory,
+    OutputCheck,
+    OutputState,
+    PlacementSummary,
+)
+from embedl_nb.units import Provenance
+
+__all__ = ["fake_benchmark"]
+
+_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD")
+_KERNELS = {
+    "CONV_2D": "Convolution (NHWC, F32) IGEMM",
+    "DEPTHWISE_CONV_2D": "Convolution (NHWC, F32) DWConv",
+    "ADD": "Add (ND)",
+}
+
+
+def fake_benchmark(
+    num_layers: int = 66,
+    *,
+    p50_ms: float = 8.0,
+    num_processes: int = 3,
+    iterations: int = 200,
+    seed: int = 0,
+    model_name: str = "virtual_net",
+) -> Benchmark:
+    """Make up the benchmark of a small convolutional net.
+
+    Parameters
+    ----------
+    num_layers
+        Rows of the profile, >= 0.
+    p50_ms
+        Where the samples lie, ms.
+    num_processes, iterations
+        Shape of the samples.
+    seed
+        Another seed, other noise.
+    model_name
+        What the model is called.
+
+    Returns
+    -------
+    Benchmark
+        With provenance ``virtual``.
+    """
+    rng = np.random.default_rng(seed)
+    samples = p50_ms * (1 + np.abs(rng.normal(0, 0.02, (num_processes, iterations))))
+    layers = _layers(num_layers, total_ms=p50_ms * 1.03, rng=rng)
+    profiled_ms = p50_ms * 1.05
+    return Benchmark(
+        model_name=model_name,
+        model_sha256="0" * 64,
+        precision="f32",
+        device=DeviceInfo(
+            address="virtual://bench",
+            name="virtual bench",
+            cpu="Made-up CPU",
+            num_cores=4,
+            memory_bytes=8 * 2**30,
+            os="Virtual 1.0",
+            provenance=Provenance.VIRTUAL,
+        ),
+        latency=_latency(samples),
+        init_ms=42.0,
+        first_ms=p50_ms * 1.8,
+        memory=Memory(
+            peak_memory_bytes=44 * 2**20,
+            by_stage={"start": 20 * 2**20, "load": 30 * 2**20, "compile": 40 * 2**20, "first": 43 * 2**20}
+            | {"run": 44 * 2**20},
+        ),
+        placement=PlacementSummary(asked="cpu", got="cpu", sentence="asked cpu, got cpu"),
+        outputs=OutputCheck(state=OutputState.MATCH, sentence="made up"),
+        environment=Environment(
+            hostname="virtual",
+            cpu="Made-up CPU",
+            num_cores=4,
+            num_usable_cores=4,
+            os="Virtual 1.0",
+            num_threads=1,
+            versions={"ai-edge-litert": "2.3.0"},
+            started_at="2026-11-22T17:04:01+00:00",
+        ),
+        input_source=InputSource.EXAMPLE,
+        layer_table=layers,
+        profiled_mean_ms=profiled_ms if layers else None,
+        unattributed_ms=profiled_ms - sum(layer.mean_ms for layer in layers) if layers else None,
+        provenance=Provenance.VIRTUAL,
+    )
+
+
+def _latency(samples: np.ndarray) -> Latency:
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(samples, (50, 90, 95, 99)))
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p95_ms=p95,
+        p99_ms=p99,
+        mean_ms=float(samples.mean()),
+        std_ms=float(samples.std()),
+        ci95_ms=(p50 * 0.995, p50 * 1.005),
+        n=samples.size,
+        num_processes=samples.shape[0],
+        samples_ms=tuple(tuple(float(value) for value in process) for process in samples),
+    )
+
+
+def _layers(num_layers: int, *, total_ms: float, rng: np.random.Generator) -> tuple[Layer, ...]:
+    weights = rng.gamma(1.5, size=num_layers)
+    durations = weights / weights.sum() * total_ms if num_layers else weights
+    starts = np.concatenate([[0.0], np.cumsum(durations)])
+    layers = []
+    for index, (start, duration) in enumerate(zip(starts, durations, strict=False)):
+        operator = _OPERATORS[index % len(_OPERATORS)]
+        layers.append(
+            Layer(
+                index=index,
+                name=f"features.{index // 4}.conv.{index % 4}",
+                operator=operator,
+                source=f"features.{index // 4}.conv.{index % 4}",
+                compute_unit="cpu",
+                start_ms=float(start),
+                mean_ms=float(duration),
+                p50_ms=float(duration) * 0.99,
+                p95_ms=float(duration) * 1.06,
+                share=float(duration) / (total_ms * 1.05 / 1.03),
+                num_operators=1,
+                operator_indices=(index,),
+                kernel=_KERNELS[operator],
+            )
+        )
+    return tuple(layers)
