@@ -11,7 +11,10 @@ __all__ = ["Displayable"]
 
 
 class Displayable:
-    """Shows ``self._view()`` as text and as HTML. No I/O happens in a repr."""
+    """Shows ``self._view()`` as text and as HTML. No I/O happens in a repr.
+
+    A dataclass that inherits it is declared with ``repr=False``, or the generated ``__repr__`` hides this one.
+    """
 
     __slots__ = ()
 
@@ -24,5 +27,7 @@ class Displayable:
     def _repr_html_(self) -> str:
         return html.render(self._view(), result=self)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+    # IPython passes both by name; a front end drops what it cannot show.
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        view = self._view()
+        return {"text/plain": text.render(view), "text/html": html.render(view, result=self)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from embedl_nb.units import Provenance
+
 __all__ = ["Fact", "Table", "View"]
 
 
@@ -39,7 +41,9 @@ class View:
     Attributes
     ----------
     headline
-        One line that answers the question the user had.
+        One line that answers the question the user had; parts are separated by ``" | "``.
+    provenance
+        Where its numbers come from, shown beside the headline; ``None`` where there are no numbers.
     facts
         Labelled values, most important first.
     warnings
@@ -55,6 +59,7 @@ class View:
     """
 
     headline: str
+    provenance: Provenance | None = None
     facts: tuple[Fact, ...] = ()
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
