@@ -1,11 +1,11 @@
-"""What a Benchmark says of itself: the headline, the facts, the doubts, the slowest layers, and what is still unknown."""
+"""What a Benchmark says of itself: headline, facts, doubts, slowest layers, and what is still unknown."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from embedl_nb.display.view import Fact, Table, View
-from embedl_nb.units import Provenance, format_bytes, format_ms, format_ratio
+from embedl_nb.units import format_bytes, format_ms, format_ratio
 
 if TYPE_CHECKING:
     from embedl_nb.measure.benchmark import Benchmark, Layer
@@ -26,8 +26,6 @@ def headline(result: Benchmark) -> str:
         f"p50 {format_ms(latency.p50_ms)} (p95 {_bare_ms(latency.p95_ms)}, {_counts(result)})",
         f"outputs {result.outputs.state}",
     ]
-    if result.provenance is not Provenance.MEASURED:
-        parts.append(str(result.provenance))
     return " | ".join(parts)
 
 
@@ -36,6 +34,7 @@ def benchmark_view(result: Benchmark) -> View:
     unknown, next_step = _unknown(result)
     return View(
         headline=headline(result),
+        provenance=result.provenance,
         facts=_facts(result),
         warnings=tuple(flag.sentence for flag in result.flags),
         tables=(_layers_table(result),) if result.layer_table else (),
@@ -107,10 +106,8 @@ def _layers_note(result: Benchmark) -> str:
     if result.profiled_mean_ms is None or result.unattributed_ms is None:
         return ""
     covered = 1 - result.unattributed_ms / result.profiled_mean_ms if result.profiled_mean_ms else 0.0
-    note = (
-        f"The layers sum to {format_ratio(covered)} of the profiled run's mean of {format_ms(result.profiled_mean_ms)}; "
-        f"{format_ms(abs(result.unattributed_ms))} belong to no layer."
-    )
+    mean, rest = format_ms(result.profiled_mean_ms), format_ms(abs(result.unattributed_ms))
+    note = f"The layers sum to {format_ratio(covered)} of the profiled run's mean of {mean}; {rest} belong to no layer."
     if result.unattributed_operators:
         note += f" No layer covers {_plural(len(result.unattributed_operators), 'operator')}."
     return note
