@@ -1,0 +1,288 @@
+"""JupyterLab in a real Chromium: a server with a token on a free port, a page that knows what went wrong in it.
+
+Every wait is for a condition. A page collects its console errors and the requests that left this machine, and fails if
+there were any. Screenshots go to the test's temporary folder, or to ``EMBEDL_NB_SCREENSHOTS`` where that is set, which
+is how the pictures in docs/images are renewed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+_HOW_TO_INSTALL = "apt-get install chromium, or point EMBEDL_NB_CHROMIUM at a Chromium or Chrome binary"
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_CHROMIUM_ARGS = (
+    "--no-sandbox",  # CI runs as root, where Chromium's sandbox cannot start
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
+# Machines are shared: a generous limit costs nothing when the condition holds at once.
+_PATIENCE_MS = 120_000
+
+# Console errors that say nothing about embedl_nb, each with its reason.
+_HARMLESS_ERRORS: dict[str, str] = {}
+
+_LAB_SETTINGS = {
+    # No question about news, no look-up of newer versions: both would cover the notebook or leave the machine.
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    # Every cell stays in the document, so that what is counted is what was drawn.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn a skipped browser test into a failure in CI, where it would hide that nothing was looked at."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI", "").lower() in {"1", "true"}:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI does not accept: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the path of a Chromium, or skip with the way to get one."""
+    named = os.environ.get("EMBEDL_NB_CHROMIUM")
+    path = named or next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    if path is None:
+        pytest.skip(f"no Chromium on the PATH: {_HOW_TO_INSTALL}")
+    if not Path(path).is_file():
+        pytest.skip(f"EMBEDL_NB_CHROMIUM={path!r} is no file: {_HOW_TO_INSTALL}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Any]:
+    """Start Chromium once for the session."""
+    # Imported here, so that a machine without a browser can still collect and skip these tests.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(_CHROMIUM_ARGS))
+        yield chromium
+        chromium.close()
+
+
+class LabServer:
+    """A JupyterLab of the tests' own: no settings, extensions or kernels of the user's."""
+
+    def __init__(self, folder: Path, *, theme: str) -> None:
+        self.notebooks = folder / "notebooks"
+        self.notebooks.mkdir(parents=True)
+        self.token = secrets.token_hex(16)
+        self._runtime = folder / "jupyter_runtime"
+        self._log_path = folder / "jupyterlab.log"
+        self._settings = folder / "lab_settings"
+        self._write_settings(theme)
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                env=self._environment(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.url = self._wait_for_url()
+
+    def _write_settings(self, theme: str) -> None:
+        settings: dict[str, dict[str, object]] = {**_LAB_SETTINGS, "apputils-extension/themes": {"theme": theme}}
+        for plugin, values in settings.items():
+            path = self._settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values), encoding="utf-8")
+
+    def _command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"),
+            f"--ServerApp.root_dir={self.notebooks}",
+            f"--IdentityProvider.token={self.token}",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=None",
+        ]
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        own = {
+            "HOME": folder / "home",
+            "IPYTHONDIR": folder / "ipython",
+            "JUPYTER_CONFIG_DIR": folder / "jupyter_config",
+            "JUPYTER_DATA_DIR": folder / "jupyter_data",
+            "JUPYTER_RUNTIME_DIR": self._runtime,
+            "JUPYTERLAB_SETTINGS_DIR": self._settings,
+            "JUPYTERLAB_WORKSPACES_DIR": folder / "lab_workspaces",
+        }
+        own["HOME"].mkdir()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+        return inherited | {name: str(path) for name, path in own.items()}
+
+    def _wait_for_url(self) -> str:
+        deadline = time.monotonic() + _PATIENCE_MS / 1000
+        info = self._runtime / f"jpserver-{self._process.pid}.json"
+        # The server writes this file once it listens; it is the only place where the port it was given can be read.
+        while not info.exists() or not info.read_text(encoding="utf-8").rstrip().endswith("}"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.close()
+                pytest.fail(f"JupyterLab did not start:\n{self._log_path.read_text(errors='replace')[-4000:]}")
+            _pause()
+        return str(json.loads(info.read_text(encoding="utf-8"))["url"])
+
+    def close(self) -> None:
+        """End the server and its kernels."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+
+def _pause() -> None:
+    """Yield the processor between two looks at a file, which has no event to wait for."""
+    time.sleep(0.05)
+
+
+class LabPage:
+    """One notebook in JupyterLab, and what went wrong while it was open."""
+
+    def __init__(self, page: Any, server: LabServer, screenshots: Path) -> None:
+        self.page = page
+        self.console_errors: list[str] = []
+        self.requests_elsewhere: list[str] = []
+        self._server = server
+        self._screenshots = screenshots
+        page.set_default_timeout(_PATIENCE_MS)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.context.on("request", self._on_request)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type == "error" and not any(known in message.text for known in _HARMLESS_ERRORS):
+            self.console_errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _on_request(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+            self.requests_elsewhere.append(request.url)
+
+    def open(self, name: str) -> None:
+        """Open the notebook ``name`` and wait until its kernel is ready."""
+        self.page.goto(f"{self._server.url}lab/tree/{name}?token={self._server.token}")
+        self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
+        self._wait_for_kernel("idle")
+        self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+    def _wait_for_kernel(self, status: str, *, timeout_ms: float = _PATIENCE_MS) -> None:
+        self.page.wait_for_function(
+            "status => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === status",
+            arg=status,
+            timeout=timeout_ms,
+        )
+
+    def run_all(self, *, timeout_s: float) -> None:
+        """Choose Run > Run All Cells, and wait until every code cell has been run and the kernel rests."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .filter(cell => cell.model.type === "code")
+                .every(cell => cell.model.executionCount !== null)""",
+            timeout=timeout_s * 1000,
+        )
+        self._wait_for_kernel("idle", timeout_ms=timeout_s * 1000)
+
+    def add_cell(self, source: str = "") -> Any:
+        """Append a code cell, type ``source`` into it and return it, in edit mode."""
+        self.page.evaluate("""async () => {
+            const notebook = window.jupyterapp.shell.currentWidget.content;
+            notebook.activeCellIndex = notebook.widgets.length - 1;
+            await window.jupyterapp.commands.execute("notebook:insert-cell-below");
+            await window.jupyterapp.commands.execute("notebook:enter-edit-mode");
+        }""")
+        cell = self.page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+        cell.locator(".cm-content").click()
+        self.page.keyboard.type(source)
+        return cell
+
+    def run_cell(self, source: str) -> Any:
+        """Append a code cell with ``source``, run it with the keyboard and return it when it is done."""
+        cell = self.add_cell(source)
+        self.page.keyboard.press("Control+Enter")
+        self.page.wait_for_function("""() => {
+            const model = window.jupyterapp.shell.currentWidget.content.activeCell.model;
+            return model.executionCount !== null;
+        }""")
+        return cell
+
+    def text_errors(self) -> list[str]:
+        """Return the error outputs that cells show."""
+        return [output.inner_text() for output in self.page.locator('[data-mime-type*="error"]').all()]
+
+    def screenshot(self, name: str, locator: Any = None) -> Path:
+        """Save what is seen as ``name``.png."""
+        path = self._screenshots / f"{name}.png"
+        (locator or self.page).screenshot(path=str(path))
+        return path
+
+
+@pytest.fixture(scope="session")
+def lab_server_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LabServer]]:
+    """Return a function that starts (once) the JupyterLab server with a theme."""
+    servers: dict[str, LabServer] = {}
+
+    def start(theme: str) -> LabServer:
+        if theme not in servers:
+            servers[theme] = LabServer(tmp_path_factory.mktemp("lab"), theme=theme)
+        return servers[theme]
+
+    yield start
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture
+def open_notebook(browser: Any, lab_server_for: Callable[[str], LabServer], tmp_path: Path) -> Callable[..., Any]:
+    """Return ``open_notebook(path, theme=..., size=...)``, a context manager that yields a :class:`LabPage`.
+
+    The notebook is copied first. At the end of the block there must have been no console error and no request that left
+    this machine.
+    """
+    screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path)
+
+    @contextmanager
+    def opened(
+        path: Path, *, theme: str = "JupyterLab Light", size: tuple[int, int] = (1280, 1000)
+    ) -> Iterator[LabPage]:
+        server = lab_server_for(theme)
+        shutil.copy(path, server.notebooks / path.name)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, device_scale_factor=1)
+        try:
+            lab = LabPage(context.new_page(), server, screenshots)
+            lab.open(path.name)
+            yield lab
+            assert lab.console_errors == []
+            assert lab.requests_elsewhere == []
+        finally:
+            context.close()
+
+    return opened

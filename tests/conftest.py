@@ -1,0 +1,40 @@
+"""What every test shares: a home of its own, and none of the user's settings.
+
+Recorded runs, cached models and logs of the whole session go to one temporary folder, so that a test run neither reads
+nor changes what the user has recorded. Tests that need an empty home take the ``empty_home`` fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Settings of the person who runs the tests that would change what the tests see.
+_FOREIGN_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "EMBEDL_NB_CACHE_LIMIT")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep everything that this session writes in one temporary folder."""
+    home = tmp_path_factory.mktemp("embedl_nb_home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDL_NB_HOME", str(home))
+        for name in _FOREIGN_SETTINGS:
+            patch.delenv(name, raising=False)
+        yield home
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a home folder in which nothing was ever recorded or cached."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("EMBEDL_NB_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Return the folder of pyproject.toml."""
+    return Path(__file__).resolve().parents[1]
