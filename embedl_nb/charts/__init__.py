@@ -1,0 +1,40 @@
+"""Pure functions from results to figures; nothing here measures or stores. plotly loads with the first figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from embedl_nb.charts.breakdown import operators_figure
+from embedl_nb.charts.latency import latency_figure
+from embedl_nb.charts.waterfall import waterfall_figure
+from embedl_nb.charts.waterfall_svg import waterfall_picture
+from embedl_nb.errors import UnknownNameError
+
+__all__ = ["FIGURES", "draw"]
+
+FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "waterfall": waterfall_figure,
+        "operators": operators_figure,
+        "latency": latency_figure,
+        "waterfall_svg": waterfall_picture,
+    }
+)
+"""Every figure by name; those that end in ``_svg`` return markup, the others a plotly Figure."""
+
+
+def draw(kind: str, result: Any) -> Any:
+    """Draw ``result`` as the figure ``kind``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no figure has this name.
+    InputError
+        If the figure cannot be drawn from ``result``.
+    """
+    if kind not in FIGURES:
+        raise UnknownNameError.among("figure", kind, FIGURES)
+    return FIGURES[kind](result)

@@ -1,0 +1,69 @@
+"""The plotly side that all figures share: transparent ground, neutral text, hatching, escaped names.
+
+The one module of the package that imports plotly, when a figure is first built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedl_nb.charts.palette import GRID, TEXT, is_hatched
+from embedl_nb.units import Provenance
+
+__all__ = ["axis", "build", "marker", "plain"]
+
+Spec = dict[str, Any]
+"""A piece of plotly's own JSON."""
+
+
+def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:
+    """Return a ``plotly.graph_objects.Figure`` that reads on light and dark pages."""
+    import plotly.graph_objects as go
+
+    base: Spec = {
+        # Without a template of its own a figure would carry 7 kB of defaults and light-only colours.
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": TEXT, "size": 12, "family": "system-ui, sans-serif"},
+        "title": {
+            "text": plain(title),
+            "subtitle": {"text": plain(caption)},
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "yref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 12},
+        },
+        "margin": {"l": 60, "r": 24, "t": 76, "b": 52},
+        "hoverlabel": {"align": "left"},
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+    }
+    return go.Figure(data=traces, layout=base | layout)
+
+
+def axis(title: str, **more: Any) -> Spec:
+    """Return an axis with a title, a faint grid and no other lines."""
+    return {
+        "title": {"text": title},
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "automargin": True,
+        "showline": False,
+        **more,
+    }
+
+
+def marker(colour: str, provenance: Provenance) -> Spec:
+    """Return the look of a bar: plain where it was measured, hatched where it was not."""
+    if not is_hatched(provenance):
+        return {"color": colour, "line": {"width": 0}}
+    pattern = {"shape": "/", "size": 6, "solidity": 0.45, "fillmode": "replace", "fgcolor": colour}
+    return {"color": colour, "pattern": pattern, "line": {"width": 1, "color": colour}}
+
+
+def plain(text: str) -> str:
+    """Return ``text`` so that plotly shows it literally: it reads ``<b>`` and ``<a>`` in every text it draws."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,230 @@
+"""Benchmark -> per-layer waterfall as one small SVG: for GitHub, MLflow, print and viewers without JavaScript.
+
+No script, no external font, no style that leaves the picture. Text takes the page's colour where the picture is inline
+and follows ``prefers-color-scheme`` where it is a file of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
+from embedl_nb.charts.timeline import REMAINDER_NAME, caption, layers_of, remainder_of, title
+from embedl_nb.display.markup import Markup, element, join
+from embedl_nb.measure.benchmark import Benchmark, Layer
+from embedl_nb.units import format_ratio
+
+__all__ = ["waterfall_picture"]
+
+_MAX_ROWS = 80
+_LONGEST_ROWS = 60
+_WIDTH, _ROW, _BAR = 920, 15, 10
+_OPERATOR_X, _PLOT_X, _PLOT_WIDTH, _MS_X, _SHARE_X = 196, 334, 458, 864, 916
+_TOP, _BOTTOM = 62, 26
+# At 11 px a letter is about 6.2 px wide.
+_SOURCE_LETTERS, _OPERATOR_LETTERS, _TITLE_LETTERS = 30, 20, 120
+# Only where the picture is a document of its own is the svg element the root.
+_STYLE = Markup(
+    "svg.embedl-waterfall:root{color:#1f2328}"
+    "@media(prefers-color-scheme:dark){svg.embedl-waterfall:root{color:#e6edf3}}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    source: str
+    operator: str
+    colour: str
+    start_ms: float
+    length_ms: float
+    share: float
+    hover: str
+    hatched: bool = False
+    hollow: bool = False
+
+
+def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
+    """Draw the layers against time as SVG.
+
+    Parameters
+    ----------
+    result
+        A Benchmark that was measured with ``profile=True``.
+    uid
+        Begins the ids in the picture; by default a digest of what is drawn, so that equal pictures are equal text.
+
+    Returns
+    -------
+    Markup
+        One ``<svg>``. Beyond 80 layers it shows the 60 longest and one bar for the time of all others, and says so.
+
+    Raises
+    ------
+    InputError
+        If ``result`` is no Benchmark or has no layers.
+    """
+    layers = layers_of(result)
+    benchmark: Benchmark = result
+    rows, note = _rows(benchmark, layers)
+    end_ms = max(row.start_ms + row.length_ms for row in rows)
+    step = _nice_step(end_ms)
+    scale = _PLOT_WIDTH / end_ms if end_ms > 0 else 0.0
+    height = _TOP + _ROW * len(rows) + _BOTTOM
+    heading, words = f"{title(benchmark)}: time of each layer", caption(benchmark)
+    prefix = uid or f"embedl-{_digest(benchmark, rows)}"
+    return element(
+        "svg",
+        element("title", heading, id=f"{prefix}-title"),
+        element("desc", f"{words}. {note}", id=f"{prefix}-desc"),
+        element("style", _STYLE),
+        _text(0, 14, _clipped(heading, _TITLE_LETTERS), font_size=13, font_weight=600),
+        _text(0, 31, words, opacity=0.75),
+        _grid(step, end_ms, scale, height),
+        *(_drawn(row, _TOP + _ROW * place, scale) for place, row in enumerate(rows)),
+        _text(0, height - 8, note, opacity=0.75),
+        xmlns="http://www.w3.org/2000/svg",
+        class_="embedl-waterfall",
+        viewBox=f"0 0 {_WIDTH} {height}",
+        width=_WIDTH,
+        height=height,
+        role="img",
+        aria_labelledby=f"{prefix}-title {prefix}-desc",
+        font_family="system-ui, sans-serif",
+        font_size=11,
+        fill="currentColor",
+    )
+
+
+def _rows(benchmark: Benchmark, layers: tuple[Layer, ...]) -> tuple[list[_Row], str]:
+    """Choose what is shown, in the order it ran, and say what was left out."""
+    hatched = is_hatched(benchmark.provenance)
+    shown: set[int] = set(range(len(layers)))
+    note = "Hover a bar for its p95 and kernel."
+    if len(layers) > _MAX_ROWS:
+        shown = set(sorted(shown, key=lambda place: -layers[place].mean_ms)[:_LONGEST_ROWS])
+        share = format_ratio(sum(layers[place].share for place in shown))
+        note = f"The {_LONGEST_ROWS} longest of {len(layers)} layers ({share} of the time), in the order they ran."
+    rows = [_layer_row(layer, hatched) for place, layer in enumerate(layers) if place in shown]
+    others = [layer for place, layer in enumerate(layers) if place not in shown]
+    if others:
+        rows.append(_others_row(others))
+    remainder = remainder_of(benchmark)
+    if remainder is not None:
+        hover = f"{remainder.length_ms:.3f} ms that belong to no layer: gaps and copies in between"
+        rows.append(
+            _Row(
+                source=REMAINDER_NAME,
+                operator="",
+                colour=NEUTRAL,
+                start_ms=remainder.start_ms,
+                length_ms=remainder.length_ms,
+                share=remainder.share,
+                hover=hover,
+                hollow=True,
+            )
+        )
+    return rows, note
+
+
+def _layer_row(layer: Layer, hatched: bool) -> _Row:
+    name = layer.source or layer.name
+    return _Row(
+        source=name,
+        operator=layer.operator,
+        colour=colour_of(layer.compute_unit),
+        start_ms=layer.start_ms,
+        length_ms=layer.mean_ms,
+        share=layer.share,
+        hatched=hatched,
+        hover=f"#{layer.index} {name}, {layer.operator} on {layer.compute_unit}: start {layer.start_ms:.3f} ms, "
+        f"mean {layer.mean_ms:.3f} ms, p95 {layer.p95_ms:.3f} ms, {format_ratio(layer.share)}; {layer.kernel}",
+    )
+
+
+def _others_row(others: list[Layer]) -> _Row:
+    length_ms = sum(layer.mean_ms for layer in others)
+    return _Row(
+        source=f"the other {len(others)} layers",
+        operator="together",
+        colour=NEUTRAL,
+        start_ms=0.0,
+        length_ms=length_ms,
+        share=sum(layer.share for layer in others),
+        hover=f"{len(others)} layers that are not shown take {length_ms:.3f} ms together; they ran in between",
+        hollow=True,
+    )
+
+
+def _drawn(row: _Row, top: float, scale: float) -> Markup:
+    x, width = _PLOT_X + row.start_ms * scale, max(0.75, row.length_ms * scale)
+    middle = top + _ROW / 2
+    base = top + _ROW - 4
+    bar = {"x": x, "y": middle - _BAR / 2, "width": width, "height": _BAR}
+    if row.hollow:
+        body = element("rect", **bar, fill=row.colour, fill_opacity=0.18, stroke=row.colour)
+    elif row.hatched:
+        # Stripes from a dashed line: a pattern would need an id, which two pictures on one page could share.
+        body = join(
+            (
+                element("rect", **bar, fill=row.colour, fill_opacity=0.25, stroke=row.colour),
+                element(
+                    "path",
+                    d=f"M{x:.2f} {middle:.2f}h{width:.2f}",
+                    stroke=row.colour,
+                    stroke_width=_BAR,
+                    stroke_dasharray="2 2",
+                ),
+            )
+        )
+    else:
+        body = element("rect", **bar, fill=row.colour)
+    return element(
+        "g",
+        element("title", row.hover),
+        _text(0, base, _clipped(row.source, _SOURCE_LETTERS)),
+        _text(_OPERATOR_X, base, _clipped(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
+        body,
+        _text(_MS_X, base, f"{row.length_ms:.3f}", text_anchor="end"),
+        _text(_SHARE_X, base, format_ratio(row.share), text_anchor="end", opacity=0.75),
+    )
+
+
+def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
+    ticks = [step * index for index in range(math.floor(end_ms / step + 1e-9) + 1)]
+    lines = "".join(f"M{_PLOT_X + tick * scale:.1f} {_TOP - 4}V{height - _BOTTOM}" for tick in ticks)
+    labels = (
+        _text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g}", text_anchor="middle", opacity=0.75) for tick in ticks
+    )
+    return element(
+        "g",
+        element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"),
+        *labels,
+        _text(0, _TOP - 9, "source module", opacity=0.75),
+        _text(_OPERATOR_X, _TOP - 9, "operator", opacity=0.75),
+        _text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),
+        _text(_SHARE_X, _TOP - 9, "share", text_anchor="end", opacity=0.75),
+    )
+
+
+def _nice_step(end_ms: float) -> float:
+    """Return a step of 1, 2 or 5 times a power of ten that makes at most seven ticks."""
+    rough = max(end_ms, 1e-9) / 6
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+
+
+def _text(x: float, y: float, words: str, **attributes: str | float) -> Markup:
+    return element("text", words, x=float(x), y=float(y), **attributes)
+
+
+def _clipped(words: str, letters: int) -> str:
+    """Shorten from the front: the end of a module's path says which one it is."""
+    return words if len(words) <= letters else f"…{words[-(letters - 1) :]}"
+
+
+def _digest(benchmark: Benchmark, rows: list[_Row]) -> str:
+    text = repr((benchmark.model_sha256, benchmark.run_id, rows))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:10]
