@@ -48,6 +48,18 @@ class DeviceInfo:
         """Whether the device is the computer this program runs on: a notebook's kernel, or the server of a hub."""
         return self.address.startswith("host://")
 
+    def to_row(self) -> dict[str, Any]:
+        """Return what a list of devices shows."""
+        return {
+            "address": self.address,
+            "name": self.name,
+            "cpu": self.cpu,
+            "num_cores": self.num_cores,
+            "memory_mib": self.memory_bytes // 2**20,
+            "os": self.os,
+            "compute_units": ", ".join(self.compute_units),
+        }
+
     def to_record(self) -> dict[str, Any]:
         """Return the facts as plain JSON data."""
         return {**asdict(self), "compute_units": [str(unit) for unit in self.compute_units]}

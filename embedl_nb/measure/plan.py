@@ -20,7 +20,7 @@ BUDGET_S = 3.0
 """Time for the timed iterations of one process; warm-up, loading and profiling come on top."""
 
 SETTLE_RATIO = 0.01
-"""The median has settled when its two halves agree within this share."""
+"""The median has settled once its own 95 % interval is narrower than this share of it."""
 
 _MAX_PROCESSES = 100
 _MAX_COUNT = 1_000_000
