@@ -1,8 +1,8 @@
 """The colours of every figure: one per compute unit, the same in plotly and in SVG.
 
-The units' colours are three of Okabe and Ito's, which people with any common colour blindness tell apart; each has a
-contrast of at least 3 to 1 against white and against the near-black of dark themes. Text that plotly draws cannot know
-the theme, so it is a grey that keeps 4 to 1 against both.
+The units' colours follow Okabe and Ito's, which people with the common colour blindnesses tell apart (the blue is a
+little lighter); each has a contrast of at least 3 to 1 against white and against the near-black of dark themes. Text
+that plotly draws cannot know the theme, so it is a grey that keeps 4 to 1 against both.
 
 References
 ----------
@@ -20,7 +20,7 @@ GRID = "rgba(127,127,127,0.22)"
 NEUTRAL = "#8c929a"
 """What belongs to no compute unit: the unattributed remainder."""
 
-_UNITS = {ComputeUnit.CPU: "#0072B2", ComputeUnit.GPU: "#D55E00", ComputeUnit.NPU: "#009E73"}
+_UNITS = {ComputeUnit.CPU: "#2080c4", ComputeUnit.GPU: "#D55E00", ComputeUnit.NPU: "#009E73"}
 _OTHER = "#CC79A7"
 
 

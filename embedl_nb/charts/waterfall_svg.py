@@ -15,7 +15,7 @@ from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, layers_of, remainder_of, title
 from embedl_nb.display.markup import Markup, element, join
 from embedl_nb.measure.benchmark import Benchmark, Layer
-from embedl_nb.units import format_ratio
+from embedl_nb.units import Provenance, format_ratio
 
 __all__ = ["waterfall_picture"]
 
@@ -25,7 +25,7 @@ _WIDTH, _ROW, _BAR = 920, 15, 10
 _OPERATOR_X, _PLOT_X, _PLOT_WIDTH, _MS_X, _SHARE_X = 196, 334, 458, 864, 916
 _TOP, _BOTTOM = 62, 26
 # At 11 px a letter is about 6.2 px wide.
-_SOURCE_LETTERS, _OPERATOR_LETTERS, _TITLE_LETTERS = 30, 20, 120
+_SOURCE_LETTERS, _OPERATOR_LETTERS, _TITLE_LETTERS = 30, 20, 95
 # Only where the picture is a document of its own is the svg element the root.
 _STYLE = Markup(
     "svg.embedl-waterfall:root{color:#1f2328}"
@@ -37,6 +37,7 @@ _STYLE = Markup(
 class _Row:
     source: str
     operator: str
+    kind: str
     colour: str
     start_ms: float
     length_ms: float
@@ -82,6 +83,7 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
         element("style", _STYLE),
         _text(0, 14, _clipped(heading, _TITLE_LETTERS), font_size=13, font_weight=600),
         _text(0, 31, words, opacity=0.75),
+        _legend(rows),
         _grid(step, end_ms, scale, height),
         *(_drawn(row, _TOP + _ROW * place, scale) for place, row in enumerate(rows)),
         _text(0, height - 8, note, opacity=0.75),
@@ -100,14 +102,13 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
 
 def _rows(benchmark: Benchmark, layers: tuple[Layer, ...]) -> tuple[list[_Row], str]:
     """Choose what is shown, in the order it ran, and say what was left out."""
-    hatched = is_hatched(benchmark.provenance)
     shown: set[int] = set(range(len(layers)))
     note = "Hover a bar for its p95 and kernel."
     if len(layers) > _MAX_ROWS:
         shown = set(sorted(shown, key=lambda place: -layers[place].mean_ms)[:_LONGEST_ROWS])
         share = format_ratio(sum(layers[place].share for place in shown))
         note = f"The {_LONGEST_ROWS} longest of {len(layers)} layers ({share} of the time), in the order they ran."
-    rows = [_layer_row(layer, hatched) for place, layer in enumerate(layers) if place in shown]
+    rows = [_layer_row(layer, benchmark.provenance) for place, layer in enumerate(layers) if place in shown]
     others = [layer for place, layer in enumerate(layers) if place not in shown]
     if others:
         rows.append(_others_row(others))
@@ -118,6 +119,7 @@ def _rows(benchmark: Benchmark, layers: tuple[Layer, ...]) -> tuple[list[_Row], 
             _Row(
                 source=REMAINDER_NAME,
                 operator="",
+                kind="",
                 colour=NEUTRAL,
                 start_ms=remainder.start_ms,
                 length_ms=remainder.length_ms,
@@ -129,16 +131,17 @@ def _rows(benchmark: Benchmark, layers: tuple[Layer, ...]) -> tuple[list[_Row], 
     return rows, note
 
 
-def _layer_row(layer: Layer, hatched: bool) -> _Row:
+def _layer_row(layer: Layer, provenance: Provenance) -> _Row:
     name = layer.source or layer.name
     return _Row(
         source=name,
         operator=layer.operator,
+        kind=layer.compute_unit if provenance is Provenance.MEASURED else f"{layer.compute_unit} ({provenance})",
         colour=colour_of(layer.compute_unit),
         start_ms=layer.start_ms,
         length_ms=layer.mean_ms,
         share=layer.share,
-        hatched=hatched,
+        hatched=is_hatched(provenance),
         hover=f"#{layer.index} {name}, {layer.operator} on {layer.compute_unit}: start {layer.start_ms:.3f} ms, "
         f"mean {layer.mean_ms:.3f} ms, p95 {layer.p95_ms:.3f} ms, {format_ratio(layer.share)}; {layer.kernel}",
     )
@@ -149,6 +152,7 @@ def _others_row(others: list[Layer]) -> _Row:
     return _Row(
         source=f"the other {len(others)} layers",
         operator="together",
+        kind="",
         colour=NEUTRAL,
         start_ms=0.0,
         length_ms=length_ms,
@@ -159,28 +163,8 @@ def _others_row(others: list[Layer]) -> _Row:
 
 
 def _drawn(row: _Row, top: float, scale: float) -> Markup:
-    x, width = _PLOT_X + row.start_ms * scale, max(0.75, row.length_ms * scale)
-    middle = top + _ROW / 2
     base = top + _ROW - 4
-    bar = {"x": x, "y": middle - _BAR / 2, "width": width, "height": _BAR}
-    if row.hollow:
-        body = element("rect", **bar, fill=row.colour, fill_opacity=0.18, stroke=row.colour)
-    elif row.hatched:
-        # Stripes from a dashed line: a pattern would need an id, which two pictures on one page could share.
-        body = join(
-            (
-                element("rect", **bar, fill=row.colour, fill_opacity=0.25, stroke=row.colour),
-                element(
-                    "path",
-                    d=f"M{x:.2f} {middle:.2f}h{width:.2f}",
-                    stroke=row.colour,
-                    stroke_width=_BAR,
-                    stroke_dasharray="2 2",
-                ),
-            )
-        )
-    else:
-        body = element("rect", **bar, fill=row.colour)
+    body = _bar(row, _PLOT_X + row.start_ms * scale, top + _ROW / 2, max(0.75, row.length_ms * scale))
     return element(
         "g",
         element("title", row.hover),
@@ -192,11 +176,40 @@ def _drawn(row: _Row, top: float, scale: float) -> Markup:
     )
 
 
+def _bar(row: _Row, x: float, middle: float, width: float) -> Markup:
+    place = {"x": x, "y": middle - _BAR / 2, "width": width, "height": _BAR}
+    if row.hollow:
+        return element("rect", **place, fill=row.colour, fill_opacity=0.18, stroke=row.colour)
+    if not row.hatched:
+        return element("rect", **place, fill=row.colour)
+    # Stripes from a dashed line: a pattern would need an id, which two pictures on one page could share.
+    stripes = element(
+        "path",
+        d=f"M{x:.2f} {middle:.2f}h{width:.2f}",
+        stroke=row.colour,
+        stroke_width=_BAR,
+        stroke_dasharray="2 2",
+    )
+    return join((element("rect", **place, fill=row.colour, fill_opacity=0.25, stroke=row.colour), stripes))
+
+
+def _legend(rows: list[_Row]) -> Markup:
+    """Name the colours, from the right edge leftwards."""
+    kinds = {row.kind: row for row in rows if row.kind}
+    parts, right = [], float(_WIDTH - 4)
+    for kind, row in reversed(kinds.items()):
+        parts.append(_text(right, 14, kind, text_anchor="end"))
+        right -= 6.2 * len(kind) + 26
+        parts.append(_bar(row, right, 10, 18))
+        right -= 16
+    return element("g", *parts)
+
+
 def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
     ticks = [step * index for index in range(math.floor(end_ms / step + 1e-9) + 1)]
     lines = "".join(f"M{_PLOT_X + tick * scale:.1f} {_TOP - 4}V{height - _BOTTOM}" for tick in ticks)
     labels = (
-        _text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g}", text_anchor="middle", opacity=0.75) for tick in ticks
+        _text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g} ms", text_anchor="middle", opacity=0.75) for tick in ticks
     )
     return element(
         "g",

@@ -115,7 +115,7 @@ def _picture(kind: str, result: Any) -> Markup:
     except InputError as err:
         # A picture that cannot be drawn says why; it must not hide the result.
         return element("p", f"{kind} is not shown: {err.message}", class_="embedl-note")
-    return element("div", drawn, class_="embedl-picture")
+    return element("div", drawn, class_="embedl-picture", tabindex=0)
 
 
 def _folded(data: Table) -> Markup:

@@ -52,7 +52,7 @@ font-weight:400;line-height:1.4}
 .embedl-card .embedl-warning{margin:0 0 8px;padding:6px 12px;border-left:3px solid var(--embedl-warn);
 border-radius:0 4px 4px 0;background:var(--embedl-soft);overflow-wrap:anywhere}
 .embedl-card .embedl-warning b{color:var(--embedl-warn);margin-right:6px}
-.embedl-card .embedl-picture{margin:6px 0 10px;overflow-x:auto}
+.embedl-card .embedl-picture{max-height:560px;margin:6px 0 10px;overflow:auto}
 .embedl-card .embedl-picture svg{display:block;max-width:100%;height:auto}
 .embedl-card details{margin:0 0 6px}
 .embedl-card summary{display:list-item;padding:2px 0;cursor:pointer;font-weight:600}
@@ -79,5 +79,6 @@ color:var(--embedl-muted)}
 .embedl-card .embedl-next code{display:inline-block;max-width:100%;margin:2px 0;padding:1px 8px;border-radius:4px;
 background:var(--embedl-soft);color:var(--embedl-fg);overflow-wrap:anywhere;white-space:pre-wrap;user-select:all;
 font:12px/1.6 var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)}
-@media print{.embedl-card{break-inside:auto}.embedl-card .embedl-scroll{max-height:none;overflow:visible}}
+@media print{.embedl-card{break-inside:auto}.embedl-card .embedl-scroll,
+.embedl-card .embedl-picture{max-height:none;overflow:visible}}
 """)

@@ -1,0 +1,93 @@
+"""Results -> one offline HTML file, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from embedl_nb.display import Displayable
+from embedl_nb.errors import InputError
+from embedl_nb.report.page import page
+from embedl_nb.report.sections import section
+
+__all__ = ["write_report"]
+
+
+def write_report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:
+    """Write results into one HTML file that opens from disk, without a network or a kernel.
+
+    Parameters
+    ----------
+    results
+        One result or several: models, benchmarks.
+    path
+        The file; an existing one is replaced, its folder is made.
+
+    Returns
+    -------
+    Path
+        The file, absolute. About 5 MB, because plotly.js is in it once.
+
+    Raises
+    ------
+    InputError
+        If there are no results, one of them is none, or the file cannot be written.
+    """
+    shown = _checked(results)
+    target = Path(path).expanduser().absolute()
+    sections = [section(result, number=number) for number, result in enumerate(shown, start=1)]
+    title = "On-device report: " + ", ".join(dict.fromkeys(each.title.split(" | ")[0] for each in sections))
+    text = page(sections, title=title, plotly_js=_plotly_js() if any(each.figures for each in sections) else "")
+    _write_whole(target, text)
+    return target
+
+
+def _checked(results: Displayable | Sequence[Displayable]) -> list[Displayable]:
+    shown = [results] if isinstance(results, Displayable) else list(results)
+    if not shown:
+        raise InputError("a report needs at least one result", hint="pass enb.benchmark(model), or a list of results")
+    for result in shown:
+        if not isinstance(result, Displayable):
+            raise InputError(
+                f"a report shows results, not {type(result).__name__}",
+                hint="pass what enb.compile or enb.benchmark returned",
+            )
+    return shown
+
+
+def _plotly_js() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _write_whole(target: Path, text: str) -> None:
+    """Write beside the target and rename, so that a full disk or an interrupt leaves the old file."""
+    if target.is_dir():
+        raise InputError(f"{target} is a folder", hint=f"write to {target / 'report.html'}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:64]}-", suffix=".part")
+    except OSError as err:
+        raise _unwritable(target, err) from err
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes private files; a report is made to be passed on.
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException as err:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        if isinstance(err, OSError):
+            raise _unwritable(target, err) from err
+        raise
+
+
+def _unwritable(target: Path, err: OSError) -> InputError:
+    return InputError(
+        f"the report cannot be written to {target}: {err.strerror or err}", hint="choose a path that can be written to"
+    )
