@@ -12,7 +12,7 @@ from pathlib import Path
 
 from embedl_nb import config
 
-__all__ = ["ChildLog"]
+__all__ = ["ChildLog", "own_log_since", "own_log_size_bytes"]
 
 _KEPT_LOGS = 50
 _TAIL_BYTES = 16 * 1024
@@ -78,3 +78,20 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:  # another process pruned it first
         return 0.0
+
+
+def own_log_size_bytes() -> int:
+    """In a child: return how much has been written to its log so far; 0 where there is none."""
+    try:
+        return os.fstat(2).st_size
+    except OSError:
+        return 0
+
+
+def own_log_since(start_bytes: int) -> str:
+    """In a child: return what native code and others have written to its log after ``start_bytes``."""
+    try:
+        os.lseek(2, start_bytes, os.SEEK_SET)
+        return os.read(2, 2**20).decode(errors="replace")
+    except OSError:
+        return ""  # standard error is a pipe or a terminal: somebody runs the child by hand

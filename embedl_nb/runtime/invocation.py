@@ -1,0 +1,204 @@
+"""One signature of a compiled model with its inputs in place, ready to be run again and again.
+
+Buffers are the runtime's own, made to its requirements. What is timed is ``LiteRtRunCompiledModel`` alone: inputs are
+written before, outputs are read after.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Mapping
+from ctypes import byref, c_int, c_size_t, c_void_p
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.errors import InputError, SignatureMismatchError
+from embedl_nb.runtime import litert_c
+from embedl_nb.runtime.dtypes import from_bytes, to_bytes
+from embedl_nb.runtime.litert_c import Layout, RankedTensorType, call
+from embedl_nb.runtime.session import CompiledModel, SignatureInfo, TensorInfo, environment
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+__all__ = ["Invocation", "check_inputs"]
+
+
+class Invocation:
+    """Buffers for a signature's inputs and outputs, sized for ``inputs``.
+
+    Parameters
+    ----------
+    compiled
+        Must stay open for as long as this.
+    signature
+        One of the model's.
+    inputs
+        An array by input name, exactly the signature's. Where a dimension is dynamic, the array decides it.
+
+    Raises
+    ------
+    SignatureMismatchError
+        If names, shapes or dtypes do not fit.
+    """
+
+    def __init__(self, compiled: CompiledModel, signature: SignatureInfo, inputs: Arrays) -> None:
+        check_inputs(signature, inputs)
+        self._compiled, self._signature = compiled, signature
+        self._shapes = {name: array.shape for name, array in inputs.items()}
+        self._buffers: list[c_void_p] = []
+        for index, tensor in enumerate(signature.inputs):
+            if -1 in tensor.shape:
+                shape = inputs[tensor.name].shape
+                dims = (c_int * len(shape))(*shape)
+                call("LiteRtCompiledModelResizeInputTensor", compiled.handle, signature.index, index, dims, len(shape))
+        self._inputs = self._make_buffers("Input", [self._input_layout(i) for i in range(len(signature.inputs))])
+        self._output_layouts = self._read_output_layouts()
+        self._outputs = self._make_buffers("Output", self._output_layouts)
+        self._arguments = (
+            compiled.handle,
+            signature.index,
+            len(self._inputs),
+            self._inputs,
+            len(self._outputs),
+            self._outputs,
+        )
+        self._run = litert_c.library().LiteRtRunCompiledModel
+        self.write(inputs)
+
+    def fits(self, inputs: Arrays) -> bool:
+        """Say whether other inputs have the shapes that the buffers were made for."""
+        return {name: array.shape for name, array in inputs.items()} == self._shapes
+
+    def write(self, inputs: Arrays) -> None:
+        """Put other values of the same shapes into the input buffers."""
+        check_inputs(self._signature, inputs)
+        for index, tensor in enumerate(self._signature.inputs):
+            data = to_bytes(inputs[tensor.name], tensor.kind)
+            address = _lock(self._inputs[index], litert_c.HOST_WRITE)
+            ctypes.memmove(address, data, len(data))
+            call("LiteRtUnlockTensorBuffer", self._inputs[index])
+
+    def run_ns(self) -> int:
+        """Run once and return how long it took, in ns."""
+        start = time.perf_counter_ns()
+        status = self._run(*self._arguments)
+        elapsed = time.perf_counter_ns() - start
+        if status != 0:
+            raise litert_c.failure("LiteRtRunCompiledModel", status)
+        return elapsed
+
+    def read(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the outputs of the last run by name, copied."""
+        arrays = {}
+        for buffer, tensor, layout in zip(
+            self._outputs, self._signature.outputs, self._read_output_layouts(), strict=True
+        ):
+            size = c_size_t()
+            call("LiteRtGetTensorBufferPackedSize", buffer, byref(size))
+            data = ctypes.string_at(_lock(buffer, litert_c.HOST_READ), size.value)
+            call("LiteRtUnlockTensorBuffer", buffer)
+            arrays[tensor.name] = from_bytes(data, tensor.kind, layout.shape)
+        return arrays
+
+    def close(self) -> None:
+        """Give the buffers back."""
+        for buffer in self._buffers:
+            litert_c.library().LiteRtDestroyTensorBuffer(buffer)
+        self._buffers = []
+
+    def _input_layout(self, index: int) -> Layout:
+        layout = Layout()
+        call(
+            "LiteRtGetCompiledModelInputTensorLayout",
+            self._compiled.handle,
+            self._signature.index,
+            index,
+            byref(layout),
+        )
+        return layout
+
+    def _read_output_layouts(self) -> list[Layout]:
+        count = len(self._signature.outputs)
+        layouts = (Layout * count)()
+        call(
+            "LiteRtGetCompiledModelOutputTensorLayouts",
+            self._compiled.handle,
+            self._signature.index,
+            count,
+            layouts,
+            True,
+        )
+        return list(layouts)
+
+    def _make_buffers(self, side: str, layouts: list[Layout]) -> Any:
+        tensors = self._signature.inputs if side == "Input" else self._signature.outputs
+        handles = (c_void_p * len(tensors))()
+        for index, (tensor, layout) in enumerate(zip(tensors, layouts, strict=True)):
+            if -1 in layout.shape:
+                raise InputError(
+                    f"the shape of output {tensor.name!r} depends on the inputs' values, which cannot be run here",
+                    hint="give the model outputs of a fixed shape",
+                )
+            requirements, buffer = c_void_p(), c_void_p()
+            call(
+                f"LiteRtGetCompiledModel{side}BufferRequirements",
+                self._compiled.handle,
+                self._signature.index,
+                index,
+                byref(requirements),
+            )
+            kind = RankedTensorType(tensor.kind.code, layout)
+            call(
+                "LiteRtCreateManagedTensorBufferFromRequirements",
+                environment(),
+                byref(kind),
+                requirements,
+                byref(buffer),
+            )
+            self._buffers.append(buffer)
+            handles[index] = buffer
+        return handles
+
+
+def check_inputs(signature: SignatureInfo, inputs: Arrays) -> None:
+    """Compare arrays with a signature.
+
+    Raises
+    ------
+    SignatureMismatchError
+        Naming the first input that is missing, unknown, or of another shape or dtype.
+    """
+    names = [tensor.name for tensor in signature.inputs]
+    if set(inputs) != set(names):
+        raise SignatureMismatchError(
+            f"signature {signature.key!r} takes inputs {names}, and was given {list(inputs)}",
+            hint=f"pass exactly {', '.join(names)}",
+        )
+    for tensor in signature.inputs:
+        _check_input(tensor, inputs[tensor.name])
+
+
+def _check_input(tensor: TensorInfo, array: np.ndarray[Any, Any]) -> None:
+    fits = len(array.shape) == len(tensor.shape) and all(
+        wanted in (-1, given) for wanted, given in zip(tensor.shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise SignatureMismatchError(
+            f"input {tensor.name!r} has shape {tuple(array.shape)}, and the model takes {tensor.shape}",
+            hint=f"give an array of shape {tensor.shape}" + (" (-1 is any size)" if -1 in tensor.shape else ""),
+        )
+    if array.dtype != tensor.kind.array_dtype:
+        carried = "" if tensor.kind.name == tensor.kind.array_dtype else f" (which carries {tensor.kind.name})"
+        raise SignatureMismatchError(
+            f"input {tensor.name!r} has dtype {array.dtype}, and the model takes {tensor.kind.array_dtype}{carried}",
+            hint=f"convert it with .astype({tensor.kind.array_dtype!r})",
+        )
+
+
+def _lock(buffer: int, mode: int) -> int:
+    address = c_void_p()
+    call("LiteRtLockTensorBuffer", buffer, byref(address), mode)
+    return address.value or 0
