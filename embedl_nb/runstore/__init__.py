@@ -1,0 +1,12 @@
+"""Records of every step on MLflow: :func:`record` and read back with :func:`runs` and :func:`get`.
+
+Results come in as plain data. They are written to a file first, then handed to a recorder process, which alone imports
+MLflow; the kernel neither waits for it nor notices when the store is down.
+"""
+
+from __future__ import annotations
+
+from embedl_nb.runstore.store import Flushed, flush, get, idle, model_path, pausing, record, runs
+from embedl_nb.runstore.ui import serve_ui
+
+__all__ = ["Flushed", "flush", "get", "idle", "model_path", "pausing", "record", "runs", "serve_ui"]

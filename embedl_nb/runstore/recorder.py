@@ -1,0 +1,157 @@
+"""The recorder: the child process that alone imports MLflow, ``python -m embedl_nb.runstore.recorder``.
+
+It takes one waiting file at a time from the kernel's queue (see client.py), writes it into the store and removes it;
+it also answers what is in the store. It has low priority, sends no telemetry, and dies with the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError
+from embedl_nb.runstore import database, spool, tracking
+from embedl_nb.runstore.location import Store, redact
+from embedl_nb.runtime.serve import serve
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+__all__ = ["main"]
+
+_LOCK_S = 30.0
+_CONNECT_S = 3.0
+_NICENESS = 10
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# A store that is down is tried again later anyhow; MLflow's own patience is minutes.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}
+
+
+def record(payload: dict[str, Any]) -> dict[str, Any]:
+    """Write the waiting file ``path`` into ``store`` and remove it; says what became of it."""
+    store, path = Store(**payload["store"]), Path(payload["path"])
+    with _opened(store, writing=True) as client:
+        try:
+            entry = spool.read(path)
+        except FileNotFoundError:
+            return {"status": "gone"}
+        except SchemaTooNewError as err:
+            return {"status": "skipped", "reason": str(err)}
+        except InputError as err:
+            return {"status": "damaged", "reason": err.message, "moved_to": str(spool.set_aside(path))}
+        tracking.write_run(client, entry, store)
+        path.unlink(missing_ok=True)
+    return {"status": "recorded"}
+
+
+def rows(payload: dict[str, Any]) -> dict[str, Any]:
+    """List the runs of ``store``."""
+    with _opened(Store(**payload["store"])) as client:
+        return {"rows": tracking.list_rows(client)}
+
+
+def get(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read the run whose id begins with ``run_id``; ``waiting`` are ids that are in no store yet."""
+    with _opened(Store(**payload["store"])) as client:
+        run_id, waiting = payload["run_id"], payload["waiting"]
+        found = tracking.read_record(client, run_id) if run_id.replace("-", "").isalnum() else None
+        if found is None:
+            run_id = tracking.find_id(client, run_id, waiting)
+            found = None if run_id in waiting else tracking.read_record(client, run_id)
+        return {"run_id": run_id, "record": found}
+
+
+def prepare(payload: dict[str, Any]) -> dict[str, Any]:
+    """Make sure that ``store`` exists and can be opened, and find our experiment in it."""
+    with _opened(Store(**payload["store"])) as client:
+        experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+        return {"experiment_id": experiment.experiment_id if experiment else ""}
+
+
+@contextlib.contextmanager
+def _opened(store: Store, *, writing: bool = False) -> Iterator[MlflowClient]:
+    """Open ``store`` under its lock; what goes wrong with it is one error that names it, without its password."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(store.lock_path, timeout=_LOCK_S):
+            path = store.sqlite_path
+            if path is not None:
+                database.prepare(path, store)
+                if writing:
+                    database.check_writable(path)
+            elif store.database_address is not None:
+                _knock(store, store.database_address)
+            yield _client(store.uri)
+    except EmbedlError:
+        raise
+    except Timeout as err:
+        raise RunStoreError(
+            f"another process has held the run store {store.label} for {_LOCK_S:g} s",
+            hint="the result is recorded when it is done",
+        ) from err
+    except Exception as err:
+        said = redact(str(err)).strip().splitlines() or [type(err).__name__]
+        raise RunStoreError(
+            f"the run store {store.label} failed: {said[0][:300]}",
+            hint="check that it is up and can be written; embedl_nb.runs() tries again",
+            details=redact("\n".join(said)),
+        ) from None  # the cause may carry the password; its text is in details
+
+
+@lru_cache(maxsize=4)
+def _client(uri: str) -> MlflowClient:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def _knock(store: Store, address: tuple[str, int]) -> None:
+    """See whether a database server listens: MLflow asks a silent one for minutes."""
+    try:
+        with socket.create_connection(address, timeout=_CONNECT_S):
+            pass
+    except OSError as err:
+        raise RunStoreError(
+            f"the run store {store.label} cannot be reached: {err}", hint="start the database, or check the address"
+        ) from err
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process with its parent, even while it is stopped for a measurement."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve the kernel until it hangs up."""
+    _die_with_parent()
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no niceness
+        os.nice(_NICENESS)
+    os.environ.update(_ENVIRONMENT)
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    serve({"record": record, "rows": rows, "get": get, "prepare": prepare})
+
+
+if __name__ == "__main__":
+    main()
