@@ -1,5 +1,57 @@
-"""Compile, verify and benchmark models for phones, in a notebook."""
+"""Compile, verify and benchmark models for phones, in a notebook.
+
+The public names are loaded on first use, so that importing the package costs nothing; their types are in
+``__init__.pyi``. ``%load_ext embedl_nb`` adds the magics.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+# Public name -> module that has it. A module stands for itself.
+_HOMES = {
+    "Benchmark": "embedl_nb.measure",
+    "EmbedlError": "embedl_nb.errors",
+    "EmbedlWarning": "embedl_nb.errors",
+    "LiteRTModel": "embedl_nb.model",
+    "benchmark": "embedl_nb.pipeline",
+    "compile": "embedl_nb.pipeline",
+    "devices": "embedl_nb.pipeline",
+    "doctor": "embedl_nb.pipeline",
+    "errors": "embedl_nb.errors",
+    "load": "embedl_nb.pipeline",
+    "report": "embedl_nb.pipeline",
+    "runs": "embedl_nb.pipeline",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_this_package())
+    home = importlib.import_module(_HOMES[name])
+    value = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _this_package() -> Any:
+    return importlib.import_module(__name__)
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """Add the magics and their completion to a shell: ``%load_ext embedl_nb``."""
+    importlib.import_module("embedl_nb.magics").load_ipython_extension(ip)
+
+
+def unload_ipython_extension(ip: Any) -> None:
+    """Take away what :func:`load_ipython_extension` added, and nothing else."""
+    importlib.import_module("embedl_nb.magics").unload_ipython_extension(ip)

@@ -1,0 +1,19 @@
+from typing import Any
+
+from embedl_nb import errors as errors
+from embedl_nb.errors import EmbedlError as EmbedlError
+from embedl_nb.errors import EmbedlWarning as EmbedlWarning
+from embedl_nb.measure import Benchmark as Benchmark
+from embedl_nb.model import LiteRTModel as LiteRTModel
+from embedl_nb.pipeline import benchmark as benchmark
+from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public verb of the field
+from embedl_nb.pipeline import devices as devices
+from embedl_nb.pipeline import doctor as doctor
+from embedl_nb.pipeline import load as load
+from embedl_nb.pipeline import report as report
+from embedl_nb.pipeline import runs as runs
+
+__version__: str
+
+def load_ipython_extension(ip: Any) -> None: ...
+def unload_ipython_extension(ip: Any) -> None: ...

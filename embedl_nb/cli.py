@@ -1,0 +1,94 @@
+"""The program ``embedl-nb``: results go to stdout, an error is two lines on stderr and an exit code.
+
+Exit codes: 0 done, 1 an error (or a machine that cannot measure, for ``doctor``), 2 the command line was not
+understood, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from embedl_nb import commands
+from embedl_nb.commands.running import is_usage_error
+from embedl_nb.errors import EmbedlError
+
+__all__ = ["main"]
+
+_DONE, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    arguments
+        Words behind ``embedl-nb``; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    names = commands.ShellNames()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            result = commands.run(commands.SHELL, words, program="embedl-nb", names=names)
+            return _show(result)
+        except EmbedlError as err:
+            _show_error(err.message, err.hint, names)
+            return _USAGE if is_usage_error(err) else _FAILED
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+            return _INTERRUPTED
+        except BrokenPipeError:
+            # The reader (head, less) has seen enough; what is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _DONE
+        except Exception as err:  # the last frame: what nobody foresaw must be readable, too
+            message = f"{type(err).__name__}: {err}" if str(err) else type(err).__name__
+            _show_error(f"unexpected {message}", "run it again with --verbose to see where it comes from", names)
+            return _FAILED
+
+
+def _show(result: Any) -> int:
+    """Print a result as its kind asks for and return the exit code it means."""
+    from embedl_nb.pipeline.quickstart import Quickstart
+
+    if result is None:
+        return _DONE
+    if isinstance(result, Quickstart):
+        print(f"notebook  {result.notebook_path}\nreport    {result.report_path}\ntook      {result.seconds:.0f} s")
+        return _DONE
+    if hasattr(result, "to_string"):
+        print(result.to_string(index=False) if len(result) else "nothing yet")
+        return _DONE
+    print(result)
+    return _DONE if getattr(result, "can_measure", True) else _FAILED
+
+
+def _show_error(message: str, hint: str, names: commands.Names) -> None:
+    if names.is_verbose or os.environ.get("EMBEDL_NB_DEBUG"):
+        traceback.print_exc()
+    print(f"Error: {_one_line(message)}", file=sys.stderr)
+    if hint:
+        print(f"Try: {_one_line(hint)}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"Warning: {_one_line(str(message))}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""The commands: options, help, types, defaults. Each calls one function of the pipeline and returns its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from embedl_nb import __version__, pipeline
+from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, OneOf
+from embedl_nb.commands.names import Names
+from embedl_nb.errors import UnknownNameError
+from embedl_nb.units import ComputeUnit
+
+__all__ = ["COMMANDS", "SHELL"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+class _Group(click.Group):
+    """A group that knows the close matches of a mistyped command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            error = UnknownNameError.among("command", args[0], self.commands)
+            raise error from click.UsageError(error.message, ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _set_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.obj.is_verbose = True
+
+
+def _verbose(command: _Command) -> _Command:
+    return click.option(
+        "--verbose",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_verbose,
+        help="Show the traceback of an error (so does EMBEDL_NB_DEBUG=1).",
+    )(command)
+
+
+@click.command("compile")
+@click.argument("source", type=SOURCE)
+@click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
+@click.option("--name", help="What to call the model.  [default: the name of its class or file]")
+@click.option(
+    "--verify/--no-verify", default=True, show_default=True, help="Prove that it computes what its source computes."
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save the compiled model there as well."
+)
+@_verbose
+@click.pass_obj
+def _compile(names: Names, source: str, inputs: str | None, name: str | None, verify: bool, output: Path | None) -> Any:
+    """Compile a model to LiteRT and prove that it equals its source.
+
+    SOURCE is a .pt2 or .tflite file, or in a notebook the name of a variable that holds a torch module or an exported
+    program. Inputs are an .npz or .npy file, or the name of a variable.
+    """
+    samples = None if inputs is None else names.samples(inputs)
+    model = pipeline.compile(names.source(source), samples, name=name, verify=verify)
+    if output is not None:
+        model.save(output)
+    return model
+
+
+@click.command("benchmark")
+@click.argument("model", type=MODEL)
+@click.option("--device", type=DEVICE, default="host://", show_default=True, help="Address of the device.")
+@click.option(
+    "--compute-unit",
+    type=OneOf("compute unit", ComputeUnit),
+    default=str(ComputeUnit.CPU),
+    show_default=True,
+    help="Where the model is to run.",
+)
+@click.option(
+    "--allow-fallback/--no-fallback",
+    default=True,
+    show_default=True,
+    help="Whether operators may run elsewhere than asked; both are shown.",
+)
+@click.option("--golden", type=SAMPLES, help="Expected outputs by name.  [default: the source model's own]")
+@click.option("--inputs", type=SAMPLES, help="One sample.  [default: the model's first example, else random]")
+@click.option("--threads", "num_threads", type=int, help="CPU threads.  [default: the usable cores]")
+@click.option("--processes", type=int, default=3, show_default=True, help="Fresh processes; one is not comparable.")
+@click.option("--iterations", type=int, help="Timed iterations a process.  [default: until the median settles]")
+@click.option("--warmup", type=int, help="Iterations before the timed ones.  [default: chosen by time]")
+@click.option("--profile/--no-profile", default=True, show_default=True, help="Time each operator, in its own pass.")
+@click.option("--runtime-option", "runtime_options", type=KeyValue(), multiple=True, help="Handed to the runtime.")
+@_verbose
+@click.pass_obj
+def _benchmark(
+    names: Names,
+    /,
+    model: str,
+    device: str,
+    *,
+    golden: str | None,
+    inputs: str | None,
+    runtime_options: tuple[tuple[str, str], ...],
+    **options: Any,
+) -> Any:
+    """Measure a model on a device, operator by operator.
+
+    MODEL is a .tflite file or a run id, or in a notebook the name of a variable. Golden outputs and inputs are an .npz
+    file, or the name of a variable.
+    """
+    return pipeline.benchmark(
+        names.model(model),
+        device,
+        golden=None if golden is None else names.samples(golden),
+        inputs=None if inputs is None else names.samples(inputs),
+        runtime_options=dict(runtime_options) or None,
+        **options,
+    )
+
+
+@click.command("runs")
+@_verbose
+def _runs() -> Any:
+    """List what was recorded, newest first."""
+    return pipeline.runs()
+
+
+@click.command("devices")
+@_verbose
+def _devices() -> Any:
+    """List what can measure a model now."""
+    return pipeline.devices()
+
+
+@click.command("report")
+@click.argument("results", type=RESULT, nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("embedl_nb_report.html"),
+    show_default=True,
+    help="The file to write.",
+)
+@_verbose
+@click.pass_obj
+def _report(names: Names, results: tuple[str, ...], output: Path) -> Any:
+    """Write results to one HTML file that opens offline.
+
+    RESULTS are run ids, or in a notebook names of variables, in the order they are to be read.
+    """
+    return pipeline.report(names.results(results), output)
+
+
+@click.command("doctor")
+@_verbose
+def _doctor() -> Any:
+    """Check this machine and name the fix for what is missing."""
+    return pipeline.doctor()
+
+
+@click.command("quickstart")
+@click.argument("folder", default="embedl_nb_quickstart", type=click.Path(file_okay=False))
+@_verbose
+def _quickstart(folder: str) -> Any:
+    """Compile, verify and measure a pretrained model, and keep the notebook and a report.
+
+    FOLDER is where both are written, embedl_nb_quickstart by default.
+    """
+    return pipeline.quickstart(folder)
+
+
+@click.command("ui")
+@click.option("--port", type=int, help="Port of the page.  [default: a free one]")
+@_verbose
+def _ui(port: int | None) -> None:
+    """Open MLflow's web page on the recorded runs, until interrupted."""
+    pipeline.ui(port=port)
+
+
+@click.command("clear")
+@_verbose
+def _cache_clear() -> Any:
+    """Remove the cached compiled models. Recorded runs keep theirs."""
+    from embedl_nb.units import format_bytes
+
+    return f"freed {format_bytes(pipeline.cache_clear())}"
+
+
+_cache = _Group("cache", commands={"clear": _cache_clear}, help="The cache of compiled models.")
+
+COMMANDS: dict[str, click.Command] = {
+    "compile": _compile,
+    "benchmark": _benchmark,
+    "runs": _runs,
+    "devices": _devices,
+    "report": _report,
+    "doctor": _doctor,
+    "quickstart": _quickstart,
+    "ui": _ui,
+    "cache": _cache,
+}
+"""Every command by its name in a shell."""
+
+SHELL = click.version_option(__version__, prog_name="embedl-nb", message="%(prog)s %(version)s")(
+    _verbose(
+        _Group(
+            "embedl-nb",
+            commands=COMMANDS,
+            help="Compile, verify and benchmark models for phones.",
+            epilog="Start with 'embedl-nb doctor', then 'embedl-nb quickstart'.",
+        )
+    )
+)
+"""The program ``embedl-nb``."""

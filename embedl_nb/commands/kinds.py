@@ -1,0 +1,99 @@
+"""What an argument stands for. Completion asks an option for its kind; names are turned into objects later.
+
+Nothing is looked up while a line is parsed, so a wrong option is told before a model is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+    _Pair = click.ParamType[tuple[str, str]]
+else:  # older versions of click are not generic
+    _Text = _Pair = click.ParamType
+
+__all__ = ["DEVICE", "MODEL", "RESULT", "SAMPLES", "SOURCE", "KeyValue", "Kind", "OneOf", "Reference", "UnknownChoice"]
+
+
+class Kind(StrEnum):
+    """What a reference may refer to."""
+
+    SOURCE = "source"
+    """A model to compile: a module, an exported program, or a file."""
+    MODEL = "model"
+    """A compiled model: an object, a ``.tflite`` file or a run id."""
+    SAMPLES = "samples"
+    """Arrays: an object, or an ``.npz`` or ``.npy`` file."""
+    RESULT = "result"
+    """Something recorded: an object or a run id."""
+    DEVICE = "device"
+    """The address of a device."""
+
+
+class Reference(_Text):
+    """The name of something, kept as text until the command runs."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.name = str(kind)
+
+    def __repr__(self) -> str:
+        return f"Reference({self.kind.name})"
+
+
+SOURCE = Reference(Kind.SOURCE)
+MODEL = Reference(Kind.MODEL)
+SAMPLES = Reference(Kind.SAMPLES)
+RESULT = Reference(Kind.RESULT)
+DEVICE = Reference(Kind.DEVICE)
+
+
+class UnknownChoice(click.BadParameter):
+    """A value outside a closed set; carries what the error's close matches are found in."""
+
+    def __init__(self, *, what: str, value: str, choices: tuple[str, ...]) -> None:
+        super().__init__(f"unknown {what} {value!r}")
+        self.what = what
+        self.value = value
+        self.choices = choices
+
+
+class OneOf(_Text):
+    """One of a closed set of words."""
+
+    def __init__(self, what: str, choices: Iterable[str]) -> None:
+        self.what = what
+        self.choices = tuple(str(choice) for choice in choices)
+        self.name = what
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        """Show the words themselves in the help."""
+        return "[" + "|".join(self.choices) + "]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Accept a word of the set, in any case."""
+        if value.lower() not in self.choices:
+            raise UnknownChoice(what=self.what, value=value, choices=self.choices)
+        return value.lower()
+
+
+class KeyValue(_Pair):
+    """``KEY=VALUE``, as a pair."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Split at the first ``=``."""
+        if isinstance(value, tuple):
+            return value
+        key, separator, rest = value.partition("=")
+        if not (key and separator):
+            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
+        return key, rest

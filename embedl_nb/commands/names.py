@@ -1,0 +1,153 @@
+"""Turns the names on a command line into objects: in a notebook variables first, in a shell files and run ids only."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from embedl_nb.errors import InputError, UnknownNameError
+
+__all__ = ["Names", "NotebookNames", "ShellNames"]
+
+_MODEL_SUFFIXES = frozenset({".pt2", ".tflite"})
+_ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+_RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
+
+
+class Names(ABC):
+    """What the names of one command line mean to its caller."""
+
+    is_verbose: bool = False
+    """Set by ``--verbose``: the caller shows an error's traceback."""
+
+    @abstractmethod
+    def source(self, name: str) -> Any:
+        """Return the source model called ``name``."""
+
+    @abstractmethod
+    def samples(self, name: str) -> Any:
+        """Return the arrays called ``name``."""
+
+    @abstractmethod
+    def result(self, name: str) -> Any:
+        """Return the model, benchmark or other result called ``name``."""
+
+    def model(self, name: str) -> Any:
+        """Return the compiled model called ``name``: an object, or the path of a file."""
+        return self.source(name)
+
+    def results(self, names: Iterable[str]) -> list[Any]:
+        """Return several results, lists of them laid flat."""
+        found: list[Any] = []
+        for name in names:
+            value = self.result(name)
+            found.extend(value if isinstance(value, list | tuple) else [value])
+        return found
+
+
+class ShellNames(Names):
+    """A shell has no variables: models are files or recorded runs, samples are files of arrays."""
+
+    def source(self, name: str) -> Any:
+        """Return the path of a model file, or the recorded model of a run id."""
+        if _RUN_ID.fullmatch(name) and not Path(name).exists():
+            return _recorded(name)
+        return _model_file(name)
+
+    def samples(self, name: str) -> Any:
+        """Read an ``.npz`` or ``.npy`` file."""
+        return _array_file(name)
+
+    def result(self, name: str) -> Any:
+        """Return what a run recorded."""
+        return _recorded(name)
+
+
+class NotebookNames(Names):
+    """A notebook's variables, and what a shell accepts where no variable has the name.
+
+    Parameters
+    ----------
+    variables
+        Names and values, the innermost scope first.
+    """
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._shell = ShellNames()
+
+    def source(self, name: str) -> Any:
+        """Return a variable, the path of a model file, or the recorded model of a run id."""
+        if name in self._variables:
+            return self._variables[name]
+        if Path(name).suffix in _MODEL_SUFFIXES or _RUN_ID.fullmatch(name):
+            return self._shell.source(name)
+        raise self._unknown(name)
+
+    def samples(self, name: str) -> Any:
+        """Return a variable or read a file of arrays."""
+        if name in self._variables:
+            return self._variables[name]
+        if Path(name).suffix in _ARRAY_SUFFIXES:
+            return _array_file(name)
+        raise self._unknown(name)
+
+    def result(self, name: str) -> Any:
+        """Return a variable or what a run recorded."""
+        if name in self._variables:
+            return self._variables[name]
+        if _RUN_ID.fullmatch(name):
+            return _recorded(name)
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UnknownNameError:
+        error = UnknownNameError.among(
+            "variable", name, (known for known in self._variables if not known.startswith("_"))
+        )
+        if not error.candidates:
+            error.hint = "pass the name of a variable, a file or a run id; assign anything else to a variable first"
+        return error
+
+
+def _model_file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix not in _MODEL_SUFFIXES:
+        raise InputError(
+            f"{name} is neither a .tflite or .pt2 file nor a run id",
+            hint="name a model file, or a run id as 'embedl-nb runs' shows it",
+        )
+    if not path.exists():
+        raise InputError(f"there is no file {path}", hint="check the path; it starts at the current folder")
+    return path
+
+
+def _recorded(run_id: str) -> Any:
+    from embedl_nb import pipeline
+
+    return pipeline.load(run_id)
+
+
+def _array_file(name: str) -> Any:
+    """Read arrays: ``.npy`` is one, ``.npz`` a dict by name, or a tuple where numpy called them ``arr_0`` ..."""
+    import numpy as np
+
+    path = Path(name).expanduser()
+    if path.suffix not in _ARRAY_SUFFIXES:
+        raise InputError(f"{name} is not an .npz or .npy file", hint="save the arrays with numpy.savez")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return loaded
+        with loaded:
+            arrays = dict(loaded)
+    except FileNotFoundError as err:
+        raise InputError(f"there is no file {path}", hint="check the path; it starts at the current folder") from err
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
+        raise InputError(f"{path} holds no readable arrays: {err}", hint="save the arrays with numpy.savez") from err
+    if all(re.fullmatch(r"arr_\d+", key) for key in arrays):
+        return tuple(arrays[f"arr_{position}"] for position in range(len(arrays)))
+    return arrays

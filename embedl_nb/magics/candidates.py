@@ -1,0 +1,153 @@
+"""What may stand at a place in a command's line, decided by the command's own options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from embedl_nb.commands import COMMANDS
+from embedl_nb.commands.kinds import Kind, OneOf, Reference
+
+__all__ = ["Candidate", "candidates"]
+
+_LOOK_INTO = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A completion and what it is, for the front end's list."""
+
+    text: str
+    type: str
+
+
+def candidates(command: str, before: Sequence[str], word: str, variables: dict[str, Any]) -> list[Candidate]:
+    """Return what can complete ``word``.
+
+    Parameters
+    ----------
+    command
+        Its name in a shell.
+    before
+        The finished words on the line.
+    word
+        The unfinished one; may be empty.
+    variables
+        Those of the user.
+
+    Returns
+    -------
+    list of Candidate
+        That start with ``word``, best first.
+    """
+    parameters = COMMANDS[command].params
+    waiting = _option_waiting_for_value(parameters, before)
+    if waiting is not None:
+        offered = list(_values(waiting.type, variables))
+    else:
+        place = _num_positionals(parameters, before)
+        offered = [] if word.startswith("-") else list(_positional(parameters, place, variables))
+        if word.startswith("-") or not offered:
+            offered += _options(parameters, before)
+    return [each for each in offered if each.text.startswith(word)]
+
+
+def _options(parameters: Sequence[click.Parameter], before: Sequence[str]) -> Iterator[Candidate]:
+    """Options that are not on the line yet."""
+    for option in parameters:
+        if isinstance(option, click.Option):
+            spelled = [*option.opts, *option.secondary_opts]
+            if option.multiple or not any(each in before for each in spelled):
+                yield from (Candidate(each, "option") for each in spelled if each.startswith("--"))
+    yield Candidate("--help", "option")
+
+
+def _positional(parameters: Sequence[click.Parameter], place: int, variables: dict[str, Any]) -> Iterator[Candidate]:
+    arguments = [each for each in parameters if isinstance(each, click.Argument)]
+    if arguments and (place < len(arguments) or arguments[-1].nargs == -1):
+        yield from _values(arguments[min(place, len(arguments) - 1)].type, variables)
+
+
+def _option_waiting_for_value(parameters: Sequence[click.Parameter], before: Sequence[str]) -> click.Option | None:
+    last = before[-1] if before else ""
+    return next((each for each in parameters if _takes_value(each) and last in each.opts), None)  # type: ignore[return-value]
+
+
+def _num_positionals(parameters: Sequence[click.Parameter], before: Sequence[str]) -> int:
+    count, skip = 0, False
+    for word in before:
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            skip = any(_takes_value(each) and word in each.opts for each in parameters)
+        else:
+            count += 1
+    return count
+
+
+def _takes_value(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not parameter.is_flag
+
+
+def _values(kind: click.ParamType[Any], variables: dict[str, Any]) -> Iterator[Candidate]:
+    if isinstance(kind, OneOf):
+        yield from (Candidate(choice, "value") for choice in kind.choices)
+    elif isinstance(kind, Reference) and kind.kind is Kind.DEVICE:
+        yield from (Candidate(address, "device") for address in _devices())
+    elif isinstance(kind, Reference):
+        fits = _FITS[kind.kind]
+        named = [(name, value) for name, value in variables.items() if not name.startswith("_") and fits(value)]
+        yield from (Candidate(name, type(value).__name__) for name, value in reversed(named))
+        if kind.kind is not Kind.SAMPLES:
+            yield from (Candidate(run_id, "run") for run_id in _run_ids(variables))
+
+
+def _devices() -> list[str]:
+    from embedl_nb.device import list_devices
+
+    return [info.address for info in list_devices()]
+
+
+def _run_ids(variables: dict[str, Any]) -> list[str]:
+    """Ids of the results at hand; asking the store would make Tab wait."""
+    found = (getattr(value, "run_id", None) for value in variables.values() if _is_result(value))
+    return sorted({run_id for run_id in found if isinstance(run_id, str)}, reverse=True)
+
+
+def _is_compiled(value: Any) -> bool:
+    return _is_a(value, "embedl_nb.model", "LiteRTModel")
+
+
+def _is_result(value: Any) -> bool:
+    return _is_compiled(value) or _is_a(value, "embedl_nb.measure", "Benchmark")
+
+
+def _is_source(value: Any) -> bool:
+    return _is_a(value, "torch.nn", "Module") or _is_a(value, "torch.export", "ExportedProgram") or _is_compiled(value)
+
+
+def _is_samples(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return 0 < len(value) <= 10_000 and all(_is_samples(each) for each in value[:_LOOK_INTO])
+    if isinstance(value, dict):
+        return 0 < len(value) <= _LOOK_INTO and all(_is_samples(each) for each in value.values())
+    return _is_a(value, "numpy", "ndarray") or _is_a(value, "torch", "Tensor")
+
+
+def _is_a(value: Any, module: str, name: str) -> bool:
+    """Say whether ``value`` is an instance, without importing what nobody has imported yet."""
+    kind = getattr(sys.modules.get(module), name, None)
+    # type(), because a proxy object answers isinstance by running code of its own.
+    return isinstance(kind, type) and issubclass(type(value), kind) and not isinstance(value, type)
+
+
+_FITS: dict[Kind, Callable[[Any], bool]] = {
+    Kind.SOURCE: _is_source,
+    Kind.MODEL: _is_compiled,
+    Kind.SAMPLES: _is_samples,
+    Kind.RESULT: _is_result,
+}

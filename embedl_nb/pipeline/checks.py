@@ -1,0 +1,320 @@
+"""What the doctor looks at, one function a check. Each returns what it found and, where something is missing, the fix.
+
+A check never raises for what it looks for: that is its finding. Nothing heavy is imported: versions are read from the
+installed packages' metadata, and the runtime is tried in its own process.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from embedl_nb import config
+from embedl_nb.errors import EmbedlError, RunStoreError
+from embedl_nb.imports import is_installed
+from embedl_nb.pipeline.platforms import Platform
+from embedl_nb.units import format_bytes
+
+__all__ = [
+    "COMPILER",
+    "RUNTIME",
+    "Check",
+    "Requirement",
+    "Status",
+    "check_browser",
+    "check_compiler",
+    "check_cpu",
+    "check_folder",
+    "check_memory",
+    "check_notebook",
+    "check_python",
+    "check_run_store",
+    "check_runtime",
+    "folders",
+]
+
+_NEWEST_PYTHON = (3, 14)
+_LITTLE_DISK_BYTES = 2**30
+_LITTLE_MEMORY_BYTES = 2 * 2**30
+_STORE_TIMEOUT_S = 1.0
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Works, but something will surprise."""
+    MISSING = "missing"
+    """Does not work until it is fixed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One finding.
+
+    Attributes
+    ----------
+    found
+        What is there, or what is wrong.
+    fix
+        One command or action; empty where all is well.
+    """
+
+    name: str
+    status: Status
+    found: str
+    fix: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing stands in the way; a warning does not."""
+        return self.status is not Status.MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """A package and the versions that are known to work: ``at_least <= version < below``."""
+
+    package: str
+    at_least: str
+    below: str
+    install: str
+
+    def check(self, name: str) -> Check:
+        """Compare with what is installed."""
+        try:
+            version = importlib.metadata.version(self.package)
+        except importlib.metadata.PackageNotFoundError:
+            return Check(name=name, status=Status.MISSING, found=f"{self.package} is not installed", fix=self.install)
+        if _numbers(self.at_least) <= _numbers(version) < _numbers(self.below):
+            return Check(name=name, status=Status.OK, found=f"{self.package} {version}")
+        return Check(
+            name=name,
+            status=Status.MISSING,
+            found=f"{self.package} {version} is not between {self.at_least} and {self.below}",
+            fix=f"pip install '{self.package}>={self.at_least},<{self.below}'",
+        )
+
+
+_INSTALL_TORCH = "pip install 'embedl-nb[torch]'"
+RUNTIME = Requirement(package="ai-edge-litert", at_least="2.3", below="2.4", install="pip install embedl-nb")
+COMPILER = (
+    Requirement(package="torch", at_least="2.9", below="2.14", install=_INSTALL_TORCH),
+    Requirement(package="litert-torch", at_least="0.10", below="0.11", install=_INSTALL_TORCH),
+    Requirement(package="litert-converter", at_least="0.5", below="0.6", install=_INSTALL_TORCH),
+)
+
+
+def check_python() -> Check:
+    """Check the interpreter; the runtime has wheels for some versions only."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] > _NEWEST_PYTHON:
+        newest = ".".join(str(part) for part in _NEWEST_PYTHON)
+        return Check(
+            name="python",
+            status=Status.WARNING,
+            found=f"{version}: the runtime's wheels are known up to {newest}",
+            fix=f"use Python {newest}",
+        )
+    return Check(name="python", status=Status.OK, found=f"{version} in {sys.prefix}")
+
+
+def check_runtime(row: Platform) -> Check:
+    """Check the LiteRT runtime: its version, and that a model of one operator runs in a process of its own."""
+    if not row.cpu.is_available:
+        fix = "use a platform that has one: Linux, macOS on Apple silicon, or Windows on x86-64"
+        return Check(name="runtime", status=Status.MISSING, found=f"{row.cpu.reason} on {row.name}", fix=fix)
+    installed = RUNTIME.check("runtime")
+    if not installed.is_ok:
+        return installed
+    import numpy as np
+
+    from embedl_nb.model import as_model
+
+    try:
+        outputs = as_model(Path(__file__).with_name("probe.tflite"))(np.ones((1, 4), np.float32))
+    except EmbedlError as err:
+        found = f"{installed.found} does not run a model: {err.message}"
+        fix = err.hint or f"pip install --force-reinstall '{RUNTIME.package}>={RUNTIME.at_least},<{RUNTIME.below}'"
+        return Check(name="runtime", status=Status.MISSING, found=found, fix=fix)
+    if any(float(value.sum()) != 8.0 for value in outputs.values()):
+        fix = f"pip install --force-reinstall '{RUNTIME.package}>={RUNTIME.at_least},<{RUNTIME.below}'"
+        return Check(name="runtime", status=Status.MISSING, found=f"{installed.found} adds 1 and 1 wrongly", fix=fix)
+    return Check(name="runtime", status=Status.OK, found=f"{installed.found}, runs a model in its own process")
+
+
+def check_compiler(row: Platform) -> Check:
+    """Check all that turning a PyTorch model into a LiteRT model needs."""
+    if not row.compile.is_available:
+        return Check(
+            name="compiler",
+            status=Status.MISSING,
+            found=f"{row.compile.reason} for {row.name}",
+            fix="compile on Linux x86-64 or macOS arm64, and measure the .tflite file here",
+        )
+    checks = [requirement.check("compiler") for requirement in COMPILER]
+    for check in checks:
+        if not check.is_ok:
+            return check
+    return Check(name="compiler", status=Status.OK, found=", ".join(check.found for check in checks))
+
+
+def check_notebook() -> Check:
+    """Look for a kernel and a page to open notebooks with."""
+    if not is_installed("ipykernel"):
+        fix = "pip install 'embedl-nb[notebook]'"
+        return Check(name="notebook", status=Status.MISSING, found="ipykernel is not installed", fix=fix)
+    kernel = f"ipykernel {importlib.metadata.version('ipykernel')}"
+    for page in ("jupyterlab", "notebook"):
+        if is_installed(page):
+            return Check(
+                name="notebook", status=Status.OK, found=f"{kernel}, {page} {importlib.metadata.version(page)}"
+            )
+    # Another program (VS Code, a hub) may bring the page.
+    return Check(name="notebook", status=Status.OK, found=f"{kernel}; no JupyterLab in this environment")
+
+
+def check_browser() -> Check | None:
+    """Look for Chromium, which only the project's own browser tests need; None where those are not installed."""
+    if not is_installed("playwright"):
+        return None
+    found = next(
+        (path for name in (os.environ.get("EMBEDL_NB_CHROMIUM", ""), *_CHROMIUM) if (path := shutil.which(name))), None
+    )
+    if found is not None:
+        return Check(name="browser", status=Status.OK, found=f"{found} (for the browser tests)")
+    return Check(
+        name="browser",
+        status=Status.WARNING,
+        found="no Chromium: the browser tests cannot run; nothing else needs it",
+        fix="apt-get install chromium" if sys.platform == "linux" else "install Chromium or Chrome",
+    )
+
+
+def check_run_store() -> Check:
+    """Check that runs can be recorded: asked within a second, and without loading MLflow."""
+    from embedl_nb.runstore.database import check_writable
+    from embedl_nb.runstore.location import current_store
+    from embedl_nb.runstore.spool import paths
+
+    store = current_store()
+    waiting = len(paths())
+    note = f"; {waiting} results wait to be recorded" if waiting else ""
+    file = store.sqlite_path
+    try:
+        if file is not None and file.exists():
+            check_writable(file)
+        elif file is None and store.is_remote:
+            _connect(store.uri, store.label)
+    except RunStoreError as err:
+        found = f"{err.message}; results are kept and recorded later{note}"
+        return Check(name="run store", status=Status.WARNING, found=found, fix=err.hint)
+    state = "" if file is None or file.exists() else " (made with the first run)"
+    return Check(name="run store", status=Status.OK, found=f"{store.label}{state}{note}")
+
+
+def check_folder(name: str, path: Path) -> Check:
+    """Look at a folder of ours: where it is, how much it holds, and the room that is left."""
+    free_bytes = shutil.disk_usage(path).free
+    found = f"{path}: {format_bytes(_size_bytes(path))}, {format_bytes(free_bytes)} free"
+    if path.parent == Path(tempfile.gettempdir()) and path.name.startswith("embedl_nb-"):
+        return Check(
+            name=name,
+            status=Status.WARNING,
+            found=f"{found}; temporary, because the usual folder cannot be written",
+            fix="set EMBEDL_NB_HOME to a folder that can be written",
+        )
+    if free_bytes < _LITTLE_DISK_BYTES:
+        return Check(name=name, status=Status.WARNING, found=found, fix="free space, or run: embedl-nb cache clear")
+    return Check(name=name, status=Status.OK, found=found)
+
+
+def check_cpu() -> Check:
+    """Look at the processor: cores we may use, its frequency policy, and whether others use it now."""
+    from embedl_nb.device import machine
+
+    usable, total = machine.num_usable_cores(), machine.num_cores()
+    cores = f"{usable} of {total}" if usable < total else f"{total}"
+    found = f"{machine.cpu_name()}, {cores} cores"
+    limit = machine.container_cpu_limit()
+    found += f", container limit {limit:g} cores" if limit is not None else ""
+    governor = machine.governor()
+    found += f", governor {governor}" if governor else ""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if governor == "powersave":
+        return Check(
+            name="cpu",
+            status=Status.WARNING,
+            found=f"{found}: clocks change while it measures",
+            fix="sudo cpupower frequency-set -g performance",
+        )
+    if load > usable / 2:
+        return Check(
+            name="cpu",
+            status=Status.WARNING,
+            found=f"{found}; busy now, load {load:.1f}",
+            fix="measure when other programs are done",
+        )
+    return Check(name="cpu", status=Status.OK, found=found)
+
+
+def check_memory() -> Check:
+    """Look at the memory we may use, and how much of it is free now."""
+    import psutil
+
+    from embedl_nb.device import machine
+
+    usable = machine.usable_memory_bytes()
+    available = min(usable, int(psutil.virtual_memory().available))
+    found = f"{format_bytes(available)} of {format_bytes(usable)} free"
+    limit = machine.container_memory_limit_bytes()
+    found += f", container limit {format_bytes(limit)}" if limit is not None else ""
+    if available < _LITTLE_MEMORY_BYTES:
+        fix = "close other programs; compiling a small model takes about 2 GiB"
+        return Check(name="memory", status=Status.WARNING, found=found, fix=fix)
+    return Check(name="memory", status=Status.OK, found=found)
+
+
+def folders() -> tuple[tuple[str, Path], ...]:
+    """Return our folders by what they are for."""
+    return ("data", config.data_dir()), ("cache", config.cache_dir())
+
+
+def _connect(uri: str, label: str) -> None:
+    parts = urlsplit(uri)
+    port = parts.port or {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}.get(parts.scheme.split("+")[0])
+    if parts.hostname is None or port is None:
+        return  # a service that MLflow knows how to find; nothing to connect to from here
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_STORE_TIMEOUT_S).close()
+    except OSError as err:
+        raise RunStoreError(
+            f"the run store {label} does not answer: {err.strerror or err}",
+            hint="start it, or unset MLFLOW_TRACKING_URI to record on this machine",
+        ) from err
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)  # noqa: PTH118 - thousands of files: strings are five times faster
+            total += os.lstat(path).st_size if os.path.lexists(path) else 0
+    return total
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numeric part of a version: ``2.13.0+cpu`` -> (2, 13, 0)."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
