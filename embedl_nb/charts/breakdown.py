@@ -56,7 +56,7 @@ def operators_figure(result: Any) -> Any:
         title=f"{title(benchmark)}: operators",
         caption=caption(benchmark),
         layout={
-            "height": 140 + _ROW_PX * max(3, len(rows)),
+            "height": canvas.HEAD_PX + 52 + _ROW_PX * max(3, len(rows)),
             "bargap": 0.3,
             "barmode": "stack",
             "xaxis": canvas.axis("time in one inference [ms]", rangemode="tozero"),
@@ -92,7 +92,7 @@ def _unit_trace(
         "textposition": "outside" if all(len(groups[operator]) == 1 for operator in operators) else "auto",
         "cliponaxis": False,
         "marker": canvas.marker(colour_of(unit), provenance),
-        "hovertemplate": f"<b>%{{y}}</b><br>%{{x:.4~f}} ms<br>%{{text}}<br>unit  {name}<extra></extra>",
+        "hovertemplate": f"<b>%{{y}}</b><br>%{{value:.4~f}} ms<br>%{{text}}<br>unit  {name}<extra></extra>",
     }
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedl_nb.charts.palette import GRID, TEXT, is_hatched
+from embedl_nb.charts.palette import GRID, HOVER, NEUTRAL, TEXT, is_hatched
 from embedl_nb.units import Provenance
 
-__all__ = ["axis", "build", "marker", "plain"]
+__all__ = ["HEAD_PX", "axis", "build", "marker", "plain"]
+
+HEAD_PX = 92
+"""Room for the title, the caption and the legend."""
 
 Spec = dict[str, Any]
 """A piece of plotly's own JSON."""
@@ -28,18 +31,26 @@ def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:
         "font": {"color": TEXT, "size": 12, "family": "system-ui, sans-serif"},
         "title": {
             "text": plain(title),
-            "subtitle": {"text": plain(caption)},
+            "font": {"size": 15},
+            "subtitle": {"text": plain(caption), "font": {"size": 12}},
             "x": 0,
-            "xref": "paper",
+            "xref": "container",
             "xanchor": "left",
             "yref": "container",
             "y": 1,
             "yanchor": "top",
-            "pad": {"t": 12},
+            "pad": {"t": 14, "l": 8},
         },
-        "margin": {"l": 60, "r": 24, "t": 76, "b": 52},
-        "hoverlabel": {"align": "left"},
-        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 24, "t": HEAD_PX, "b": 52},
+        "hoverlabel": {"align": "left", "bgcolor": HOVER, "bordercolor": NEUTRAL, "font": {"color": "#ffffff"}},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+        "modebar": {
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": TEXT,
+            "activecolor": NEUTRAL,
+            # plotly's own "Share chart..." would upload the figure.
+            "remove": ["sendChartToCloud", "select2d", "lasso2d"],
+        },
     }
     return go.Figure(data=traces, layout=base | layout)
 
@@ -47,7 +58,10 @@ def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:
 def axis(title: str, **more: Any) -> Spec:
     """Return an axis with a title, a faint grid and no other lines."""
     return {
-        "title": {"text": title},
+        "title": {"text": title, "standoff": 14},
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": "rgba(0,0,0,0)",
         "gridcolor": GRID,
         "zerolinecolor": GRID,
         "automargin": True,

@@ -56,7 +56,7 @@ def latency_figure(result: Any) -> Any:
     # Rows share one height, so that a process with fewer iterations looks it.
     tallest = max((count for row in counts for count in row), default=1)
     layout: Spec = {
-        "height": 150 + _ROW_PX * rows,
+        "height": canvas.HEAD_PX + 52 + _ROW_PX * rows,
         "bargap": 0.06,
         "showlegend": False,
         "grid": {"rows": rows, "columns": 1, "pattern": "coupled", "roworder": "top to bottom", "ygap": 0.25},
@@ -72,7 +72,7 @@ def latency_figure(result: Any) -> Any:
 
 def _caption(benchmark: Benchmark) -> str:
     low, high = benchmark.latency.ci95_ms
-    interval = f"95 % interval of the p50 {low:.4g} to {high:.4g} ms"
+    interval = f"95 % interval of the p50 {format_ms(low)} to {format_ms(high)}"
     return "; ".join((latency_words(benchmark), interval, *provenance_words(benchmark)))
 
 

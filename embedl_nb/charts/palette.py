@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from embedl_nb.units import ComputeUnit, Provenance
 
-__all__ = ["GRID", "NEUTRAL", "TEXT", "colour_of", "is_hatched"]
+__all__ = ["GRID", "HOVER", "NEUTRAL", "TEXT", "colour_of", "is_hatched"]
 
 TEXT = "#747c86"
 GRID = "rgba(127,127,127,0.22)"
+HOVER = "#2a3038"
 NEUTRAL = "#8c929a"
 """What belongs to no compute unit: the unattributed remainder."""
 

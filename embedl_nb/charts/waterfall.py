@@ -24,10 +24,11 @@ __all__ = ["waterfall_figure"]
 _ROW_PX = 16
 _MAX_PLOT_PX = 1100
 _DIGITS = 5
+# In a hover plotly's %{x} is where the bar ends, not how long it is: the lengths come from the custom data.
 _HOVER = (
     "<b>%{customdata[0]}</b>  #%{customdata[1]}<br>%{customdata[2]}<br>kernel  %{customdata[3]}<br>"
-    "start  %{base:.4~f} ms<br>mean  %{x:.4~f} ms<br>p50  %{customdata[4]:.4~f} ms<br>"
-    "p95  %{customdata[5]:.4~f} ms<br>share  %{customdata[6]:.1%}<br>unit  "
+    "start  %{customdata[4]:.4~f} ms<br>mean  %{customdata[5]:.4~f} ms<br>p50  %{customdata[6]:.4~f} ms<br>"
+    "p95  %{customdata[7]:.4~f} ms<br>share  %{customdata[8]:.1%}<br>unit  "
 )
 
 
@@ -91,6 +92,8 @@ def _details(layer: Layer) -> list[str | float]:
         layer.index,
         plain(layer.source or layer.name),
         plain(layer.kernel),
+        round(layer.start_ms, _DIGITS),
+        round(layer.mean_ms, _DIGITS),
         round(layer.p50_ms, _DIGITS),
         round(layer.p95_ms, _DIGITS),
         round(layer.share, _DIGITS),
@@ -106,9 +109,9 @@ def _remainder_trace(remainder: Remainder) -> Spec:
         "y": [REMAINDER_NAME],
         "base": [round(remainder.start_ms, _DIGITS)],
         "x": [round(remainder.length_ms, _DIGITS)],
-        "customdata": [[round(remainder.share, _DIGITS)]],
+        "customdata": [[round(remainder.length_ms, _DIGITS), round(remainder.share, _DIGITS)]],
         "marker": {"color": "rgba(127,127,127,0.15)", "line": {"width": 1, "color": NEUTRAL}},
-        "hovertemplate": "<b>unattributed</b><br>%{x:.4~f} ms of the profiled mean (%{customdata[0]:.1%})<br>"
+        "hovertemplate": "<b>unattributed</b><br>%{customdata[0]:.4~f} ms, %{customdata[1]:.1%} of the profiled mean,<br>"
         "belongs to no layer: gaps and copies in between<extra></extra>",
     }
 
@@ -116,10 +119,12 @@ def _remainder_trace(remainder: Remainder) -> Spec:
 def _layout(labels: list[str]) -> Spec:
     plot_px = min(_MAX_PLOT_PX, max(120, _ROW_PX * len(labels)))
     return {
-        "height": plot_px + 128,
+        "height": plot_px + canvas.HEAD_PX + 52,
         # Bars stay apart while there is room; of thousands each keeps all the height it has.
         "bargap": 0.18 if _ROW_PX * len(labels) <= _MAX_PLOT_PX else 0,
         "barmode": "overlay",
+        # Anywhere in its row, also where the bar is a hair's breadth.
+        "hovermode": "y unified",
         "xaxis": canvas.axis("time since the inference began [ms]", rangemode="tozero"),
         "yaxis": canvas.axis(
             "layer, in the order they ran",
@@ -129,6 +134,7 @@ def _layout(labels: list[str]) -> Spec:
             # The first layer is on top; a range set here saves plotly a pass over all bars.
             range=[len(labels) - 0.5, -0.5],
             showgrid=False,
+            showspikes=False,
             tickfont={"size": 10},
             **({"dtick": 1} if len(labels) * _ROW_PX <= _MAX_PLOT_PX else {}),
         ),

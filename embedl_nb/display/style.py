@@ -58,7 +58,8 @@ border-radius:0 4px 4px 0;background:var(--embedl-soft);overflow-wrap:anywhere}
 .embedl-card summary{display:list-item;padding:2px 0;cursor:pointer;font-weight:600}
 .embedl-card summary:focus-visible{outline:2px solid var(--embedl-accent);outline-offset:2px;border-radius:3px}
 .embedl-card .embedl-count{margin-left:6px;color:var(--embedl-muted);font-weight:400}
-.embedl-card .embedl-scroll{max-height:340px;margin:4px 0;overflow:auto;border:1px solid var(--embedl-line);
+.embedl-card .embedl-scroll{width:fit-content;min-width:min(100%,440px);max-width:100%;max-height:340px;
+margin:4px 0;overflow:auto;border:1px solid var(--embedl-line);
 border-radius:6px}
 .embedl-card table{display:table;width:100%;margin:0;border:0;border-collapse:separate;border-spacing:0;
 table-layout:auto;font-size:12px;font-variant-numeric:tabular-nums;background:transparent;color:inherit}

@@ -48,7 +48,7 @@ _DRAW = Markup("""
 for (const data of document.querySelectorAll('script[type="application/json"]')) {
   const figure = JSON.parse(data.textContent);
   Plotly.newPlot(data.dataset.target, figure.data, figure.layout,
-    {responsive: true, displaylogo: false, showEditInChartStudio: false, plotlyServerURL: ''});
+    {responsive: true, displaylogo: false, showSendToCloud: false});
 }
 """)
 
