@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedl_nb.errors import InputError
@@ -268,7 +269,7 @@ def _read_signatures(root: Table, subgraphs: tuple[Subgraph, ...]) -> tuple[Sign
     )
 
 
-def _read_tensor_map(entries: list[Table] | tuple[Table, ...], subgraph: Subgraph) -> tuple[TensorSpec, ...]:
+def _read_tensor_map(entries: Sequence[Table], subgraph: Subgraph) -> tuple[TensorSpec, ...]:
     specs = []
     for entry in entries:
         index = entry.scalar(1, "I")

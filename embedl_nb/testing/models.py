@@ -158,7 +158,7 @@ class ModelBuilder:
 
 
 def add(shape: Sequence[int] = (1, 4), *, dtype: str = "float32") -> bytes:
-    """``sum = a + b``."""
+    """Build ``sum = a + b``."""
     builder = ModelBuilder()
     a, b = builder.input("a", shape, dtype), builder.input("b", shape, dtype)
     total = builder.operator("ADD", [a, b], builder.tensor("sum", shape, dtype), options=schema().AddOptionsT())
@@ -166,7 +166,7 @@ def add(shape: Sequence[int] = (1, 4), *, dtype: str = "float32") -> bytes:
 
 
 def two_outputs(shape: Sequence[int] = (1, 4)) -> bytes:
-    """``sum = a + b`` and ``product = a * b``, in one signature."""
+    """Build ``sum = a + b`` and ``product = a * b``, in one signature."""
     builder = ModelBuilder()
     a, b = builder.input("a", shape), builder.input("b", shape)
     total = builder.operator("ADD", [a, b], builder.tensor("sum", shape), options=schema().AddOptionsT())
@@ -175,7 +175,7 @@ def two_outputs(shape: Sequence[int] = (1, 4)) -> bytes:
 
 
 def conv_relu(*, size: int = 8, channels: int = 4, seed: int = 0) -> bytes:
-    """A 3x3 convolution with a fused ReLU; input ``image`` (1, size, size, 3), output ``features``.
+    """Build a 3x3 convolution with a fused ReLU; input ``image`` (1, size, size, 3), output ``features``.
 
     Its tensors are named as litert-torch names them: the convolution comes from module ``f.0``.
     """
@@ -199,7 +199,7 @@ def conv_relu(*, size: int = 8, channels: int = 4, seed: int = 0) -> bytes:
 
 
 def fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed: int = 0) -> bytes:
-    """``y = x W^T + b``; input ``x`` (1, num_inputs), output ``y`` (1, num_outputs)."""
+    """Build ``y = x W^T + b``; input ``x`` (1, num_inputs), output ``y`` (1, num_outputs)."""
     builder, random = ModelBuilder(), np.random.default_rng(seed)
     x = builder.input("x", (1, num_inputs))
     weights = builder.constant("weights", random.normal(size=(num_outputs, num_inputs)).astype(np.float32))
@@ -214,7 +214,7 @@ def fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed: int = 0)
 
 
 def quantized_fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed: int = 0) -> bytes:
-    """Return :func:`fully_connected` in int8: weights one scale a channel, activations one scale a tensor (w8a8)."""
+    """Build :func:`fully_connected` in int8: weights one scale a channel, activations one scale a tensor (w8a8)."""
     builder, random = ModelBuilder(), np.random.default_rng(seed)
     input_scale, output_scale = 4 / 127, 16 / 127
     x = builder.input("x", (1, num_inputs), "int8", scale=input_scale, zero_point=3)
@@ -236,7 +236,7 @@ def quantized_fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed
 
 
 def chain(num_operators: int = 10, *, shape: Sequence[int] = (1, 16), operator: str = "TANH") -> bytes:
-    """``num_operators`` elementwise operators, one after the other; input ``x``, output ``y``.
+    """Build a chain of ``num_operators`` elementwise operators, one after the other; input ``x``, output ``y``.
 
     Operator ``i`` comes from module ``layers.<i>``.
     """
@@ -249,7 +249,7 @@ def chain(num_operators: int = 10, *, shape: Sequence[int] = (1, 16), operator: 
 
 
 def unsupported_operator(shape: Sequence[int] = (1, 4)) -> bytes:
-    """A valid file that the runtime refuses to load: ``STABLEHLO_SORT`` has no kernel."""
+    """Build a valid file that the runtime refuses to load: ``STABLEHLO_SORT`` has no kernel."""
     builder = ModelBuilder()
     x = builder.input("x", shape)
     options = schema().StablehloSortOptionsT(dimension=1)
@@ -258,7 +258,7 @@ def unsupported_operator(shape: Sequence[int] = (1, 4)) -> bytes:
 
 
 def custom_operator(shape: Sequence[int] = (1, 4)) -> bytes:
-    """A valid file with a custom operator that no runtime knows."""
+    """Build a valid file with a custom operator that no runtime knows."""
     builder = ModelBuilder()
     x = builder.input("x", shape)
     y = builder.operator("CUSTOM", [x], builder.tensor("y", shape), custom_name="MyOperator")

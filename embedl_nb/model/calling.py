@@ -1,0 +1,179 @@
+"""Check a call's arguments against a signature, and turn real values into a quantized model's integers and back.
+
+In: what the user passed. Out: one array an input, of exactly the shape and dtype that the file names. No model is run
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.errors import SignatureMismatchError, UnknownNameError
+from embedl_nb.model.spec import Signature, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["bind_inputs", "pick_signature", "restore_outputs"]
+
+# numpy has no type for these; the runtime's worker takes and gives their values in the next larger one.
+_CARRIERS = {"bfloat16": "float32", "int4": "int8", "int2": "int8", "uint4": "uint8"}
+_RANGES = {"int4": (-8, 7), "int2": (-2, 1), "uint4": (0, 15)}
+
+
+def pick_signature(signatures: Sequence[Signature], key: str | None) -> Signature:
+    """Return the signature named ``key``, the first without a name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; close matches are named.
+    """
+    if key is None:
+        return signatures[0]
+    for signature in signatures:
+        if signature.key == key:
+            return signature
+    raise UnknownNameError.among("signature", key, [signature.key for signature in signatures])
+
+
+def bind_inputs(
+    signature: Signature, args: Sequence[Any], named: Mapping[str, Any], *, raw: bool = False
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Match arguments to a signature's inputs and check them.
+
+    Parameters
+    ----------
+    signature
+        What is called.
+    args
+        Positional arguments, in the signature's order: arrays, torch tensors on any device, or nested lists.
+    named
+        Arguments by input name.
+    raw
+        Whether quantized inputs are given as the integers of the file; otherwise they are real values.
+
+    Returns
+    -------
+    dict of arrays
+        By input name, in the signature's order.
+
+    Raises
+    ------
+    SignatureMismatchError
+        If the count, a name, a shape or a dtype does not fit; the message names input, expected and got.
+    """
+    names = [spec.name for spec in signature.inputs]
+    expected = ", ".join(str(spec) for spec in signature.inputs) or "nothing"
+    if len(args) > len(names):
+        raise SignatureMismatchError(
+            f"{len(args)} inputs were given, the model takes {len(names)}", hint=f"it takes {expected}"
+        )
+    values = dict(zip(names, args, strict=False))
+    for name, value in named.items():
+        if name not in names:
+            raise SignatureMismatchError(f"the model has no input {name!r}", hint=f"it takes {expected}")
+        if name in values:
+            raise SignatureMismatchError(f"input {name!r} was given twice", hint=f"it takes {expected}")
+        values[name] = value
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise SignatureMismatchError(
+            f"input {', '.join(missing)} is missing: {len(values)} of {len(names)} were given",
+            hint=f"it takes {expected}",
+        )
+    return {spec.name: _checked(spec, values[spec.name], raw=raw) for spec in signature.inputs}
+
+
+def _checked(spec: TensorSpec, value: Any, *, raw: bool) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    takes_real = spec.is_quantized and not raw
+    dtype = np.dtype("float32" if takes_real else _CARRIERS.get(spec.dtype, spec.dtype))
+    array = _as_array(spec, value)
+    if not isinstance(value, np.ndarray) and not hasattr(value, "dtype") and _can_become(array, dtype):
+        array = array.astype(dtype)  # a list or a number has no type of its own
+    if array.dtype != dtype:
+        hint = f"convert it: {spec.name}.astype('{dtype}')"
+        if spec.is_quantized:
+            hint += " (raw=True takes the file's integers)" if takes_real else " (raw=False takes real values)"
+        raise SignatureMismatchError(f"input {spec.name!r} is {array.dtype}, expected {dtype}", hint=hint)
+    fits = len(array.shape) == len(spec.shape) and all(
+        size in (-1, got) for size, got in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = tuple("?" if size < 0 else size for size in spec.shape)
+        raise SignatureMismatchError(
+            f"input {spec.name!r} has shape {array.shape}, expected ({', '.join(map(str, wanted))})",
+            hint="reshape it, or compile the model with an example input of this shape",
+        )
+    return _quantized(array, spec) if takes_real else array
+
+
+def _as_array(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if hasattr(value, "detach"):  # a torch tensor, which may want a gradient or be on a GPU
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as err:
+        raise SignatureMismatchError(
+            f"input {spec.name!r} cannot be taken as an array: {err}", hint=f"pass an array for {spec}"
+        ) from err
+    if array.dtype.kind not in "biufc":
+        raise SignatureMismatchError(
+            f"input {spec.name!r} is a {type(value).__name__}, not an array of numbers", hint=f"pass {spec}"
+        )
+    return array
+
+
+def _can_become(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
+    """Say whether plain Python numbers keep their value in ``dtype``."""
+    import numpy as np
+
+    if dtype.kind == "f":
+        return array.dtype.kind in "iuf"
+    if dtype.kind in "iu" and array.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        return bool(limits.min <= array.min() and array.max() <= limits.max)
+    return bool(array.dtype.kind == dtype.kind)
+
+
+def _quantized(array: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """Return ``round(x / scale) + zero_point``, held to the range of the type."""
+    import numpy as np
+
+    scale, zero_point = _scale(spec)
+    carrier = np.dtype(_CARRIERS.get(spec.dtype, spec.dtype))
+    limits = np.iinfo(carrier)
+    lowest, highest = _RANGES.get(spec.dtype, (limits.min, limits.max))
+    if np.isnan(array).any():
+        raise SignatureMismatchError(
+            f"input {spec.name!r} holds NaN, which {spec.dtype} cannot stand for", hint="remove the NaNs"
+        )
+    integers: np.ndarray[Any, Any] = np.rint(array.astype(np.float64) / scale) + zero_point
+    return integers.clip(lowest, highest).astype(carrier)
+
+
+def restore_outputs(
+    signature: Signature, outputs: Mapping[str, np.ndarray[Any, Any]], *, raw: bool = False
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the outputs by name in the signature's order; integers that stand for real values become float32."""
+    import numpy as np
+
+    restored: dict[str, np.ndarray[Any, Any]] = {}
+    for spec in signature.outputs:
+        value = outputs[spec.name]
+        if spec.is_quantized and not raw:
+            scale, zero_point = _scale(spec)
+            value = ((value.astype(np.float64) - zero_point) * scale).astype(np.float32)
+        restored[spec.name] = value
+    return restored
+
+
+def _scale(spec: TensorSpec) -> tuple[float, int]:
+    if spec.quantization is None:
+        raise ValueError(f"{spec.name} is not quantized")
+    return spec.quantization.scales[0], spec.quantization.zero_points[0] if spec.quantization.zero_points else 0

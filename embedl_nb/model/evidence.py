@@ -1,0 +1,382 @@
+"""How near one model's outputs are to another's: the one home of SQNR, cosine and agreement.
+
+In: the outputs of a reference and of a model, on the same samples. Out: :class:`Parity`, one row an output and one
+sentence. It knows arrays and numbers, nothing of models or of how they were run.
+
+The floor that a float model must reach, on every sample: SQNR of at least 60 dB, or no error above 1e-4 of the largest
+value; integers and truth values are equal; NaNs and infinities stand in the same places.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+__all__ = [
+    "LARGEST_RELATIVE_ERROR",
+    "LEAST_SQNR_DB",
+    "OutputMatch",
+    "Parity",
+    "SampleSource",
+    "compare_outputs",
+    "cosine",
+    "sqnr_db",
+    "top1_agreement",
+]
+
+LEAST_SQNR_DB = 60.0
+LARGEST_RELATIVE_ERROR = 1e-4
+
+
+class SampleSource(StrEnum):
+    """Where the samples come from on which two models were compared."""
+
+    REAL = "real"
+    """Real data: pictures, sentences, recordings."""
+    GIVEN = "given"
+    """The caller's example inputs, of which nothing more is known."""
+    SYNTHETIC = "synthetic"
+    """Random values made here."""
+
+
+def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
+    """Return the signal to quantization noise ratio of ``value``, in dB; larger is nearer.
+
+    ``10 log10(sum(r^2) / sum((r - v)^2))`` over all elements, r the reference and v the value, in float64. Elements
+    that are not finite in the reference are left out.
+
+    Parameters
+    ----------
+    reference, value
+        Same shape, real numbers.
+
+    Returns
+    -------
+    float
+        ``inf`` where they are equal; ``-inf`` where the reference is all zeros and the value is not.
+
+    Examples
+    --------
+    >>> round(sqnr_db([1.0, 2.0], [1.0, 2.002]), 1)
+    61.0
+    >>> sqnr_db([1.0, 2.0], [1.0, 2.0])
+    inf
+    """
+    r, v = _finite(reference, value)
+    # Scaled to 1, so that squares neither overflow nor vanish.
+    scale = _largest(r) or 1.0
+    noise, signal = float((((r - v) / scale) ** 2).sum()), float(((r / scale) ** 2).sum())
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def cosine(reference: ArrayLike, value: ArrayLike) -> float:
+    """Return the cosine of the angle between two arrays taken as vectors, -1 to 1; 1 is the same direction.
+
+    ``sum(r v) / sqrt(sum(r^2) sum(v^2))`` in float64. Two zero vectors are alike (1), one zero vector is like no other
+    (0). Elements that are not finite in the reference are left out.
+
+    Examples
+    --------
+    >>> cosine([1.0, 0.0], [2.0, 0.0]), cosine([1.0, 0.0], [0.0, 1.0]), cosine([0.0], [0.0])
+    (1.0, 0.0, 1.0)
+    """
+    import numpy as np
+
+    r, v = _finite(reference, value)
+    r, v = r / (_largest(r) or 1.0), v / (_largest(v) or 1.0)
+    lengths = float(np.linalg.norm(r)) * float(np.linalg.norm(v))
+    if lengths == 0:
+        return 1.0 if not r.any() and not v.any() else 0.0
+    return float(np.clip(r @ v / lengths, -1.0, 1.0))
+
+
+def top1_agreement(reference: ArrayLike, value: ArrayLike) -> float:
+    """Return the share of rows whose largest entry is in the same place.
+
+    Parameters
+    ----------
+    reference, value
+        Shape (N, C), class scores.
+
+    Examples
+    --------
+    >>> top1_agreement([[0.1, 0.9], [0.8, 0.2]], [[0.2, 0.8], [0.4, 0.6]])
+    0.5
+    """
+    import numpy as np
+
+    return float((np.argmax(reference, axis=-1) == np.argmax(value, axis=-1)).mean())
+
+
+def _finite(reference: ArrayLike, value: ArrayLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    import numpy as np
+
+    r, v = _as_real(reference), _as_real(value)
+    if r.shape != v.shape:
+        raise InputError(f"shapes {r.shape} and {v.shape} cannot be compared", hint="compare the same output of both")
+    keep = np.isfinite(r)
+    return r[keep], v[keep]
+
+
+def _as_real(value: ArrayLike) -> np.ndarray[Any, Any]:
+    """Return ``value`` in float64; a complex number becomes its real and its imaginary part."""
+    import numpy as np
+
+    array = np.asarray(value)
+    if np.iscomplexobj(array):
+        array = np.stack([array.real, array.imag], axis=-1)
+    return array.astype(np.float64)
+
+
+def _largest(values: np.ndarray[Any, Any]) -> float:
+    return float(abs(values).max()) if values.size else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputMatch:
+    """How near one output is to its reference, over all samples.
+
+    Attributes
+    ----------
+    max_abs_error
+        Largest ``|r - v|`` where both are finite, in the output's own unit.
+    max_rel_error
+        ``max_abs_error`` divided by the largest ``|r|`` of all samples; ``inf`` where that is 0 and the error is not.
+    sqnr_db
+        See :func:`sqnr_db`; of all samples together.
+    cosine
+        See :func:`cosine`; of all samples together.
+    top1_agreement
+        See :func:`top1_agreement`; None unless the output has shape (N, C) with C >= 2 and floating type.
+    matches
+        Whether every sample reaches the floor that this module names.
+    note
+        Why it does not match, where that is no matter of degree; empty otherwise.
+    """
+
+    name: str
+    max_abs_error: float
+    max_rel_error: float
+    sqnr_db: float
+    cosine: float
+    top1_agreement: float | None = None
+    matches: bool
+    note: str = ""
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON-ready data; numbers that are not finite become text."""
+        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> OutputMatch:
+        """Rebuild from :meth:`to_record`."""
+        numbers = {key: float(record[key]) for key in ("max_abs_error", "max_rel_error", "sqnr_db", "cosine")}
+        return cls(**{**record, **numbers})
+
+
+def _to_json(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """Whether a model computes what its reference computes.
+
+    Attributes
+    ----------
+    outputs
+        One match an output.
+    num_samples
+        Samples that both ran on.
+    sample_source
+        Where they come from.
+    reference
+        What it was compared with, to complete "equal to ...": ``"its source"``, ``"float LiteRT"``.
+    """
+
+    outputs: tuple[OutputMatch, ...]
+    num_samples: int
+    sample_source: SampleSource
+    reference: str = "its source"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output matches."""
+        return all(output.matches for output in self.outputs)
+
+    @property
+    def sqnr_db(self) -> float:
+        """Return the SQNR of the worst output, dB."""
+        return min((output.sqnr_db for output in self.outputs), default=math.inf)
+
+    @property
+    def sentence(self) -> str:
+        """Return one line: the verdict, the worst output's figures, and on how many samples of which kind."""
+        samples = f"{self.num_samples} {self.sample_source} sample{'' if self.num_samples == 1 else 's'}"
+        if self.passed:
+            exact = all(output.max_abs_error == 0 for output in self.outputs)
+            degree = "exactly" if exact else f"SQNR {self.sqnr_db:.0f} dB"
+            return f"equal to {self.reference} ({degree}, {samples})"
+        worst = min((output for output in self.outputs if not output.matches), key=lambda output: output.sqnr_db)
+        why = worst.note or f"SQNR {worst.sqnr_db:.1f} dB, largest error {worst.max_abs_error:.3g}"
+        return f"not equal to {self.reference} ({worst.name}: {why}, {samples})"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            "outputs": [output.to_record() for output in self.outputs],
+            "num_samples": self.num_samples,
+            "sample_source": str(self.sample_source),
+            "reference": self.reference,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Parity:
+        """Rebuild from :meth:`to_record`."""
+        return cls(
+            outputs=tuple(OutputMatch.from_record(output) for output in record["outputs"]),
+            num_samples=int(record["num_samples"]),
+            sample_source=SampleSource(record["sample_source"]),
+            reference=str(record["reference"]),
+        )
+
+
+def compare_outputs(
+    reference: Sequence[Mapping[str, ArrayLike]],
+    outputs: Sequence[Mapping[str, ArrayLike]],
+    *,
+    sample_source: SampleSource | str = SampleSource.GIVEN,
+    against: str = "its source",
+) -> Parity:
+    """Compare a model's outputs with its reference's, sample by sample.
+
+    Parameters
+    ----------
+    reference, outputs
+        One mapping a sample, from output name to array.
+    sample_source
+        Where the samples come from.
+    against
+        What the reference is, to complete "equal to ...".
+
+    Returns
+    -------
+    Parity
+        An output that is missing, or has another shape, does not match; its note says so.
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or there are not as many on both sides.
+
+    Examples
+    --------
+    >>> parity = compare_outputs([{"y": [1.0, 2.0]}], [{"y": [1.0, 2.0001]}])
+    >>> parity.passed, parity.sentence
+    (True, 'equal to its source (SQNR 87 dB, 1 given sample)')
+    """
+    if not reference or len(reference) != len(outputs):
+        raise InputError(
+            f"{len(reference)} reference samples cannot be compared with {len(outputs)}",
+            hint="run both on the same samples, at least one",
+        )
+    names = dict.fromkeys(name for sample in (*reference, *outputs) for name in sample)
+    matches = tuple(
+        _match(name, [sample.get(name) for sample in reference], [sample.get(name) for sample in outputs])
+        for name in names
+    )
+    return Parity(
+        outputs=matches, num_samples=len(reference), sample_source=SampleSource(sample_source), reference=against
+    )
+
+
+def _match(name: str, reference: Sequence[ArrayLike | None], outputs: Sequence[ArrayLike | None]) -> OutputMatch:
+    import numpy as np
+
+    pairs = [
+        (np.asarray(r), np.asarray(v))
+        for r, v in zip(reference, outputs, strict=True)
+        if r is not None and v is not None
+    ]
+    note = _missing(reference, outputs) or next((text for r, v in pairs if (text := _incomparable(r, v))), "")
+    if note:
+        return OutputMatch(
+            name=name,
+            max_abs_error=math.inf,
+            max_rel_error=math.inf,
+            sqnr_db=-math.inf,
+            cosine=0.0,
+            matches=False,
+            note=note,
+        )
+    all_r = np.concatenate([_as_real(r).reshape(-1) for r, _ in pairs])
+    all_v = np.concatenate([_as_real(v).reshape(-1) for _, v in pairs])
+    note = _displaced(all_r, all_v)
+    both = np.isfinite(all_r) & np.isfinite(all_v)
+    error, largest = _largest(all_r[both] - all_v[both]), _largest(all_r[both])
+    return OutputMatch(
+        name=name,
+        max_abs_error=error,
+        max_rel_error=error / largest if largest else (math.inf if error else 0.0),
+        sqnr_db=sqnr_db(all_r[both], all_v[both]),
+        cosine=cosine(all_r[both], all_v[both]),
+        top1_agreement=_agreement(pairs),
+        matches=not note and all(_reaches_floor(r, v, largest) for r, v in pairs),
+        note=note,
+    )
+
+
+def _missing(reference: Sequence[ArrayLike | None], outputs: Sequence[ArrayLike | None]) -> str:
+    if any(value is None for value in outputs):
+        return "the model has no such output"
+    return "the reference has no such output" if any(value is None for value in reference) else ""
+
+
+def _incomparable(r: np.ndarray[Any, Any], v: np.ndarray[Any, Any]) -> str:
+    if r.shape != v.shape:
+        return f"shape {v.shape} instead of {r.shape}"
+    odd = next((array.dtype for array in (r, v) if array.dtype.kind not in "biufc"), None)
+    return f"values of type {odd} cannot be compared" if odd is not None else ""
+
+
+def _displaced(r: np.ndarray[Any, Any], v: np.ndarray[Any, Any]) -> str:
+    """Say where values that are not finite stand in other places."""
+    import numpy as np
+
+    if not np.array_equal(np.isnan(r), np.isnan(v)):
+        return f"{int(np.isnan(v).sum())} NaNs where the reference has {int(np.isnan(r).sum())}, or in other places"
+    infinite = np.isinf(r) | np.isinf(v)
+    return "infinities in other places" if not np.array_equal(r[infinite], v[infinite]) else ""
+
+
+def _reaches_floor(r: np.ndarray[Any, Any], v: np.ndarray[Any, Any], largest: float) -> bool:
+    """Judge one sample; ``largest`` is the largest absolute value that the reference has in any sample."""
+    import numpy as np
+
+    if r.dtype.kind in "biu":
+        return bool(np.array_equal(r, v))
+    real_r, real_v = _finite(r, v)
+    if _largest(real_r - real_v) <= LARGEST_RELATIVE_ERROR * largest:
+        return True
+    return sqnr_db(real_r, real_v) >= LEAST_SQNR_DB
+
+
+def _agreement(pairs: Sequence[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]) -> float | None:
+    import numpy as np
+
+    if not all(r.ndim == 2 and r.shape[1] >= 2 and r.shape[0] and r.dtype.kind == "f" for r, _ in pairs):
+        return None
+    if len({r.shape[1] for r, _ in pairs}) > 1:
+        return None
+    return top1_agreement(np.concatenate([r for r, _ in pairs]), np.concatenate([v for _, v in pairs]))

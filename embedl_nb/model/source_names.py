@@ -1,0 +1,55 @@
+"""Which module of the source an operator comes from, read from the tensor names that litert-torch writes.
+
+A name lists the modules around an operation, each as its class's full name, ``_`` and the last part of its own name,
+``__main__.Net/torch.nn.modules.container.Sequential_f/torch.nn.modules.conv.Conv2d_3;2`` for ``f.3``. Operations that
+were fused are joined by ``;;``; the last is the one that does the work. A name that holds ``<path>|<class>`` instead
+(the form our own compiler writes) carries the full path, which the classes' form loses for a ``ModuleList``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+__all__ = ["source_module"]
+
+# Classes begin with a capital in every part; what follows is the module's name.
+_CLASS_THEN_NAME = re.compile(r"(?:_*[A-Z][A-Za-z0-9]*)(?:_[A-Z][A-Za-z0-9]*)*_(?P<name>.+)")
+# PyTorch's own classes have no underscore.
+_TORCH_CLASS_THEN_NAME = re.compile(r"[A-Za-z0-9]+_(?P<name>.+)")
+_ANY_CLASS_THEN_NAME = re.compile(r"_*[^_]+_(?P<name>.+)")
+
+
+@functools.lru_cache(maxsize=65536)
+def source_module(tensor_name: str) -> str:
+    """Return the dotted name of the module that made a tensor, "" where its name carries none.
+
+    Parameters
+    ----------
+    tensor_name
+        Of an operator's output.
+
+    Examples
+    --------
+    >>> source_module("__main__.Net/torch.nn.modules.container.Sequential_f/pkg.IR_4/torch.nn.modules.conv.Conv2d_3;2")
+    'f.4.3'
+    >>> source_module("serving_default_y_output"), source_module("__main__.Net;1")
+    ('', '')
+    """
+    modules = [part for part in tensor_name.split(";") if "/" in part or "|" in part]
+    if not modules:
+        return ""
+    module = modules[-1]
+    if "|" in module:
+        return module.split("|")[0].strip()
+    names = [_own_name(part) for part in module.split("/")[1:]]
+    return ".".join(name for name in names if name)
+
+
+def _own_name(part: str) -> str:
+    """Return a module's own name from ``package.Class_name``."""
+    package, _, class_and_name = part.rpartition(".")
+    if package.startswith("torch.nn.") and (match := _TORCH_CLASS_THEN_NAME.fullmatch(class_and_name)):
+        return match["name"]
+    match = _CLASS_THEN_NAME.fullmatch(class_and_name) or _ANY_CLASS_THEN_NAME.fullmatch(class_and_name)
+    return match["name"] if match else ""
