@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +18,8 @@ from embedl_nb.commands.kinds import Kind, OneOf, Reference
 __all__ = ["Candidate", "candidates"]
 
 _LOOK_INTO = 8
+_MOST_FILES = 1000
+_SUFFIXES = {Kind.SOURCE: (".pt2", ".tflite"), Kind.MODEL: (".tflite",), Kind.SAMPLES: (".npy", ".npz")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,11 @@ def candidates(command: str, before: Sequence[str], word: str, variables: dict[s
     parameters = COMMANDS[command].params
     waiting = _option_waiting_for_value(parameters, before)
     if waiting is not None:
-        offered = list(_values(waiting.type, variables))
+        offered = list(_values(waiting.type, word, variables))
     else:
         place = _num_positionals(parameters, before)
-        offered = [] if word.startswith("-") else list(_positional(parameters, place, variables))
-        if word.startswith("-") or not offered:
+        offered = [] if word.startswith("-") else list(_positional(parameters, place, word, variables))
+        if word.startswith("-") or not word:
             offered += _options(parameters, before)
     return [each for each in offered if each.text.startswith(word)]
 
@@ -66,10 +71,12 @@ def _options(parameters: Sequence[click.Parameter], before: Sequence[str]) -> It
     yield Candidate("--help", "option")
 
 
-def _positional(parameters: Sequence[click.Parameter], place: int, variables: dict[str, Any]) -> Iterator[Candidate]:
+def _positional(
+    parameters: Sequence[click.Parameter], place: int, word: str, variables: dict[str, Any]
+) -> Iterator[Candidate]:
     arguments = [each for each in parameters if isinstance(each, click.Argument)]
     if arguments and (place < len(arguments) or arguments[-1].nargs == -1):
-        yield from _values(arguments[min(place, len(arguments) - 1)].type, variables)
+        yield from _values(arguments[min(place, len(arguments) - 1)].type, word, variables)
 
 
 def _option_waiting_for_value(parameters: Sequence[click.Parameter], before: Sequence[str]) -> click.Option | None:
@@ -93,7 +100,7 @@ def _takes_value(parameter: click.Parameter) -> bool:
     return isinstance(parameter, click.Option) and not parameter.is_flag
 
 
-def _values(kind: click.ParamType[Any], variables: dict[str, Any]) -> Iterator[Candidate]:
+def _values(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) -> Iterator[Candidate]:
     if isinstance(kind, OneOf):
         yield from (Candidate(choice, "value") for choice in kind.choices)
     elif isinstance(kind, Reference) and kind.kind is Kind.DEVICE:
@@ -104,6 +111,7 @@ def _values(kind: click.ParamType[Any], variables: dict[str, Any]) -> Iterator[C
         yield from (Candidate(name, type(value).__name__) for name, value in reversed(named))
         if kind.kind is not Kind.SAMPLES:
             yield from (Candidate(run_id, "run") for run_id in _run_ids(variables))
+        yield from (Candidate(path, "path") for path in _files(word, _SUFFIXES.get(kind.kind, ())))
 
 
 def _devices() -> list[str]:
@@ -113,9 +121,29 @@ def _devices() -> list[str]:
 
 
 def _run_ids(variables: dict[str, Any]) -> list[str]:
-    """Ids of the results at hand; asking the store would make Tab wait."""
-    found = (getattr(value, "run_id", None) for value in variables.values() if _is_result(value))
-    return sorted({run_id for run_id in found if isinstance(run_id, str)}, reverse=True)
+    """Return the ids of the results at hand and of the latest runs that can be read without asking MLflow."""
+    from embedl_nb.runstore.recent import recent_ids
+
+    at_hand = (getattr(value, "run_id", None) for value in variables.values() if _is_result(value))
+    return sorted({run_id for run_id in at_hand if isinstance(run_id, str)}.union(recent_ids()), reverse=True)
+
+
+def _files(word: str, suffixes: tuple[str, ...]) -> list[str]:
+    """List files with one of ``suffixes`` that begin with ``word``, and once something is typed, folders on the way."""
+    folder, start = os.path.split(word)
+    place = Path(folder or ".").expanduser()
+    if not suffixes or not place.is_dir():
+        return []
+    prefix = word.removesuffix(start) if start else word
+    found: list[str] = []
+    with os.scandir(place) as entries:
+        for entry in islice(entries, _MOST_FILES):
+            if entry.name.startswith(start) and (start or not entry.name.startswith(".")):
+                if entry.name.endswith(suffixes):
+                    found.append(prefix + entry.name)
+                elif word and entry.is_dir():
+                    found.append(f"{prefix}{entry.name}/")
+    return sorted(found)
 
 
 def _is_compiled(value: Any) -> bool:

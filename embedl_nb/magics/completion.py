@@ -23,8 +23,6 @@ __all__ = ["add_completion", "complete", "remove_completion"]
 
 _LINE = re.compile(rf"(?:^|[=\s])%(?P<name>{'|'.join(MAGICS)})\s(?P<words>.*)$")
 _IDENTIFIER = "embedl_nb.complete"
-# IPython's own, which knows folders; everything else would offer every name there is.
-_FILES = "IPCompleter.file_matcher"
 
 _log = logging.getLogger(__name__)
 
@@ -83,8 +81,7 @@ def _result(word: str, offered: list[Candidate]) -> SimpleMatcherResult:
     return {
         "completions": [SimpleCompletion(text=each.text, type=each.type) for each in offered],
         "matched_fragment": word,
-        "suppress": True,
-        "do_not_suppress": {_FILES},
+        "suppress": True,  # the others would offer every name and every file there is
         "ordered": True,
     }
 

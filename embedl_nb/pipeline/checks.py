@@ -143,7 +143,8 @@ def check_runtime(row: Platform) -> Check:
     from embedl_nb.model import as_model
 
     try:
-        outputs = as_model(Path(__file__).with_name("probe.tflite"))(np.ones((1, 4), np.float32))
+        one = np.ones((1, 4), np.float32)
+        outputs = as_model(Path(__file__).with_name("probe.tflite"))(one, one)
     except EmbedlError as err:
         found = f"{installed.found} does not run a model: {err.message}"
         fix = err.hint or f"pip install --force-reinstall '{RUNTIME.package}>={RUNTIME.at_least},<{RUNTIME.below}'"

@@ -85,7 +85,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
-        npu=Capability(True, "compilers for Qualcomm, MediaTek, Google Tensor, Samsung and Intel"),
+        npu=Capability(True, "Qualcomm/MediaTek/Google/Samsung/Intel"),
         phones=_YES,
     ),
     ("linux", "aarch64"): Platform(
@@ -121,7 +121,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
-        npu=Capability(True, "compiler for Intel"),
+        npu=Capability(True, "Intel"),
         phones=_YES,
     ),
 }
