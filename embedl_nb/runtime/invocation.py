@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ctypes import byref, c_int, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.errors import InputError, SignatureMismatchError
+from embedl_nb.errors import BenchmarkError, SignatureMismatchError
 from embedl_nb.runtime import litert_c
 from embedl_nb.runtime.dtypes import from_bytes, to_bytes
 from embedl_nb.runtime.litert_c import Layout, RankedTensorType, call
@@ -48,15 +48,16 @@ class Invocation:
         check_inputs(signature, inputs)
         self._compiled, self._signature = compiled, signature
         self._shapes = {name: array.shape for name, array in inputs.items()}
-        self._buffers: list[c_void_p] = []
-        for index, tensor in enumerate(signature.inputs):
-            if -1 in tensor.shape:
-                shape = inputs[tensor.name].shape
-                dims = (c_int * len(shape))(*shape)
-                call("LiteRtCompiledModelResizeInputTensor", compiled.handle, signature.index, index, dims, len(shape))
-        self._inputs = self._make_buffers("Input", [self._input_layout(i) for i in range(len(signature.inputs))])
-        self._output_layouts = self._read_output_layouts()
-        self._outputs = self._make_buffers("Output", self._output_layouts)
+        self._buffers: dict[int, c_void_p] = {}
+        self._run = litert_c.library().LiteRtRunCompiledModel
+        try:
+            self._resize_open_inputs(inputs)
+            self._inputs = self._make_buffers("Input", [self._input_layout(i) for i in range(len(signature.inputs))])
+            self._outputs = self._make_buffers("Output", self._output_layouts())
+            self.write(inputs)
+        except BaseException:
+            self.close()
+            raise
         self._arguments = (
             compiled.handle,
             signature.index,
@@ -65,8 +66,6 @@ class Invocation:
             len(self._outputs),
             self._outputs,
         )
-        self._run = litert_c.library().LiteRtRunCompiledModel
-        self.write(inputs)
 
     def fits(self, inputs: Arrays) -> bool:
         """Say whether other inputs have the shapes that the buffers were made for."""
@@ -77,6 +76,8 @@ class Invocation:
         check_inputs(self._signature, inputs)
         for index, tensor in enumerate(self._signature.inputs):
             data = to_bytes(inputs[tensor.name], tensor.kind)
+            if len(data) != (size := _packed_size(self._inputs[index])):
+                raise BenchmarkError(f"LiteRT wants {size} bytes for input {tensor.name!r}, and there are {len(data)}")
             address = _lock(self._inputs[index], litert_c.HOST_WRITE)
             ctypes.memmove(address, data, len(data))
             call("LiteRtUnlockTensorBuffer", self._inputs[index])
@@ -93,21 +94,24 @@ class Invocation:
     def read(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the outputs of the last run by name, copied."""
         arrays = {}
-        for buffer, tensor, layout in zip(
-            self._outputs, self._signature.outputs, self._read_output_layouts(), strict=True
-        ):
-            size = c_size_t()
-            call("LiteRtGetTensorBufferPackedSize", buffer, byref(size))
-            data = ctypes.string_at(_lock(buffer, litert_c.HOST_READ), size.value)
+        for buffer, tensor, layout in zip(self._outputs, self._signature.outputs, self._output_layouts(), strict=True):
+            data = ctypes.string_at(_lock(buffer, litert_c.HOST_READ), _packed_size(buffer))
             call("LiteRtUnlockTensorBuffer", buffer)
             arrays[tensor.name] = from_bytes(data, tensor.kind, layout.shape)
         return arrays
 
     def close(self) -> None:
         """Give the buffers back."""
-        for buffer in self._buffers:
+        for buffer in self._buffers.values():
             litert_c.library().LiteRtDestroyTensorBuffer(buffer)
-        self._buffers = []
+        self._buffers = {}
+
+    def _resize_open_inputs(self, inputs: Arrays) -> None:
+        for index, tensor in enumerate(self._signature.inputs):
+            if -1 in tensor.shape:
+                shape = inputs[tensor.name].shape
+                where = (self._compiled.handle, self._signature.index, index)
+                call("LiteRtCompiledModelResizeInputTensor", *where, (c_int * len(shape))(*shape), len(shape))
 
     def _input_layout(self, index: int) -> Layout:
         layout = Layout()
@@ -120,7 +124,7 @@ class Invocation:
         )
         return layout
 
-    def _read_output_layouts(self) -> list[Layout]:
+    def _output_layouts(self) -> list[Layout]:
         count = len(self._signature.outputs)
         layouts = (Layout * count)()
         call(
@@ -134,33 +138,27 @@ class Invocation:
         return list(layouts)
 
     def _make_buffers(self, side: str, layouts: list[Layout]) -> Any:
+        """Return the buffers' handles, one by tensor.
+
+        A tensor that is both input and output, or two outputs, has one buffer: given two, LiteRT 2.3 lets the second
+        take the first one's place, and computes from zeros.
+        """
         tensors = self._signature.inputs if side == "Input" else self._signature.outputs
         handles = (c_void_p * len(tensors))()
         for index, (tensor, layout) in enumerate(zip(tensors, layouts, strict=True)):
-            if -1 in layout.shape:
-                raise InputError(
-                    f"the shape of output {tensor.name!r} depends on the inputs' values, which cannot be run here",
-                    hint="give the model outputs of a fixed shape",
-                )
-            requirements, buffer = c_void_p(), c_void_p()
-            call(
-                f"LiteRtGetCompiledModel{side}BufferRequirements",
-                self._compiled.handle,
-                self._signature.index,
-                index,
-                byref(requirements),
-            )
-            kind = RankedTensorType(tensor.kind.code, layout)
-            call(
-                "LiteRtCreateManagedTensorBufferFromRequirements",
-                environment(),
-                byref(kind),
-                requirements,
-                byref(buffer),
-            )
-            self._buffers.append(buffer)
-            handles[index] = buffer
+            if tensor.identity not in self._buffers:
+                self._buffers[tensor.identity] = self._make_buffer(side, index, tensor, layout)
+            handles[index] = self._buffers[tensor.identity]
         return handles
+
+    def _make_buffer(self, side: str, index: int, tensor: TensorInfo, layout: Layout) -> c_void_p:
+        requirements, buffer = c_void_p(), c_void_p()
+        get_requirements = f"LiteRtGetCompiledModel{side}BufferRequirements"
+        call(get_requirements, self._compiled.handle, self._signature.index, index, byref(requirements))
+        kind = RankedTensorType(tensor.kind.code, layout)
+        create = "LiteRtCreateManagedTensorBufferFromRequirements"
+        call(create, environment(), byref(kind), requirements, byref(buffer))
+        return buffer
 
 
 def check_inputs(signature: SignatureInfo, inputs: Arrays) -> None:
@@ -196,6 +194,12 @@ def _check_input(tensor: TensorInfo, array: np.ndarray[Any, Any]) -> None:
             f"input {tensor.name!r} has dtype {array.dtype}, and the model takes {tensor.kind.array_dtype}{carried}",
             hint=f"convert it with .astype({tensor.kind.array_dtype!r})",
         )
+
+
+def _packed_size(buffer: int) -> int:
+    size = c_size_t()
+    call("LiteRtGetTensorBufferPackedSize", buffer, byref(size))
+    return size.value
 
 
 def _lock(buffer: int, mode: int) -> int:

@@ -1,4 +1,4 @@
-"""Why the runtime refused a model: its log's sentences become the operators it has no kernel for.
+"""Why the runtime refused a model: its log's sentences become an error that names the operator or the output.
 
 All text patterns on LiteRT's log live here, each with a sample that was recorded from the version it names.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from embedl_nb.errors import UnsupportedOperatorError
+from embedl_nb.errors import EmbedlError, InputError, UnsupportedOperatorError
 
-__all__ = ["REFUSAL_PATTERNS", "RefusalPattern", "unsupported_operator_error"]
+__all__ = ["REFUSAL_PATTERNS", "VALUE_SHAPE_PATTERN", "RefusalPattern", "refusal_error"]
+
+
+_KEPT_LOG = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class RefusalPattern:
     Attributes
     ----------
     pattern
-        Its group ``operator`` is the operator's name.
+        Its group ``name`` is the operator's or the tensor's name.
     sample
         A line as it was seen.
     source
@@ -34,25 +37,43 @@ class RefusalPattern:
 
 REFUSAL_PATTERNS = (
     RefusalPattern(
-        pattern=re.compile(r"Didn't find op for builtin opcode '(?P<operator>[^']+)'"),
+        pattern=re.compile(r"Didn't find op for builtin opcode '(?P<name>[^']+)'"),
         sample="Didn't find op for builtin opcode 'STABLEHLO_SORT' version '1'. An older version of this builtin "
         "might be supported. Are you using an old TFLite binary with a newer model?",
         source="ai-edge-litert 2.3.0",
     ),
     RefusalPattern(
-        pattern=re.compile(r"Encountered unresolved custom op: (?P<operator>[^\s.]+)"),
+        pattern=re.compile(r"Encountered unresolved custom op: (?P<name>[^\s.]+)"),
         sample="ERROR: Encountered unresolved custom op: DISPATCH_OP.",
         source="ai-edge-litert 2.3.0",
     ),
 )
 
 
-def unsupported_operator_error(log_text: str, *, model: str) -> UnsupportedOperatorError | None:
-    """Return the error for the operators that ``log_text`` complains of; None where it complains of none."""
-    found = [match["operator"] for entry in REFUSAL_PATTERNS for match in entry.pattern.finditer(log_text)]
-    operators = tuple(dict.fromkeys(found))
-    if not operators:
-        return None
+VALUE_SHAPE_PATTERN = RefusalPattern(
+    pattern=re.compile(r"Failed to set custom allocation for output tensor (?P<name>\S+)"),
+    sample="ERROR: [compiled_model.cc:1901] Failed to set custom allocation for output tensor y (index -1): 1",
+    source="ai-edge-litert 2.3.0",
+)
+
+
+def refusal_error(log_text: str, *, model: str) -> EmbedlError | None:
+    """Return the error for what ``log_text`` complains of; None where it says nothing that is known."""
+    found = [match["name"] for entry in REFUSAL_PATTERNS for match in entry.pattern.finditer(log_text)]
+    if found:
+        return _unsupported_operators(tuple(dict.fromkeys(found)), model=model, log_text=log_text)
+    output = VALUE_SHAPE_PATTERN.pattern.search(log_text)
+    if output:
+        return InputError(
+            f"the shape of output {output['name']!r} of {model} depends on the values of its inputs, and LiteRT's "
+            "compiled models cannot return such an output",
+            hint="return it in a fixed shape, padded, together with a count",
+            details=log_text[-_KEPT_LOG:],
+        )
+    return None
+
+
+def _unsupported_operators(operators: tuple[str, ...], *, model: str, log_text: str) -> UnsupportedOperatorError:
     if "DISPATCH_OP" in operators:
         hint = "it was compiled ahead of time for an NPU; measure the portable model it was made from"
     else:
@@ -61,5 +82,5 @@ def unsupported_operator_error(log_text: str, *, model: str) -> UnsupportedOpera
         f"LiteRT on this machine has no implementation of {', '.join(operators)}, which {model} needs",
         operators=operators,
         hint=hint,
-        details=log_text[-4000:],
+        details=log_text[-_KEPT_LOG:],
     )

@@ -7,6 +7,7 @@ runs in a child process only.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,16 +21,35 @@ from embedl_nb.runtime.dtypes import ElementType, element_type
 from embedl_nb.runtime.litert_c import Layout, ProfiledEventData, RankedTensorType, call
 from embedl_nb.runtime.logs import own_log_since, own_log_size_bytes
 from embedl_nb.runtime.options import options_toml
-from embedl_nb.runtime.refusals import unsupported_operator_error
+from embedl_nb.runtime.refusals import refusal_error
 
-__all__ = ["CompiledModel", "LoadedModel", "RawEvent", "SignatureInfo", "TensorInfo"]
+__all__ = [
+    "CompiledModel",
+    "LoadedModel",
+    "RawEvent",
+    "SignatureInfo",
+    "TensorInfo",
+    "environment",
+    "refusals_explained",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """An input or output of a signature; ``shape`` has -1 where it is dynamic."""
+    """An input or output of a signature.
+
+    Attributes
+    ----------
+    name
+        As the signature calls it.
+    identity
+        Equal for two names of the same tensor: an input that is returned unchanged, a value returned twice.
+    shape
+        With -1 where it is dynamic.
+    """
 
     name: str
+    identity: int
     kind: ElementType
     shape: tuple[int, ...]
 
@@ -70,7 +90,7 @@ class LoadedModel:
             raise InputError(f"there is no model file {str(path)!r}")
         self.path = Path(path)
         self.handle = c_void_p()
-        with _refusals_explained(self.path):
+        with refusals_explained(self.path):
             try:
                 call("LiteRtCreateModelFromFile", environment(), str(path).encode(), byref(self.handle))
             except OutOfMemoryError:
@@ -82,7 +102,7 @@ class LoadedModel:
                 ) from err
         count = c_size_t()
         call("LiteRtGetNumModelSignatures", self.handle, byref(count))
-        self.signatures = tuple(_read_signature(self.handle, index) for index in range(count.value))
+        self.signatures = tuple(_read_signature(self.path, self.handle, index) for index in range(count.value))
 
     def signature(self, key: str | None) -> SignatureInfo:
         """Return the signature with this key; None for the first.
@@ -133,7 +153,7 @@ class CompiledModel:
         self.handle = c_void_p()
         self._profiler = c_void_p()
         sections = options_toml(runtime_options, num_threads=num_threads, profile=profile)
-        with _refusals_explained(model.path), _compilation_options(sections) as options:
+        with refusals_explained(model.path), _compilation_options(sections) as options:
             call("LiteRtCreateCompiledModel", environment(), model.handle, options, byref(self.handle))
         if profile:
             call("LiteRtCompiledModelGetProfiler", self.handle, byref(self._profiler))
@@ -184,8 +204,16 @@ def environment() -> c_void_p:
 
 
 @contextmanager
-def _refusals_explained(path: Path) -> Iterator[None]:
-    """Raise UnsupportedOperatorError where the log says that an operator is why the runtime failed."""
+def refusals_explained(path: Path) -> Iterator[None]:
+    """Turn a failure of the runtime into the error that its log explains.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        If the runtime has no kernel for an operator.
+    InputError
+        If an output's shape is only known from the inputs' values.
+    """
     start = own_log_size_bytes()
     try:
         yield
@@ -193,9 +221,9 @@ def _refusals_explained(path: Path) -> Iterator[None]:
         raise
     except BenchmarkError as err:
         said = own_log_since(start)
-        unsupported = unsupported_operator_error(said, model=path.name)
-        if unsupported is not None:
-            raise unsupported from err
+        explained = refusal_error(said, model=path.name)
+        if explained is not None:
+            raise explained from err
         err.details = err.details or said
         raise
 
@@ -226,16 +254,26 @@ def _compilation_options(sections: Mapping[str, str]) -> Iterator[c_void_p]:
 _keep_payload = litert_c.PayloadDestructor(lambda _payload: None)
 
 
-def _read_signature(model: c_void_p, index: int) -> SignatureInfo:
+def _read_signature(path: Path, model: c_void_p, index: int) -> SignatureInfo:
     signature, key = c_void_p(), c_char_p()
     call("LiteRtGetModelSignature", model, index, byref(signature))
     call("LiteRtGetSignatureKey", signature, byref(key))
+    outputs = _read_tensors(signature, "Output")
+    if len({tensor.name for tensor in outputs}) < len(outputs):
+        # A value that is returned under two names: LiteRT 2.3 calls both by the last of them.
+        names = _output_names_in_file(path, index)
+        outputs = tuple(dataclasses.replace(tensor, name=name) for tensor, name in zip(outputs, names, strict=True))
     return SignatureInfo(
-        index=index,
-        key=(key.value or b"").decode(),
-        inputs=_read_tensors(signature, "Input"),
-        outputs=_read_tensors(signature, "Output"),
+        index=index, key=(key.value or b"").decode(), inputs=_read_tensors(signature, "Input"), outputs=outputs
     )
+
+
+def _output_names_in_file(path: Path, signature_index: int) -> list[str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    signature = model.SignatureDefs(signature_index)
+    return [signature.Outputs(i).Name().decode() for i in range(signature.OutputsLength())]
 
 
 def _read_tensors(signature: c_void_p, side: str) -> tuple[TensorInfo, ...]:
@@ -259,4 +297,9 @@ def _read_tensor(name: str, tensor: c_void_p) -> TensorInfo:
             hint="export the model with a fixed rank for each input and output",
         )
     call("LiteRtGetRankedTensorType", tensor, byref(ranked))
-    return TensorInfo(name=name, kind=element_type(ranked.element_type, tensor=name), shape=ranked.layout.shape)
+    return TensorInfo(
+        name=name,
+        identity=tensor.value or 0,
+        kind=element_type(ranked.element_type, tensor=name),
+        shape=ranked.layout.shape,
+    )

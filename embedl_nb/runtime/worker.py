@@ -6,6 +6,7 @@ records each stage. Paths to arrays come in and go out (see arrays.py), numbers 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import tempfile
@@ -27,7 +28,7 @@ from embedl_nb.runtime.profile import Profile, aggregate
 from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 from embedl_nb.runtime.sampling import check_request, measure_samples, warm_up
 from embedl_nb.runtime.serve import serve
-from embedl_nb.runtime.session import CompiledModel, LoadedModel, SignatureInfo, environment
+from embedl_nb.runtime.session import CompiledModel, LoadedModel, SignatureInfo, environment, refusals_explained
 from embedl_nb.runtime.threads import resolve_num_threads
 
 if TYPE_CHECKING:
@@ -82,21 +83,18 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
     samples = _samples(payload["inputs_path"])
     outputs: Arrays = {}
     total_ns = 0
-    invocation: Invocation | None = None
-    try:
+    with refusals_explained(compiled.model.path), contextlib.ExitStack() as stack:
+        invocation: Invocation | None = None
         for done, (index, inputs) in enumerate(samples.items(), start=1):
             if invocation is not None and invocation.fits(inputs):
                 invocation.write(inputs)
             else:
-                if invocation is not None:
-                    invocation.close()
+                stack.close()
                 invocation = Invocation(compiled, signature, inputs)
+                stack.callback(invocation.close)
             total_ns += invocation.run_ns()
             outputs.update({f"{index}/{name}": array for name, array in invocation.read().items()})
             progress.emit("run", done=done, total=len(samples))
-    finally:
-        if invocation is not None:
-            invocation.close()
     return {"outputs_path": _save_outputs(outputs), "seconds": total_ns / 1e9}
 
 
@@ -121,8 +119,9 @@ def _measure(payload: dict[str, Any]) -> dict[str, Any]:
         lambda: CompiledModel(loaded, num_threads=num_threads, runtime_options=request.runtime_options)
     )
     memory.end_stage("compile")
-    invocation = Invocation(compiled, signature, inputs)
-    first_ns = invocation.run_ns()
+    with refusals_explained(loaded.path):
+        invocation = Invocation(compiled, signature, inputs)
+        first_ns = invocation.run_ns()
     memory.end_stage("first")
     warmup_ns = warm_up(invocation.run_ns, request)
     samples = measure_samples(invocation.run_ns, request)
