@@ -111,7 +111,8 @@ def _remainder_trace(remainder: Remainder) -> Spec:
         "x": [round(remainder.length_ms, _DIGITS)],
         "customdata": [[round(remainder.length_ms, _DIGITS), round(remainder.share, _DIGITS)]],
         "marker": {"color": "rgba(127,127,127,0.15)", "line": {"width": 1, "color": NEUTRAL}},
-        "hovertemplate": "<b>unattributed</b><br>%{customdata[0]:.4~f} ms, %{customdata[1]:.1%} of the profiled mean,<br>"
+        "hovertemplate": f"<b>{REMAINDER_NAME}</b><br>"
+        "%{customdata[0]:.4~f} ms, %{customdata[1]:.1%} of the profiled mean<br>"
         "belongs to no layer: gaps and copies in between<extra></extra>",
     }
 

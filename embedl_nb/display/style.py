@@ -64,16 +64,16 @@ border-radius:6px}
 .embedl-card table{display:table;width:100%;margin:0;border:0;border-collapse:separate;border-spacing:0;
 table-layout:auto;font-size:12px;font-variant-numeric:tabular-nums;background:transparent;color:inherit}
 .embedl-card caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-.embedl-card th,.embedl-card td{max-width:340px;padding:4px 10px;border:0;text-align:left;vertical-align:top;
-white-space:normal;overflow-wrap:anywhere;color:inherit}
-.embedl-card thead th{position:sticky;top:0;background:var(--embedl-soft);color:var(--embedl-muted);font-weight:600;
-white-space:nowrap;overflow-wrap:normal}
+.embedl-card table th,.embedl-card table td{max-width:340px;padding:4px 10px;border:0;text-align:left;
+vertical-align:top;white-space:normal;overflow-wrap:anywhere;color:inherit}
+.embedl-card table thead th{position:sticky;top:0;background:var(--embedl-soft);color:var(--embedl-muted);
+font-weight:600;white-space:nowrap;overflow-wrap:normal}
 .embedl-card tbody tr,.embedl-card tbody tr:nth-child(odd),.embedl-card tbody tr:nth-child(even){
 background:transparent}
 .embedl-card tbody tr:hover{background:var(--embedl-soft)}
-.embedl-card tbody td{border-top:1px solid var(--embedl-line)}
-.embedl-card tbody tr:first-child td{border-top:0}
-.embedl-card th.embedl-number,.embedl-card td.embedl-number{text-align:right;white-space:nowrap}
+.embedl-card table tbody td{border-top:1px solid var(--embedl-line)}
+.embedl-card table tbody tr:first-child td{border-top:0}
+.embedl-card table th.embedl-number,.embedl-card table td.embedl-number{text-align:right;white-space:nowrap}
 .embedl-card .embedl-note{margin:2px 0 6px;color:var(--embedl-muted);font-size:12px}
 .embedl-card .embedl-next{margin:10px 0 0;padding:8px 0 0;border-top:1px solid var(--embedl-line);
 color:var(--embedl-muted)}

@@ -114,29 +114,20 @@ def _tables(result: Benchmark) -> list[Table]:
 def _parity_tables(parity: Parity | None) -> list[Table]:
     if parity is None:
         return []
+    columns = ("output", "matches", "max abs error", "max rel error", "SQNR dB", "cosine", "top-1 agreement")
     rows = tuple(
         (
             match.name,
-            "yes" if match.matches else "no",
+            "yes" if match.matches else f"no: {match.note}" if match.note else "no",
             f"{match.max_abs_error:.3g}",
             f"{match.max_rel_error:.3g}",
             f"{match.sqnr_db:.1f}",
-            f"{match.cosine:.7f}",
-            "-" if match.top1_agreement is None else format_ratio(match.top1_agreement),
+            f"{match.cosine:.6f}",
+            "" if match.top1_agreement is None else format_ratio(match.top1_agreement),
         )
         for match in parity.outputs
     )
-    given = f"Reference: {parity.reference}; {parity.num_samples} samples, {parity.sample_source}."
-    columns = ("output", "matches", "max abs error", "max rel error", "SQNR dB", "cosine", "top-1 agreement")
-    return [
-        Table(
-            title="Outputs against the golden ones",
-            columns=columns,
-            rows=rows,
-            numeric=columns[2:],
-            note=f"{parity.sentence} {given}",
-        )
-    ]
+    return [Table(title="Parity of each output", columns=columns, rows=rows, numeric=columns[2:], note=parity.sentence)]
 
 
 def _layers(result: Benchmark) -> Table:
