@@ -187,10 +187,16 @@ class LabPage:
 
     def open(self, name: str) -> None:
         """Open the notebook ``name`` and wait until its kernel is ready."""
-        self.page.goto(f"{self._server.url}lab/tree/{name}?token={self._server.token}")
+        # A workspace of its own, or JupyterLab would bring back what the page before had open.
+        workspace = secrets.token_hex(4)
+        self.page.goto(f"{self._server.url}lab/workspaces/{workspace}/tree/{name}?token={self._server.token}")
         self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
         self._wait_for_kernel("idle")
         self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+    def shut_down(self) -> None:
+        """End the notebook's kernel."""
+        self.page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
 
     def _wait_for_kernel(self, status: str, *, timeout_ms: float = _PATIENCE_MS) -> None:
         self.page.wait_for_function(
@@ -233,6 +239,25 @@ class LabPage:
             return model.executionCount !== null;
         }""")
         return cell
+
+    def hover_longest_layer(self) -> dict[str, Any]:
+        """Move the mouse to the longest layer of the waterfall; return its name, the label shown, and the wait."""
+        target = self.page.evaluate("""() => {
+            const figure = document.querySelector(".js-plotly-plot");
+            const bars = [...figure.querySelectorAll(".barlayer .trace:first-child .point path")];
+            const widths = bars.map(bar => bar.getBoundingClientRect().width);
+            const place = widths.indexOf(Math.max(...widths));
+            bars[place].scrollIntoView({block: "center"});
+            const box = bars[place].getBoundingClientRect();
+            return {x: box.x + box.width / 2, y: box.y + box.height / 2, layer: figure.data[0].customdata[place][2]};
+        }""")
+        self.page.mouse.move(target["x"] - 3, target["y"])
+        started = time.monotonic()
+        self.page.mouse.move(target["x"], target["y"])
+        # One label for the whole row is drawn as a legend, one for a bar as a hover text.
+        label = self.page.locator(".js-plotly-plot .hoverlayer").locator(".legend, .hovertext").first
+        label.wait_for()
+        return {"layer": target["layer"], "text": label.text_content(), "seconds": time.monotonic() - started}
 
     def text_errors(self) -> list[str]:
         """Return the error outputs that cells show."""
@@ -282,6 +307,7 @@ def open_notebook(browser: Any, lab_server_for: Callable[[str], LabServer], tmp_
             yield lab
             assert lab.console_errors == []
             assert lab.requests_elsewhere == []
+            lab.shut_down()
         finally:
             context.close()
 
