@@ -31,8 +31,9 @@ _IDLE_S = 300.0
 _GRACE_S = 1.0  # a run takes some 50 ms; what takes longer is a start or a slow server
 _QUIET_S = 0.5  # a step that follows at once, such as a measurement, comes before the recorder's start
 _NUM_TRIES = 2
-# The child keeps the environment it was started with; a change of these means another login.
-_LOGIN_PREFIXES = ("MLFLOW_", "DATABRICKS_", "AWS_", "AZURE_", "GOOGLE_", "EMBEDL_NB_")
+# The child keeps the environment it was started with; a change of these means another login. The URI travels by itself.
+_LOGIN_PREFIXES = ("MLFLOW_", "DATABRICKS_", "AWS_", "AZURE_", "GOOGLE_")
+_NO_LOGIN = "MLFLOW_TRACKING_URI"
 
 
 class Recorder:
@@ -43,6 +44,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._questions: deque[Callable[[], None]] = deque()
         self._store: Store | None = None
+        self._folder: Path | None = None
         self._due_at: float | None = None
         self._tries: dict[Path, int] = {}
         self._problems: list[EmbedlError] = []
@@ -55,8 +57,9 @@ class Recorder:
 
     def wake(self, store: Store, *, after_s: float = _QUIET_S) -> None:
         """Have the files that wait for ``store`` recorded; returns at once."""
+        folder = spool.folder()
         with self._changed:
-            self._store = store
+            self._store, self._folder = store, folder
             self._tries.clear()
             self._due_at = time.monotonic() + after_s
             self._start_thread()
@@ -117,6 +120,12 @@ class Recorder:
                         self._is_stopped = False
                     self._changed.notify_all()
 
+    @property
+    def has_work(self) -> bool:
+        """Whether something is being recorded, or is about to be."""
+        with self._changed:
+            return self._is_busy or self._due_at is not None
+
     def problems(self) -> list[EmbedlError]:
         """Return what went wrong since the last call."""
         with self._changed:
@@ -174,7 +183,7 @@ class Recorder:
         if self._store is None or self._due_at is None or now < self._due_at:
             return None
         store = self._store
-        for path in spool.paths(store.fingerprint):
+        for path in spool.paths(store.fingerprint, within=self._folder):
             if self._tries.get(path, 0) < _NUM_TRIES:
                 self._tries[path] = self._tries.get(path, 0) + 1
                 return lambda: self._record(path, store)
@@ -211,7 +220,9 @@ class Recorder:
             self._problems.append(err)
 
     def _request(self, command: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        login = {name: value for name, value in os.environ.items() if name.startswith(_LOGIN_PREFIXES)}
+        login = {
+            name: value for name, value in os.environ.items() if name.startswith(_LOGIN_PREFIXES) and name != _NO_LOGIN
+        }
         if self._child is not None and (login != self._login or not self._child.is_alive):
             self._child.close()
             self._child = None

@@ -117,11 +117,14 @@ def write(entry: Entry, *, fingerprint: str) -> Path:
     return target
 
 
-def paths(fingerprint: str | None = None) -> list[Path]:
-    """Return the waiting files, oldest first; only those meant for one store where its fingerprint is given."""
+def paths(fingerprint: str | None = None, *, within: Path | None = None) -> list[Path]:
+    """Return the files that wait (``within`` a folder of an earlier call), oldest first.
+
+    Only those meant for one store where its fingerprint is given.
+    """
     ending = f".{fingerprint}.json" if fingerprint else ".json"
     found = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(config.data_dir() / "spool") as entries:
+    with contextlib.suppress(FileNotFoundError), os.scandir(within or folder()) as entries:
         for item in entries:
             if item.name.endswith(ending) and not item.name.startswith("."):
                 with contextlib.suppress(FileNotFoundError):  # recorded meanwhile

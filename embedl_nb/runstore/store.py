@@ -6,8 +6,11 @@ still wait tried again, and says once what stands in their way.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,6 +48,7 @@ _COLUMNS = {
     "git_dirty": "git_dirty",
 }
 _SHORT_HASH = 12
+_DRAIN_S = 30.0
 _LAYER_TABLE = "layer_table"
 _told: set[str] = set()
 
@@ -127,6 +131,7 @@ def record(
     run_id = _spooled(entry, store, now)
     _tell()
     recorder().wake(store)
+    _drain_at_exit_of_a_script()
     return run_id
 
 
@@ -148,6 +153,8 @@ def runs() -> pd.DataFrame:
     except EmbedlError as err:
         problems.append(err)
     ids = {row["run_id"] for row in waiting}
+    if not ids:
+        _told.clear()  # the store works: a later failure is news
     rows = sorted([*waiting, *(row for row in recorded if row["run_id"] not in ids)], key=_newest_first)
     _tell(*problems)
     if ids:
@@ -249,6 +256,22 @@ def prepare_store() -> tuple[Store, str]:
     store = current_store()
     answer = recorder().ask("prepare", {"store": store.to_json()})
     return store, str(answer["experiment_id"])
+
+
+@functools.cache
+def _drain_at_exit_of_a_script() -> None:
+    """Register the last flush of a process that nobody sits at; a kernel leaves it to its next session."""
+    if "ipykernel" not in sys.modules and not hasattr(sys, "ps1"):
+        atexit.register(_drain)
+
+
+def _drain() -> None:
+    if recorder().has_work and sys.stderr.isatty():
+        sys.stderr.write("embedl_nb: recording; Ctrl-C leaves it for the next time\n")
+    with contextlib.suppress(KeyboardInterrupt):
+        recorder().wait(_DRAIN_S, drained=True)
+        for err in recorder().problems():
+            sys.stderr.write(f"embedl_nb: a result waits to be recorded: {err.message}\n")
 
 
 def _spooled(entry: spool.Entry, store: Store, now: datetime) -> str:
