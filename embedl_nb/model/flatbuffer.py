@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ from embedl_nb.model.schema import FILE_IDENTIFIER, dtype_name, operator_name
 from embedl_nb.model.spec import Quantization, Signature, TensorSpec
 from embedl_nb.model.table import FlatBuffer, MalformedError, Table
 
-__all__ = ["check_readable", "read_bytes", "read_graph", "read_model"]
+__all__ = ["parse", "read_bytes", "read_graph", "read_model"]
 
 _MAX_RANK = 64
+_MAX_ELEMENTS = 2**40
 _SCHEMES = {0: "affine", 1: "custom", 2: "blockwise", 3: "multiaxis"}
 # Fields of an operator's options that hold the index of a subgraph it runs.
 _CALL_FIELDS = {"STABLEHLO_COMPOSITE": (1,), "CALL": (0,), "CALL_ONCE": (0,), "WHILE": (0, 1), "IF": (0, 1)}
@@ -59,7 +61,7 @@ def read_bytes(source: str | Path | bytes) -> tuple[bytes, str]:
         raise InputError(f"{path} cannot be read: {reason}", hint="check the path and its permissions") from err
 
 
-def check_readable(data: bytes, where: str) -> None:
+def _check_kind(data: bytes, where: str) -> None:
     """Raise InputError where ``data`` is not the beginning of a LiteRT model."""
     if not data:
         raise InputError(f"{where} is empty", hint="compile or download the model again")
@@ -89,11 +91,12 @@ def read_model(source: str | Path | bytes) -> ModelGraph:
     InputError
         If it is missing, empty, truncated, damaged or not a LiteRT model; the message names the path.
     """
-    return _parse(*read_bytes(source))
+    return parse(*read_bytes(source))
 
 
-def _parse(data: bytes, where: str) -> ModelGraph:
-    check_readable(data, where)
+def parse(data: bytes, where: str) -> ModelGraph:
+    """Read the structure from a file's content; ``where`` names it in errors."""
+    _check_kind(data, where)
     try:
         return _read(FlatBuffer(data))
     except (MalformedError, struct.error) as err:
@@ -112,7 +115,7 @@ def read_graph(path: Path, sha256: str) -> ModelGraph:
     data, where = read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(f"{path} has changed since it was opened", hint="open it again")
-    return _parse(data, where)
+    return parse(data, where)
 
 
 def _read(buffer: FlatBuffer) -> ModelGraph:
@@ -186,6 +189,8 @@ def _read_tensor(index: int, table: Table, buffer_bytes: list[int]) -> Tensor:
         shape = varying
     if any(size < -1 for size in shape):
         raise MalformedError(f"tensor {index} has a dimension of {min(shape)}")
+    if math.prod(max(size, 1) for size in shape) > _MAX_ELEMENTS:
+        raise MalformedError(f"tensor {index} has the impossible shape {shape}")
     buffer = table.scalar(2, "I")
     return Tensor(
         index=index,

@@ -18,7 +18,8 @@ _WITHOUT_MACS = frozenset(
     """
     ADD SUB MUL DIV FLOOR_DIV FLOOR_MOD POW SQUARED_DIFFERENCE MAXIMUM MINIMUM ADD_N ATAN2 NEG ABS SIGN SQUARE SQRT
     RSQRT EXP LOG SIN COS FLOOR CEIL ROUND CUMSUM L2_NORMALIZATION LOCAL_RESPONSE_NORMALIZATION BITCAST BITWISE_XOR
-    RIGHT_SHIFT RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 PRELU LEAKY_RELU ELU GELU TANH LOGISTIC HARD_SWISH SOFTMAX LOG_SOFTMAX
+    RIGHT_SHIFT RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 PRELU LEAKY_RELU ELU GELU TANH LOGISTIC HARD_SWISH SOFTMAX
+    LOG_SOFTMAX
     EQUAL NOT_EQUAL LESS LESS_EQUAL GREATER GREATER_EQUAL LOGICAL_AND LOGICAL_OR LOGICAL_NOT SELECT SELECT_V2 WHERE
     SUM MEAN REDUCE_MAX REDUCE_MIN REDUCE_PROD REDUCE_ANY REDUCE_ALL ARG_MAX ARG_MIN TOPK_V2 SEGMENT_SUM
     UNSORTED_SEGMENT_SUM UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNIQUE BUCKETIZE
@@ -34,6 +35,9 @@ _WITHOUT_MACS = frozenset(
     STABLEHLO_CONCATENATE STABLEHLO_SLICE STABLEHLO_BROADCAST_IN_DIM STABLEHLO_GATHER STABLEHLO_PAD STABLEHLO_CONVERT
     """.split()  # noqa: SIM905 - a wall of quotes otherwise
 )
+
+# More than this is a damaged file, not a model.
+_LARGEST_COUNT = 2**62
 
 _Shapes = tuple[tuple[int, ...], ...]
 
@@ -110,9 +114,10 @@ def _count(operator: Operator, subgraph: Subgraph, graph: ModelGraph, running: f
     if inputs is None or outputs is None:
         return None
     try:
-        return formula(operator, inputs, outputs)
+        count = formula(operator, inputs, outputs)
     except IndexError:  # fewer inputs or dimensions than the operator is defined for
         return None
+    return count if count <= _LARGEST_COUNT else None
 
 
 def _count_called(operator: Operator, graph: ModelGraph, running: frozenset[int]) -> int | None:

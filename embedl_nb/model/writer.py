@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError
-from embedl_nb.model.flatbuffer import check_readable, read_bytes
+from embedl_nb.model.flatbuffer import parse, read_bytes
 from embedl_nb.model.schema import FILE_IDENTIFIER, schema
 from embedl_nb.units import format_bytes
 
@@ -48,7 +48,7 @@ def unpack(source: str | Path | bytes) -> Any:
         If the file cannot be read, or if it holds ahead-of-time compiled code, whose offsets would no longer be right.
     """
     data, where = read_bytes(source)
-    check_readable(data, where)
+    parse(data, where)
     try:
         model = schema().ModelT.InitFromPackedBuf(data, 0)
         _bring_in_offsets(model, data, where)
@@ -105,9 +105,9 @@ def pack(model: Any) -> bytes:
     """
     import flatbuffers
 
-    num_bytes = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    num_tables = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs)
-    expected = num_bytes + num_tables * 256 + 32 * len(model.buffers)
+    num_bytes = sum(len(buffer.data) for buffer in model.buffers or () if buffer.data is not None)
+    num_tables = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs or ())
+    expected = num_bytes + num_tables * 256 + 32 * len(model.buffers or ())
     if expected > MAX_FLATBUFFER_BYTES:
         raise InputError(
             f"the model holds {format_bytes(num_bytes)} of constants; a flatbuffer ends at 2 GiB",
@@ -121,10 +121,10 @@ def pack(model: Any) -> bytes:
 def _pack_model(builder: Any, model: Any) -> int:
     """Do what ``ModelT.Pack`` does, with aligned constants."""
     s = schema()
-    codes = _table_vector(builder, [code.Pack(builder) for code in model.operatorCodes])
+    codes = _table_vector(builder, [code.Pack(builder) for code in model.operatorCodes or ()])
     subgraphs = _table_vector(builder, [subgraph.Pack(builder) for subgraph in model.subgraphs])
     description = builder.CreateString(model.description or "")
-    buffers = _table_vector(builder, [_pack_buffer(builder, buffer) for buffer in model.buffers])
+    buffers = _table_vector(builder, [_pack_buffer(builder, buffer) for buffer in model.buffers or ()])
     metadata = _table_vector(builder, [entry.Pack(builder) for entry in model.metadata or ()])
     signatures = _table_vector(builder, [signature.Pack(builder) for signature in model.signatureDefs or ()])
     s.ModelStart(builder)
