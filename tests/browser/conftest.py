@@ -259,6 +259,22 @@ class LabPage:
         label.wait_for()
         return {"layer": target["layer"], "text": label.text_content(), "seconds": time.monotonic() - started}
 
+    def cell_with(self, source: str) -> Any:
+        """Return the first cell whose source contains ``source``."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").filter(has_text=source).first
+
+    def scroll_to(self, locator: Any) -> None:
+        """Bring the top of ``locator`` to the top of the notebook."""
+        locator.evaluate("node => node.scrollIntoView({block: 'start'})")
+
+    def delete_cell(self) -> None:
+        """Delete the active cell."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:delete-cell')")
+
+    def saved(self) -> Any:
+        """Return the notebook as it stands, outputs included."""
+        return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON()")
+
     def text_errors(self) -> list[str]:
         """Return the error outputs that cells show."""
         return [output.inner_text() for output in self.page.locator('[data-mime-type*="error"]').all()]
@@ -285,14 +301,16 @@ def lab_server_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         server.close()
 
 
-@pytest.fixture
-def open_notebook(browser: Any, lab_server_for: Callable[[str], LabServer], tmp_path: Path) -> Callable[..., Any]:
+@pytest.fixture(scope="session")
+def open_notebook(
+    browser: Any, lab_server_for: Callable[[str], LabServer], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
     """Return ``open_notebook(path, theme=..., size=...)``, a context manager that yields a :class:`LabPage`.
 
     The notebook is copied first. At the end of the block there must have been no console error and no request that left
     this machine.
     """
-    screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path)
+    screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
 
     @contextmanager
     def opened(
