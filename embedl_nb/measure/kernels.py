@@ -93,24 +93,12 @@ HELPER_KERNELS = frozenset(
 )
 """Kernels that may stand beside an operator's own: its fused activation, its input quantized on the fly or reshaped."""
 
-ABSORBED_BY_PRODUCER = frozenset(
-    [
-        "CAST",
-        "EXPAND_DIMS",
-        "LOGISTIC",
-        "RELU",
-        "RELU6",
-        "RELU_0_TO_1",
-        "RELU_N1_TO_1",
-        "RESHAPE",
-        "SQUEEZE",
-        "TANH",
-        "QUANTIZE",
-    ]
-)
+_ACTIVATIONS = ("LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
+
+ABSORBED_BY_PRODUCER = frozenset({*_ACTIVATIONS, "CAST", "EXPAND_DIMS", "QUANTIZE", "RESHAPE", "SQUEEZE"})
 """Operators that disappear into the one before: activations, and those that move no data."""
 
-ABSORBED_BY_CONSUMER = frozenset(["BROADCAST_TO", "DEQUANTIZE", "PAD", "PADV2", "TRANSPOSE"])
+ABSORBED_BY_CONSUMER = frozenset({"BROADCAST_TO", "DEQUANTIZE", "PAD", "PADV2", "TRANSPOSE"})
 """Operators that disappear into the one after: padding, and weights that are unpacked once."""
 
 

@@ -14,12 +14,12 @@ __all__ = ["BUDGET_S", "MAX_ITERATIONS", "MIN_ITERATIONS", "SEED", "SETTLE_RATIO
 SEED = 0
 """Random inputs and the bootstrap start from here, so that a repeat differs by the machine alone."""
 
-MIN_ITERATIONS = 50
+MIN_ITERATIONS = 100
 MAX_ITERATIONS = 2_000
 BUDGET_S = 3.0
 """Time for the timed iterations of one process; warm-up, loading and profiling come on top."""
 
-SETTLE_RATIO = 0.01
+SETTLE_RATIO = 0.02
 """The median has settled once its own 95 % interval is narrower than this share of it."""
 
 _MAX_PROCESSES = 100

@@ -71,8 +71,9 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
 
     Each resample draws processes with replacement, then iterations within each. With few processes that alone is far
     too narrow (three give 75 % instead of 95 %), because the spread of K processes underestimates the spread they
-    come from by sqrt((K - 1) / K) and is itself uncertain: deviations from the median are therefore stretched by
-    sqrt(K / (K - 1)) * t(0.975, K - 1) / z(0.975). One process is resampled by its iterations only.
+    come from by sqrt((K - 1) / K) and is itself uncertain: ratios to the median are therefore raised to the
+    power sqrt(K / (K - 1)) * t(0.975, K - 1) / z(0.975), which stretches small deviations by as much and keeps times
+    positive. One process is resampled by its iterations only.
 
     Parameters
     ----------
@@ -96,8 +97,10 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
     p50 = float(np.median(np.concatenate(processes)))
     medians = _resampled_medians(processes, np.random.default_rng(seed))
     low, high = np.percentile(medians, (2.5, 97.5))
+    if p50 <= 0:  # a clock that did not move
+        return float(low), float(high)
     stretch = _small_sample_stretch(len(processes))
-    return max(0.0, p50 - stretch * max(0.0, p50 - float(low))), p50 + stretch * max(0.0, float(high) - p50)
+    return p50 * min(1.0, float(low) / p50) ** stretch, p50 * max(1.0, float(high) / p50) ** stretch
 
 
 def _resampled_medians(processes: list[Array], rng: np.random.Generator) -> Array:

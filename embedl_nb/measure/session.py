@@ -1,0 +1,275 @@
+"""One measurement from end to end: check, lease the device, run fresh processes, and make one Benchmark of them."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb import progress
+from embedl_nb.device import Device, DeviceAddress, open_device
+from embedl_nb.errors import FallbackWarning, UnitUnavailableError, WrongOutputError
+from embedl_nb.measure import plan
+from embedl_nb.measure.benchmark import (
+    Benchmark,
+    Flag,
+    FlagKind,
+    Memory,
+    OutputCheck,
+    OutputState,
+    PlacementSummary,
+)
+from embedl_nb.measure.environment import describe_environment, describe_heat
+from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample_flags, warn_of
+from embedl_nb.measure.layers import LayerProfile, build_layers
+from embedl_nb.measure.plan import MeasureOptions
+from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
+from embedl_nb.measure.statistics import summarize
+from embedl_nb.model.litert_model import LiteRTModel, as_model
+from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
+from embedl_nb.units import ComputeUnit
+
+if TYPE_CHECKING:
+    from embedl_nb.model.spec import Signature
+
+__all__ = ["measure"]
+
+_WARN_CALLER = 3  # the caller of whoever calls measure: the pipeline's verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """What is measured: the model, its entry point, its inputs and what they must give."""
+
+    model: LiteRTModel
+    signature: Signature
+    sample: Sample
+    golden: Golden | None
+
+
+def measure(
+    model: LiteRTModel | str | Path,
+    device: str | DeviceAddress = "host://",
+    *,
+    compute_unit: str = "cpu",
+    allow_fallback: bool = True,
+    golden: Any = None,
+    inputs: Any = None,
+    num_threads: int | None = None,
+    processes: int = 3,
+    iterations: int | None = None,
+    warmup: int | None = None,
+    profile: bool = True,
+    runtime_options: Mapping[str, str] | None = None,
+) -> Benchmark:
+    """Measure a model on a device, in fresh processes, one after the other.
+
+    A model of 10 ms takes about 10 s with the defaults: 3 processes, each with up to 3 s of timed iterations and, after
+    those, a pass of its own with the profiler on. Nothing else of this library runs meanwhile.
+
+    Parameters
+    ----------
+    model
+        A LiteRTModel or the path of a ``.tflite`` file.
+    device
+        An address.
+    compute_unit, allow_fallback, num_threads, processes, iterations, warmup, profile, runtime_options
+        See :class:`~embedl_nb.measure.plan.MeasureOptions`.
+    golden
+        Expected outputs: a dict by output name, or one array. By default, where the inputs are the model's own
+        example, what its source made of it.
+    inputs
+        One sample: an array, a tuple by position, or a dict by name. By default the model's first example, else
+        random values.
+
+    Returns
+    -------
+    Benchmark
+        Not yet recorded.
+
+    Raises
+    ------
+    InputError
+        If the model, an option, the inputs or ``golden`` cannot be used.
+    DeviceError
+        If the device is unknown or busy, or lacks the unit asked for.
+    BenchmarkError
+        If the runtime crashes, hangs or runs out of memory.
+    WrongOutputError
+        If the outputs differ from ``golden``.
+
+    Warns
+    -----
+    FallbackWarning
+        If the model ran on another unit than the one asked for.
+    UnstableMeasurementWarning, ThrottledWarning
+        If the figures are doubtful; the flags of the result say why.
+    """
+    options = MeasureOptions.checked(
+        compute_unit=compute_unit,
+        allow_fallback=allow_fallback,
+        num_threads=num_threads,
+        processes=processes,
+        iterations=iterations,
+        warmup=warmup,
+        profile=profile,
+        runtime_options=None if runtime_options is None else dict(runtime_options),
+    )
+    target = open_device(device)
+    unit = _choose_unit(target, options)
+    opened = as_model(model)
+    signature = opened.signatures[0]
+    with tempfile.TemporaryDirectory(prefix="embedl_nb-measure-") as folder:
+        sample = choose_sample(opened, signature, inputs, Path(folder))
+        subject = _Subject(
+            model=opened,
+            signature=signature,
+            sample=sample,
+            golden=choose_golden(opened, signature, golden, sample),
+        )
+        with target.lease():
+            runs, windows, check = _run_all(target, subject, options)
+    result = _benchmark(target, subject, options, unit, runs, windows, check)
+    warn_of(result.flags, stacklevel=_WARN_CALLER)
+    if result.placement.asked != result.placement.got:
+        warning = FallbackWarning(result.placement.sentence, asked=result.placement.asked, got=result.placement.got)
+        warnings.warn(warning, stacklevel=_WARN_CALLER)
+    return result
+
+
+def _choose_unit(target: Device, options: MeasureOptions) -> ComputeUnit:
+    available = target.info.compute_units
+    if options.compute_unit in available:
+        return options.compute_unit
+    if not options.allow_fallback:
+        raise UnitUnavailableError(
+            f"compute_unit={str(options.compute_unit)!r} is not to be had on {target.info.name} "
+            f"({target.info.address}), which offers {', '.join(available)}",
+            asked=str(options.compute_unit),
+            available=tuple(str(unit) for unit in available),
+            address=target.info.address,
+            hint=f"ask for compute_unit={str(available[0])!r}, or allow_fallback=True",
+        )
+    return available[0]
+
+
+def _run_all(
+    target: Device, subject: _Subject, options: MeasureOptions
+) -> tuple[list[RawRun], list[Window], OutputCheck]:
+    """Run the processes; the first one whose outputs differ from those the caller gave ends it all."""
+    request = _request(subject, options)
+    runs: list[RawRun] = []
+    windows: list[Window] = []
+    checks: list[OutputCheck] = []
+    for number in range(options.processes):
+        progress.emit("process", f"process {number + 1} of {options.processes}", done=number, total=options.processes)
+        before = target.conditions()
+        run = target.run(request)
+        windows.append((before, target.conditions()))
+        runs.append(run)
+        check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run.outputs_path)
+        _refuse_wrong(check, subject)
+        checks.append(check)
+    progress.emit("process", "", done=options.processes, total=options.processes)
+    return runs, windows, next((check for check in checks if check.state is OutputState.DIFFER), checks[0])
+
+
+def _request(subject: _Subject, options: MeasureOptions) -> MeasureRequest:
+    return MeasureRequest(
+        model_path=str(subject.model.path),
+        signature_key=subject.signature.key or None,
+        inputs_path=None if subject.sample.path is None else str(subject.sample.path),
+        seed=plan.SEED,
+        num_threads=options.num_threads,
+        warmup=options.warmup,
+        iterations=options.iterations,
+        min_iterations=plan.MIN_ITERATIONS,
+        max_iterations=plan.MAX_ITERATIONS,
+        budget_s=plan.BUDGET_S,
+        settle_ratio=plan.SETTLE_RATIO,
+        profile=options.profile,
+        runtime_options=options.runtime_options,
+    )
+
+
+def _refuse_wrong(check: OutputCheck, subject: _Subject) -> None:
+    if check.state is not OutputState.DIFFER or check.parity is None:
+        return
+    if subject.golden is None or not subject.golden.is_given:
+        return
+    wrong = tuple(output.name for output in check.parity.outputs if not output.matches)
+    raise WrongOutputError(
+        f"{subject.model.name} computes something else than golden: {check.sentence}",
+        outputs=wrong,
+        hint="check that golden belongs to these inputs; without golden the model is measured all the same",
+    )
+
+
+def _benchmark(
+    target: Device,
+    subject: _Subject,
+    options: MeasureOptions,
+    unit: ComputeUnit,
+    runs: Sequence[RawRun],
+    windows: Sequence[Window],
+    check: OutputCheck,
+) -> Benchmark:
+    profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
+    before, after = windows[0][0], windows[-1][1]
+    environment = describe_environment(runs, before)
+    flags = (
+        *_outputs_flags(check),
+        *sample_flags(runs),
+        *machine_flags(windows, num_cores=environment.num_cores),
+        *profile_flags(profile, runs),
+    )
+    return Benchmark(
+        model_name=subject.model.name,
+        model_sha256=subject.model.sha256,
+        precision=subject.model.precision,
+        device=target.info,
+        latency=summarize([run.samples_ms for run in runs], seed=plan.SEED),
+        init_ms=statistics.median(run.load_ms + run.compile_ms for run in runs),
+        first_ms=statistics.median(run.first_ms for run in runs),
+        layer_table=profile.layers,
+        profiled_mean_ms=profile.mean_ms,
+        unattributed_ms=profile.unattributed_ms,
+        unattributed_operators=profile.unattributed_operators,
+        memory=_memory(runs),
+        thermal=describe_heat(before, after),
+        placement=_placement(target, options, unit, profile),
+        outputs=check,
+        environment=environment,
+        options=options,
+        input_source=subject.sample.source,
+        flags=flags,
+        provenance=target.info.provenance,
+    )
+
+
+def _outputs_flags(check: OutputCheck) -> tuple[Flag, ...]:
+    if check.state is not OutputState.DIFFER:
+        return ()
+    return (Flag(kind=FlagKind.OUTPUTS_DIFFER, sentence=f"outputs differ: {check.sentence}"),)
+
+
+def _memory(runs: Sequence[RawRun]) -> Memory:
+    stages = {stage: max(run.peak_memory_bytes[stage] for run in runs) for stage in runs[0].peak_memory_bytes}
+    return Memory(peak_memory_bytes=max(stages.values(), default=0), by_stage=stages)
+
+
+def _placement(target: Device, options: MeasureOptions, unit: ComputeUnit, profile: LayerProfile) -> PlacementSummary:
+    asked, got = str(options.compute_unit), str(unit)
+    sentence = f"asked {asked}, got {got}"
+    if asked != got:
+        offers = ", ".join(target.info.compute_units)
+        sentence += f": {target.info.name} offers {offers} only"
+    elif profile.layers:
+        by_runtime = sum(layer.num_operators for layer in profile.layers if layer.kernel == layer.operator)
+        in_layers = sum(layer.num_operators for layer in profile.layers)
+        sentence += f": {in_layers - by_runtime} operators by XNNPACK, {by_runtime} by the runtime's own kernels"
+    return PlacementSummary(asked=asked, got=got, sentence=sentence)
