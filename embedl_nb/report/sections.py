@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedl_nb import charts
+from embedl_nb.charts.waterfall_svg import waterfall_picture
 from embedl_nb.display import Displayable, Table, html
 from embedl_nb.display.markup import Markup, element, join
 from embedl_nb.measure.benchmark import Benchmark, Environment
+from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.units import format_bytes, format_ratio
 
 if TYPE_CHECKING:
@@ -63,8 +65,10 @@ def section(result: Displayable, *, number: int) -> Section:
     if isinstance(result, Benchmark):
         figures = _figures(result, anchor)
         parts += [_box(name) for name in figures]
-        parts += _without_script(result)
+        parts += _without_script(result, anchor)
         parts += [_folded(table) for table in _tables(result)]
+    elif isinstance(result, LiteRTModel):
+        parts += [_folded(table) for table in _parity_tables(result.parity)]
     return Section(anchor=anchor, title=view.headline, body=join(parts), figures=figures)
 
 
@@ -77,10 +81,11 @@ def _box(name: str) -> Markup:
     return element("div", element("div", id=name), class_="embedl-chart")
 
 
-def _without_script(result: Benchmark) -> list[Markup]:
+def _without_script(result: Benchmark, anchor: str) -> list[Markup]:
     if not result.layer_table:
         return []
-    return [element("noscript", element("div", charts.draw("waterfall_svg", result), class_="embedl-chart"))]
+    picture = waterfall_picture(result, uid=f"{anchor}-picture")
+    return [element("noscript", element("div", picture, class_="embedl-chart"))]
 
 
 def _folded(table: Table) -> Markup:
