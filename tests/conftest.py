@@ -6,8 +6,9 @@ nor changes what the user has recorded. Tests that need an empty home take the `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +39,34 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def project_root() -> Path:
     """Return the folder of pyproject.toml."""
     return Path(__file__).resolve().parents[1]
+
+
+class FakePipeline:
+    """Stands in for the pipeline: notes each call, and returns the object prepared for the verb."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.results: dict[str, Any] = {}
+        self.errors: dict[str, BaseException] = {}
+
+    def verb(self, name: str) -> Callable[..., Any]:
+        """Return the stand-in of one verb."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args, kwargs))
+            if name in self.errors:
+                raise self.errors[name]
+            return self.results.setdefault(name, f"result of {name}")
+
+        return call
+
+
+@pytest.fixture
+def fake_pipeline(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
+    """Put a fake in the place of every verb, so that commands and magics can be tried without models."""
+    from embedl_nb import pipeline
+
+    fake = FakePipeline()
+    for name in pipeline.__all__:
+        monkeypatch.setattr(pipeline, name, fake.verb(name))
+    return fake

@@ -211,7 +211,7 @@ def check_run_store() -> Check:
 
     store = current_store()
     waiting = len(paths())
-    note = f"; {waiting} results wait to be recorded" if waiting else ""
+    note = f"; waiting to be recorded: {waiting}" if waiting else ""
     file = store.sqlite_path
     try:
         if file is not None and file.exists():

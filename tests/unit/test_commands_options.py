@@ -1,0 +1,194 @@
+"""Every command's words: what reaches the pipeline, and what a mistake says."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from embedl_nb import commands, pipeline
+from embedl_nb.commands.running import is_usage_error
+from embedl_nb.errors import InputError, UnknownNameError
+
+VERBS = {"compile": pipeline.compile, "benchmark": pipeline.benchmark, "quickstart": pipeline.quickstart}
+
+
+def run(line: str, **variables: Any) -> Any:
+    name, *words = commands.split_line(line)
+    names = commands.NotebookNames(variables)
+    return commands.run(commands.COMMANDS[name], words, program=f"%embedl_{name}", names=names)
+
+
+def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> None:
+    net, x = object(), np.ones(3)
+    assert run("compile net --inputs x --name small --no-verify", net=net, x=x) == "result of compile"
+    assert fake_pipeline.calls == [("compile", (net, x), {"name": "small", "verify": False})]
+
+
+def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
+    run("compile net", net="the module")
+    assert fake_pipeline.calls == [("compile", ("the module", None), {"name": None, "verify": True})]
+
+
+def test_output_saves_the_model_that_was_compiled(fake_pipeline: Any, tmp_path: Path) -> None:
+    class Model:
+        saved: Path | None = None
+
+        def save(self, path: Path) -> None:
+            self.saved = path
+
+    fake_pipeline.results["compile"] = model = Model()
+    assert run(f"compile net --output {tmp_path / 'small.tflite'}", net=1) is model
+    assert model.saved == tmp_path / "small.tflite"
+
+
+def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
+    golden, x = {"y": np.ones(2)}, np.ones(3)
+    run(
+        "benchmark small --device adb://1 --compute-unit GPU --no-fallback --golden want --inputs x --threads 2 "
+        "--processes 1 --iterations 10 --warmup 3 --no-profile --runtime-option a=1 --runtime-option b=x=y",
+        small="the model",
+        want=golden,
+        x=x,
+    )
+    assert fake_pipeline.calls == [
+        (
+            "benchmark",
+            ("the model", "adb://1"),
+            {
+                "compute_unit": "gpu",
+                "allow_fallback": False,
+                "golden": golden,
+                "inputs": x,
+                "num_threads": 2,
+                "processes": 1,
+                "iterations": 10,
+                "warmup": 3,
+                "profile": False,
+                "runtime_options": {"a": "1", "b": "x=y"},
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_defaults_are_those_of_the_pipeline(verb: str, fake_pipeline: Any) -> None:
+    signature = inspect.signature(VERBS[verb])
+    run(f"{verb} thing" if verb != "quickstart" else verb, thing=1)
+    ((_, args, kwargs),) = fake_pipeline.calls
+    given = signature.bind(*args, **kwargs).arguments
+    expected = {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    assert {name: given[name] for name in expected} == expected
+
+
+def test_report_lays_lists_of_results_flat(fake_pipeline: Any) -> None:
+    run("report a both --output out.html", a=1, both=[2, 3])
+    assert fake_pipeline.calls == [("report", ([1, 2, 3], Path("out.html")), {})]
+
+
+@pytest.mark.parametrize("verb", ["runs", "devices", "doctor"])
+def test_a_command_without_arguments_calls_its_verb(verb: str, fake_pipeline: Any) -> None:
+    assert run(verb) == f"result of {verb}"
+    assert fake_pipeline.calls == [(verb, (), {})]
+
+
+def test_clearing_the_cache_says_what_it_freed(fake_pipeline: Any) -> None:
+    fake_pipeline.results["cache_clear"] = 3 * 2**20
+    assert run("cache clear") == "freed 3.0 MiB"
+
+
+def test_an_unknown_option_names_the_close_ones(fake_pipeline: Any) -> None:
+    with pytest.raises(UnknownNameError, match="unknown option '--thread'") as caught:
+        run("benchmark small --thread 2", small=1)
+    assert caught.value.candidates[0] == "--threads"
+    assert "--threads" in caught.value.hint
+    assert is_usage_error(caught.value)
+    assert fake_pipeline.calls == []
+
+
+def test_an_unknown_compute_unit_names_the_close_one() -> None:
+    with pytest.raises(UnknownNameError, match="unknown compute unit 'gpx'") as caught:
+        run("benchmark small --compute-unit gpx", small=1)
+    assert caught.value.candidates == ("gpu",)
+
+
+def test_an_unknown_command_names_the_close_one() -> None:
+    with pytest.raises(UnknownNameError, match="unknown command 'bench'") as caught:
+        commands.run(commands.SHELL, ["bench"], program="embedl-nb", names=commands.ShellNames())
+    assert caught.value.candidates == ("benchmark",)
+    assert is_usage_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("benchmark", "missing argument 'MODEL'"),
+        ("benchmark small --threads two", "'two' is not a valid integer"),
+        ("benchmark small --threads", "requires an argument"),
+        ("benchmark small other", "unexpected extra argument"),
+        ("benchmark small --runtime-option fast", "'fast' is not of the form KEY=VALUE"),
+    ],
+)
+def test_a_wrong_line_says_what_is_wrong_and_where_help_is(line: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        run(line, small=1)
+    assert caught.value.hint == "%embedl_benchmark --help"
+    assert is_usage_error(caught.value)
+
+
+def test_an_error_of_the_work_is_no_usage_error(fake_pipeline: Any) -> None:
+    fake_pipeline.errors["benchmark"] = InputError("0 iterations", hint="at least 1")
+    with pytest.raises(InputError, match="0 iterations") as caught:
+        run("benchmark small --iterations 0", small=1)
+    assert not is_usage_error(caught.value)
+
+
+def test_help_is_shown_and_nothing_runs(fake_pipeline: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("benchmark --help") is None
+    assert capsys.readouterr().out.startswith("Usage: %embedl_benchmark [OPTIONS] MODEL")
+    assert fake_pipeline.calls == []
+
+
+def test_the_program_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.run(commands.SHELL, [], program="embedl-nb", names=commands.ShellNames()) is None
+    out = capsys.readouterr().out
+    assert all(name in out for name in commands.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("net --name 'two words'", ["net", "--name", "two words"]),
+        ("net;", ["net"]),
+        ("net --name a#b  # a comment", ["net", "--name", "a#b"]),
+        ("", []),
+    ],
+)
+def test_a_line_is_split_as_a_shell_does(line: str, words: list[str]) -> None:
+    assert commands.split_line(line) == words
+
+
+def test_a_quotation_left_open_is_named() -> None:
+    with pytest.raises(InputError, match="No closing quotation"):
+        commands.split_line("net --name 'two")
+
+
+def _leaves(group: click.Command) -> list[click.Command]:
+    if isinstance(group, click.Group):
+        return [leaf for command in group.commands.values() for leaf in _leaves(command)]
+    return [group]
+
+
+@pytest.mark.parametrize("command", _leaves(commands.SHELL), ids=lambda command: command.name)
+def test_every_option_says_what_it_does(command: click.Command) -> None:
+    assert command.help
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
