@@ -1,0 +1,109 @@
+"""A magic returns its command's object; an error is two lines with its own type."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from embedl_nb.errors import CompileError, EmbedlError, InputError, UnknownNameError
+from embedl_nb.magics.line import show_in_two_lines
+
+
+def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
+    shell.user_ns.update(net=object(), x=(1, 2))
+    shell.value("m = %embedl_compile net --inputs x --name mobilenet")
+    assert shell.user_ns["m"] == "result of compile"
+    assert fake_pipeline.calls == [("compile", (shell.user_ns["net"], (1, 2)), {"name": "mobilenet", "verify": True})]
+
+
+def test_the_object_of_a_cell_is_its_value(shell: Any, fake_pipeline: Any) -> None:
+    assert shell.value("%embedl_runs") == "result of runs"
+
+
+def test_a_closing_semicolon_hides_the_object(shell: Any, fake_pipeline: Any) -> None:
+    shell.user_ns["small"] = 1
+    assert shell.value("%embedl_benchmark small;") is None
+    assert len(fake_pipeline.calls) == 1
+
+
+def test_variables_of_a_calling_function_count(shell: Any, fake_pipeline: Any) -> None:
+    shell.value("def measure(inner):\n    return get_ipython().run_line_magic('embedl_benchmark', 'inner')\nmeasure(7)")
+    ((_, args, _),) = fake_pipeline.calls
+    assert args == (7, "host://")
+
+
+def test_python_values_can_be_put_into_the_line(shell: Any, fake_pipeline: Any) -> None:
+    shell.value("threads, small = 3, 1\n%embedl_benchmark small --threads {threads}")
+    assert fake_pipeline.calls[0][2]["num_threads"] == 3
+
+
+def test_a_mistake_is_two_lines_with_its_own_type(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnknownNameError):
+        shell.value("small = 1\n%embedl_benchmark smal")
+    assert capsys.readouterr().out.splitlines() == [
+        "UnknownNameError: unknown variable 'smal'",
+        "Try: did you mean small?",
+    ]
+
+
+def test_an_error_of_the_work_is_two_lines_too(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_pipeline.errors["compile"] = CompileError("no lowering\nfor erfinv", hint="replace it")
+    with pytest.raises(CompileError):
+        shell.value("net = 1\n%embedl_compile net")
+    assert capsys.readouterr().out.splitlines() == ["CompileError: no lowering for erfinv", "Try: replace it"]
+
+
+def test_an_error_without_a_hint_is_one_line(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_pipeline.errors["runs"] = EmbedlError("broken")
+    with pytest.raises(EmbedlError):
+        shell.value("%embedl_runs")
+    assert capsys.readouterr().out.splitlines() == ["EmbedlError: broken"]
+
+
+@pytest.mark.parametrize("ask", ["%embedl_runs --verbose", "%env EMBEDL_NB_DEBUG=1\n%embedl_runs"])
+def test_the_traceback_can_be_asked_for(
+    shell: Any,
+    fake_pipeline: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ask: str,
+) -> None:
+    monkeypatch.setenv("EMBEDL_NB_DEBUG", "")  # put back after the test
+    fake_pipeline.errors["runs"] = EmbedlError("broken")
+    with pytest.raises(EmbedlError):
+        shell.value(ask)
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_an_unforeseen_error_keeps_its_traceback(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_pipeline.errors["runs"] = ZeroDivisionError("division by zero")
+    with pytest.raises(ZeroDivisionError):
+        shell.value("%embedl_runs")
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_an_interrupt_stays_an_interrupt(shell: Any, fake_pipeline: Any) -> None:
+    fake_pipeline.errors["runs"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        shell.value("%embedl_runs")
+
+
+def test_help_shows_and_returns_nothing(shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.value("%embedl_benchmark --help") is None
+    assert capsys.readouterr().out.startswith("Usage: %embedl_benchmark [OPTIONS] MODEL")
+    assert fake_pipeline.calls == []
+
+
+def test_an_error_that_was_shown_still_pickles() -> None:
+    error = InputError("wrong", hint="right")
+    show_in_two_lines(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.message, again.hint) == (InputError, "wrong", "right")
