@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError
 from embedl_nb.runstore import database, spool, tracking
 from embedl_nb.runstore.location import Store, redact
+from embedl_nb.runstore.rows import EXPERIMENT
 from embedl_nb.runtime.serve import serve
 
 if TYPE_CHECKING:
@@ -70,20 +71,15 @@ def rows(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def get(payload: dict[str, Any]) -> dict[str, Any]:
-    """Read the run whose id begins with ``run_id``; ``waiting`` are ids that are in no store yet."""
+    """Read the record of ``run_id``."""
     with _opened(Store(**payload["store"])) as client:
-        run_id, waiting = payload["run_id"], payload["waiting"]
-        found = tracking.read_record(client, run_id) if run_id.replace("-", "").isalnum() else None
-        if found is None:
-            run_id = tracking.find_id(client, run_id, waiting)
-            found = None if run_id in waiting else tracking.read_record(client, run_id)
-        return {"run_id": run_id, "record": found}
+        return {"record": tracking.read_record(client, payload["run_id"])}
 
 
 def prepare(payload: dict[str, Any]) -> dict[str, Any]:
     """Make sure that ``store`` exists and can be opened, and find our experiment in it."""
     with _opened(Store(**payload["store"])) as client:
-        experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
         return {"experiment_id": experiment.experiment_id if experiment else ""}
 
 

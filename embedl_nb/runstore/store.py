@@ -1,4 +1,4 @@
-"""Recording and reading back: what the pipeline calls, in the kernel, without MLflow.
+"""Recording: what the pipeline calls, in the kernel, without MLflow.
 
 :func:`record` writes a file and returns; the recorder does the rest in the background. Every call has the files that
 still wait tried again, and says once what stands in their way.
@@ -13,44 +13,21 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from embedl_nb.errors import EmbedlError, EmbedlWarning, InputError, RunStoreError, SchemaTooNewError, UnknownNameError
-from embedl_nb.runstore import models, source, spool
+from embedl_nb.errors import EmbedlWarning, RunStoreError
+from embedl_nb.runstore import models, notices, source, spool
 from embedl_nb.runstore.client import recorder
 from embedl_nb.runstore.location import Store, current_store
-from embedl_nb.runstore.summary import flatten, summarize
+from embedl_nb.runstore.summary import summarize
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["Flushed", "flush", "idle", "pausing", "prepare_store", "record"]
 
-__all__ = ["Flushed", "flush", "get", "idle", "model_path", "pausing", "record", "runs"]
-
-_COLUMNS = {
-    "run_id": "run_id",
-    "kind": "kind",
-    "name": "name",
-    "model": "model_sha256",
-    "device": "device",
-    "precision": "precision",
-    "p50_ms": "p50_ms",
-    "p95_ms": "p95_ms",
-    "peak_memory_bytes": "peak_memory_bytes",
-    "provenance": "provenance",
-    "started": "started_ms",
-    "parent": "parent_run_id",
-    "status": "status",
-    "notebook": "notebook",
-    "git_commit": "git_commit",
-    "git_dirty": "git_dirty",
-}
-_SHORT_HASH = 12
 _DRAIN_S = 30.0
 _LAYER_TABLE = "layer_table"
-_told: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +74,7 @@ def record(
     Returns
     -------
     str
-        The run id: sortable by time, usable at once in :func:`get`.
+        The run id: sortable by time, usable at once in ``get``.
 
     Raises
     ------
@@ -129,89 +106,10 @@ def record(
         model_file=_kept(model_path, summary.model_sha256, store),
     )
     run_id = _spooled(entry, store, now)
-    _tell()
+    notices.tell(*recorder().problems())
     recorder().wake(store)
     _drain_at_exit_of_a_script()
     return run_id
-
-
-def runs() -> pd.DataFrame:
-    """Return one row a run, newest first; results that still wait for their store have the status ``waiting``.
-
-    Warns
-    -----
-    EmbedlWarning
-        If the store cannot be read: the rows are then those that wait.
-    """
-    import pandas as pd
-
-    store = current_store()
-    waiting, problems = _waiting_rows()
-    recorded: list[dict[str, Any]] = []
-    try:
-        recorded = recorder().ask("rows", {"store": store.to_json()})["rows"]
-    except EmbedlError as err:
-        problems.append(err)
-    ids = {row["run_id"] for row in waiting}
-    if not ids:
-        _told.clear()  # the store works: a later failure is news
-    rows = sorted([*waiting, *(row for row in recorded if row["run_id"] not in ids)], key=_newest_first)
-    _tell(*problems)
-    if ids:
-        recorder().wake(store)
-    frame = pd.DataFrame([{new: row[old] for new, old in _COLUMNS.items()} for row in rows], columns=list(_COLUMNS))
-    frame["model"] = frame["model"].astype(str).str[:_SHORT_HASH]
-    frame["started"] = pd.to_datetime(frame["started"], unit="ms", utc=True)
-    return frame.astype(dict.fromkeys(("p50_ms", "p95_ms", "peak_memory_bytes"), "float64"))
-
-
-def get(run_id: str) -> dict[str, Any]:
-    """Return what was recorded: ``run_id``, ``kind``, ``result`` and the circumstances.
-
-    Parameters
-    ----------
-    run_id
-        An id as :func:`record` returned it, or its unique beginning.
-
-    Raises
-    ------
-    UnknownNameError
-        If no run, or more than one, has this id; ``candidates`` are the close ones.
-    RunStoreError
-        If the store cannot be read.
-    """
-    wanted = str(run_id).strip()
-    waiting = {spool.run_id_of(path): path for path in spool.paths()}
-    if wanted not in waiting:
-        question = {"store": current_store().to_json(), "run_id": wanted, "waiting": list(waiting)}
-        try:
-            answer = recorder().ask("get", question)
-        except UnknownNameError:
-            raise
-        except EmbedlError as err:
-            begin = [name for name in waiting if wanted and name.startswith(wanted)]
-            if len(begin) != 1:
-                raise RunStoreError(f"run {wanted!r} cannot be looked up: {err.message}", hint=err.hint) from err
-            answer = {"run_id": begin[0], "record": None}
-        if answer["record"] is not None:
-            found: dict[str, Any] = answer["record"]
-            return found
-        wanted = answer["run_id"]
-    try:
-        return spool.read(waiting[wanted]).to_record()
-    except FileNotFoundError:
-        return get(wanted)  # recorded between the two looks
-
-
-def model_path(sha256: str) -> Path:
-    """Return the kept model with this hash, or with this unique beginning of it.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none.
-    """
-    return models.find(sha256)
 
 
 def flush(timeout_s: float = 20.0) -> Flushed:
@@ -226,11 +124,11 @@ def flush(timeout_s: float = 20.0) -> Flushed:
     problems = recorder().problems()
     num_waiting = len(spool.paths())
     if not num_waiting:
-        _tell(*problems)
+        notices.tell(*problems)
         return Flushed(num_waiting=0, sentence="")
-    _told.update(err.message for err in problems)
+    notices.mark_told(*problems)
     why = f": {problems[-1].message}" if problems else ""
-    return Flushed(num_waiting=num_waiting, sentence=_waiting_sentence(num_waiting) + why)
+    return Flushed(num_waiting=num_waiting, sentence=notices.waiting_sentence(num_waiting) + why)
 
 
 def idle(timeout_s: float = 10.0) -> bool:
@@ -313,53 +211,3 @@ def _started_ms(record: Mapping[str, Any], now: datetime) -> int:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _waiting_rows() -> tuple[list[dict[str, Any]], list[EmbedlError]]:
-    rows: list[dict[str, Any]] = []
-    problems: list[EmbedlError] = []
-    for path in spool.paths():
-        try:
-            entry = spool.read(path)
-        except FileNotFoundError:
-            continue
-        except (InputError, SchemaTooNewError) as err:
-            problems.append(err)
-            continue
-        _, metrics = flatten(entry.result)
-        rows.append(
-            {
-                **asdict(entry.summary),
-                **{key: metrics.get(key) for key in ("p50_ms", "p95_ms", "peak_memory_bytes")},
-                "run_id": entry.run_id,
-                "kind": entry.kind,
-                "started_ms": entry.started_ms,
-                "parent_run_id": entry.parent_run_id or "",
-                "notebook": entry.source.get("notebook", ""),
-                "git_commit": entry.source.get("git_commit", ""),
-                "git_dirty": "",
-                "status": "waiting",
-            }
-        )
-    return rows, problems
-
-
-def _newest_first(row: Mapping[str, Any]) -> tuple[int, str]:
-    return -int(row["started_ms"] or 0), str(row["run_id"])
-
-
-def _tell(*problems: EmbedlError) -> None:
-    """Warn of what the recorder met, once a process for each problem."""
-    for err in (*recorder().problems(), *problems):
-        if err.message in _told:
-            continue
-        _told.add(err.message)
-        num_waiting = len(spool.paths())
-        warnings.warn(
-            f"{err}\n{_waiting_sentence(num_waiting)}" if num_waiting else str(err), EmbedlWarning, stacklevel=4
-        )
-
-
-def _waiting_sentence(num_waiting: int) -> str:
-    what = "1 result waits" if num_waiting == 1 else f"{num_waiting} results wait"
-    return f"{what} in {spool.folder()}; nothing is lost, and each is recorded when its store works"

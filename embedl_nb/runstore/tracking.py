@@ -16,23 +16,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.errors import RunStoreError, SchemaTooNewError, UnknownNameError
+from embedl_nb.errors import RunStoreError
 from embedl_nb.runstore.location import Store
+from embedl_nb.runstore.rows import EXPERIMENT, TAG_PREFIX, row
 from embedl_nb.runstore.source import is_dirty
-from embedl_nb.runstore.spool import SCHEMA_VERSION, Entry
+from embedl_nb.runstore.spool import Entry
 from embedl_nb.runstore.summary import flatten
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-__all__ = ["EXPERIMENT", "find_id", "list_rows", "read_record", "write_run"]
+__all__ = ["list_rows", "read_record", "write_run"]
 
-EXPERIMENT = "embedl_nb"
-_TAG = "embedl_nb."
 _PAGE = 5000
 _BATCH = 100  # MLflow's limit on parameters and tags in one request
-_SUMMARY = ("name", "model_sha256", "device", "precision", "provenance")
 
 
 def write_run(client: MlflowClient, entry: Entry, store: Store) -> None:
@@ -60,47 +58,25 @@ def list_rows(client: MlflowClient) -> list[dict[str, Any]]:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return []
-    return [_row(run) for run in _search(client, experiment.experiment_id) if f"{_TAG}run_id" in run.data.tags]
+    return [
+        row(run.data.tags, run.data.metrics, started_ms=run.info.start_time, is_finished=run.info.status == "FINISHED")
+        for run in _search(client, experiment.experiment_id)
+        if f"{TAG_PREFIX}run_id" in run.data.tags
+    ]
 
 
-def find_id(client: MlflowClient, wanted: str, also: Iterable[str]) -> str:
-    """Complete ``wanted``, a run id or its unique beginning, among the recorded runs and ``also``.
-
-    Raises
-    ------
-    UnknownNameError
-        If no run, or more than one, begins so.
-    """
-    ids = {str(row["run_id"]) for row in list_rows(client)} | set(also)
-    if wanted in ids:
-        return wanted
-    begin = sorted(run_id for run_id in ids if wanted and run_id.startswith(wanted))
-    if len(begin) > 1:
-        raise UnknownNameError(
-            f"{len(begin)} runs begin with {wanted!r}", candidates=tuple(begin), hint=f"one of: {', '.join(begin[:5])}"
-        )
-    if begin:
-        return begin[0]
-    error = UnknownNameError.among("run", wanted, ids)
-    if not error.candidates:
-        error.hint = "embedl_nb.runs() lists them all"
-    raise error
-
-
-def read_record(client: MlflowClient, run_id: str) -> dict[str, Any] | None:
-    """Return what was recorded under exactly this id; None where there is no such run.
+def read_record(client: MlflowClient, run_id: str) -> dict[str, Any]:
+    """Return what was recorded under this id, which :func:`list_rows` has shown.
 
     Raises
     ------
     RunStoreError
-        If the run is there but its file is not.
-    SchemaTooNewError
-        If a newer embedl_nb wrote it.
+        If the run or its file is no longer there.
     """
     experiment = client.get_experiment_by_name(EXPERIMENT)
     run = None if experiment is None else _find(client, experiment.experiment_id, run_id)
-    if run is None or run.info.lifecycle_stage == "deleted":
-        return None
+    if run is None:
+        raise RunStoreError(f"run {run_id} is no longer in the store", hint="look for it in the store's web UI")
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as folder:
@@ -112,8 +88,6 @@ def read_record(client: MlflowClient, run_id: str) -> dict[str, Any] | None:
                 f"run {run_id} is in the store but its record.json cannot be read: {err}",
                 hint=f"look for it in {run.info.artifact_uri}",
             ) from err
-    if record.get("schema_version", 0) > SCHEMA_VERSION:
-        raise SchemaTooNewError(f"run {run_id} was recorded by a newer embedl_nb", hint="pip install -U embedl-nb")
     return record
 
 
@@ -146,12 +120,16 @@ def _find(client: MlflowClient, experiment_id: str, run_id: str) -> Run | None:
     """Find the run of this id, also one that the user has deleted since: it is not to come back."""
     from mlflow.entities import ViewType
 
-    found = client.search_runs([experiment_id], f"tags.`{_TAG}run_id` = '{run_id}'", ViewType.ALL, max_results=10)
+    found = client.search_runs([experiment_id], f"tags.`{TAG_PREFIX}run_id` = '{run_id}'", ViewType.ALL, max_results=10)
     return next((run for run in found if run.info.status == "FINISHED"), next(iter(found), None))
 
 
 def _create(client: MlflowClient, experiment_id: str, entry: Entry) -> str:
-    tags = {f"{_TAG}run_id": entry.run_id, f"{_TAG}kind": entry.kind, "mlflow.user": entry.source.get("user", "")}
+    tags = {
+        f"{TAG_PREFIX}run_id": entry.run_id,
+        f"{TAG_PREFIX}kind": entry.kind,
+        "mlflow.user": entry.source.get("user", ""),
+    }
     name = f"{entry.kind} {entry.summary.name}".strip()
     run = client.create_run(
         experiment_id, start_time=entry.started_ms, run_name=name, tags={k: v for k, v in tags.items() if v}
@@ -161,14 +139,14 @@ def _create(client: MlflowClient, experiment_id: str, entry: Entry) -> str:
 
 def _tags(client: MlflowClient, experiment_id: str, entry: Entry) -> dict[str, str]:
     source = entry.source
-    tags = {f"{_TAG}{key}": value for key, value in asdict(entry.summary).items()}
-    tags[f"{_TAG}git_dirty"] = is_dirty(source.get("git_folder", ""), source.get("git_commit", ""))
-    tags[f"{_TAG}notebook"] = source.get("notebook", "")
+    tags = {f"{TAG_PREFIX}{key}": value for key, value in asdict(entry.summary).items()}
+    tags[f"{TAG_PREFIX}git_dirty"] = is_dirty(source.get("git_folder", ""), source.get("git_commit", ""))
+    tags[f"{TAG_PREFIX}notebook"] = source.get("notebook", "")
     tags["mlflow.source.name"] = source.get("notebook") or source.get("script", "")
     tags["mlflow.source.type"] = "NOTEBOOK" if source.get("notebook") else "LOCAL"
     tags["mlflow.source.git.commit"] = source.get("git_commit", "")
     if entry.parent_run_id:
-        tags[f"{_TAG}parent_run_id"] = entry.parent_run_id
+        tags[f"{TAG_PREFIX}parent_run_id"] = entry.parent_run_id
         parent = _find(client, experiment_id, entry.parent_run_id)
         tags["mlflow.parentRunId"] = "" if parent is None else parent.info.run_id
     return tags
@@ -207,17 +185,3 @@ def _search(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
         token = page.token
         if not token:
             return
-
-
-def _row(run: Run) -> dict[str, Any]:
-    tags, metrics = run.data.tags, run.data.metrics
-    row: dict[str, Any] = {key: tags.get(f"{_TAG}{key}", "") for key in ("run_id", "kind", *_SUMMARY)}
-    row |= {key: metrics.get(key) for key in ("p50_ms", "p95_ms", "peak_memory_bytes")}
-    return row | {
-        "started_ms": run.info.start_time,
-        "parent_run_id": tags.get(f"{_TAG}parent_run_id", ""),
-        "notebook": tags.get(f"{_TAG}notebook", ""),
-        "git_commit": tags.get("mlflow.source.git.commit", ""),
-        "git_dirty": tags.get(f"{_TAG}git_dirty", ""),
-        "status": "recorded" if run.info.status == "FINISHED" else "incomplete",
-    }

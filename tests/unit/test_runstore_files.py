@@ -28,6 +28,10 @@ ENTRY = spool.Entry(
 )
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture(autouse=True)
 def _home(empty_home: Path) -> None:
     """Every test here starts with nothing."""
@@ -51,7 +55,7 @@ def test_a_taken_run_id_is_refused_and_the_first_result_stays() -> None:
     with pytest.raises(FileExistsError):
         spool.write(replace(ENTRY, kind="compile"), fingerprint="0a1b2c3d")
     assert spool.read(path).kind == "benchmark"
-    assert os.listdir(path.parent) == [path.name]
+    assert names_in(path.parent) == [path.name]
 
 
 def test_waiting_files_are_listed_oldest_first_and_by_store() -> None:
@@ -85,7 +89,7 @@ def test_a_full_disk_names_the_folder_and_leaves_nothing_behind(monkeypatch: pyt
         spool.write(ENTRY, fingerprint="0a1b2c3d")
     assert str(config.data_dir() / "spool") in caught.value.message
     assert "EMBEDL_NB_HOME" in caught.value.hint
-    assert os.listdir(spool.folder()) == []
+    assert names_in(spool.folder()) == []
 
 
 def test_a_truncated_file_is_named_and_can_be_set_aside_unharmed() -> None:
@@ -131,7 +135,7 @@ def test_a_model_that_changed_since_it_was_measured_is_not_kept(tmp_path: Path) 
     own.write_bytes(b"changed")
     with pytest.raises(RunStoreError, match="has changed since"):
         models.keep(own, hashlib.sha256(b"measured").hexdigest())
-    assert os.listdir(config.data_dir() / "models") == []
+    assert names_in(config.data_dir() / "models") == []
 
 
 def test_a_model_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from embedl_nb import config, runstore
-from embedl_nb.errors import EmbedlError, EmbedlWarning, RunStoreError, UnknownNameError
-from embedl_nb.runstore import spool, store
+from embedl_nb.errors import EmbedlError, EmbedlWarning, RunStoreError, SchemaTooNewError, UnknownNameError
+from embedl_nb.runstore import notices, reading, spool, store
 from embedl_nb.runstore.location import Store, current_store, redact
 from embedl_nb.runstore.summary import flatten, summarize
 
@@ -67,8 +67,15 @@ class FakeRecorder:
 def fake(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRecorder:
     recorder = FakeRecorder()
     monkeypatch.setattr(store, "recorder", lambda: recorder)
-    monkeypatch.setattr(store, "_told", set())
+    monkeypatch.setattr(reading, "recorder", lambda: recorder)
+    notices.forget()
     return recorder
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs go to a server, which only the recorder can ask."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
 
 
 def test_a_recorded_result_can_be_read_at_once(fake: FakeRecorder) -> None:
@@ -94,9 +101,9 @@ def test_a_waiting_run_is_listed_and_marked(fake: FakeRecorder) -> None:
     assert row["started"].isoformat() == "2026-11-22T17:00:00+00:00"
 
 
-def test_runs_are_newest_first_and_each_is_listed_once(fake: FakeRecorder) -> None:
+def test_runs_are_newest_first_and_each_is_listed_once(fake: FakeRecorder, server: None) -> None:
     waiting = runstore.record("benchmark", RECORD)
-    row = {**store._waiting_rows()[0][0], "status": "recorded"}
+    row = {**reading._waiting_rows()[0][0], "status": "recorded"}
     older = {**row, "run_id": "20250101-000000-0000", "started_ms": 5}
     fake.answers["rows"] = {"rows": [older, row]}
     frame = runstore.runs()
@@ -110,7 +117,9 @@ def test_an_empty_store_gives_an_empty_frame_with_all_columns(fake: FakeRecorder
     assert {"run_id", "p50_ms", "status", "parent", "git_commit"} <= set(frame.columns)
 
 
-def test_a_store_that_fails_is_told_once_and_the_waiting_runs_are_still_listed(fake: FakeRecorder) -> None:
+def test_a_store_that_fails_is_told_once_and_the_waiting_runs_are_still_listed(
+    fake: FakeRecorder, server: None
+) -> None:
     runstore.record("benchmark", RECORD)
     fake.answers["rows"] = RunStoreError("the run store http://tracker is down", hint="start it")
     with pytest.warns(EmbedlWarning, match="tracker is down") as caught:
@@ -138,18 +147,39 @@ def test_a_failed_flush_says_how_many_wait_where_and_why(fake: FakeRecorder) -> 
 
 
 def test_an_unknown_run_id_names_the_close_ones(fake: FakeRecorder) -> None:
-    fake.answers["get"] = UnknownNameError.among("run", "20261122-17", ["20261122-170401-3f9a"])
-    with pytest.raises(UnknownNameError) as caught:
-        runstore.get("20261122-17")
-    assert caught.value.candidates == ("20261122-170401-3f9a",)
-
-
-def test_a_waiting_run_is_found_by_its_beginning_while_the_store_is_down(fake: FakeRecorder) -> None:
     run_id = runstore.record("benchmark", RECORD)
-    fake.answers["get"] = RunStoreError("down")
+    with pytest.raises(UnknownNameError) as caught:
+        runstore.get(f"x{run_id}")
+    assert caught.value.candidates == (run_id,)
+
+
+def test_the_beginning_of_two_run_ids_is_not_enough(fake: FakeRecorder) -> None:
+    run_ids = sorted(runstore.record("benchmark", RECORD) for _ in range(2))
+    with pytest.raises(UnknownNameError, match="2 runs begin with '20'") as caught:
+        runstore.get("20")
+    assert list(caught.value.candidates) == run_ids
+
+
+def test_with_nothing_recorded_an_unknown_run_id_says_so(fake: FakeRecorder) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        runstore.get("20261122")
+    assert caught.value.hint == "nothing is recorded yet"
+
+
+def test_a_waiting_run_is_found_by_its_beginning_while_the_store_is_down(fake: FakeRecorder, server: None) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    fake.answers["rows"] = RunStoreError("down")
     assert runstore.get(run_id[:12])["run_id"] == run_id
     with pytest.raises(RunStoreError, match=r"'1999' cannot be looked up: down"):
         runstore.get("1999")
+
+
+def test_a_record_of_a_newer_version_says_so(fake: FakeRecorder, server: None) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    fake.answers["rows"] = {"rows": [{**reading._waiting_rows()[0][0], "run_id": "20300101-000000-0000"}]}
+    fake.answers["get"] = {"record": {"run_id": run_id, "schema_version": 99}}
+    with pytest.raises(SchemaTooNewError):
+        runstore.get("2030")
 
 
 def test_two_results_that_draw_the_same_id_are_both_kept(fake: FakeRecorder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,73 @@
+"""The table of runs as plain rows, and run ids completed from their beginning; the same wherever a run was found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from embedl_nb.errors import UnknownNameError
+from embedl_nb.runstore.spool import Entry
+from embedl_nb.runstore.summary import Summary, flatten
+
+__all__ = ["EXPERIMENT", "METRICS", "TAGS", "TAG_PREFIX", "complete", "row", "waiting_row"]
+
+EXPERIMENT = "embedl_nb"
+TAG_PREFIX = "embedl_nb."
+METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes")
+_COMMIT = "mlflow.source.git.commit"
+_OWN = ("run_id", "kind", *(field.name for field in fields(Summary)), "parent_run_id", "notebook", "git_dirty")
+TAGS = (*(TAG_PREFIX + name for name in _OWN), _COMMIT)
+
+
+def row(
+    tags: Mapping[str, str], metrics: Mapping[str, float], *, started_ms: int | None, is_finished: bool
+) -> dict[str, Any]:
+    """Return the row of a run in MLflow, from its :data:`TAGS` and :data:`METRICS`."""
+    return {
+        **{name: tags.get(TAG_PREFIX + name, "") for name in _OWN},
+        **{name: metrics.get(name) for name in METRICS},
+        "git_commit": tags.get(_COMMIT, ""),
+        "started_ms": started_ms,
+        "status": "recorded" if is_finished else "incomplete",
+    }
+
+
+def waiting_row(entry: Entry) -> dict[str, Any]:
+    """Return the row of a result that no store has yet."""
+    _, metrics = flatten(entry.result)
+    return {
+        **asdict(entry.summary),
+        **{name: metrics.get(name) for name in METRICS},
+        "run_id": entry.run_id,
+        "kind": entry.kind,
+        "parent_run_id": entry.parent_run_id or "",
+        "notebook": entry.source.get("notebook", ""),
+        "git_commit": entry.source.get("git_commit", ""),
+        "git_dirty": "",
+        "started_ms": entry.started_ms,
+        "status": "waiting",
+    }
+
+
+def complete(wanted: str, known: Collection[str]) -> str:
+    """Return the one id in ``known`` that is ``wanted`` or begins with it.
+
+    Raises
+    ------
+    UnknownNameError
+        If none or several do; ``candidates`` are the close ones.
+    """
+    if wanted in known:
+        return wanted
+    begin = sorted(run_id for run_id in known if wanted and run_id.startswith(wanted))
+    if len(begin) == 1:
+        return begin[0]
+    if begin:
+        raise UnknownNameError(
+            f"{len(begin)} runs begin with {wanted!r}", candidates=tuple(begin), hint=f"one of: {', '.join(begin[:5])}"
+        )
+    error = UnknownNameError.among("run", wanted, known)
+    if not error.candidates:
+        error.hint = "embedl_nb.runs() lists them all" if known else "nothing is recorded yet"
+    raise error

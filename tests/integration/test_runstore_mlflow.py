@@ -1,0 +1,377 @@
+"""The recorder against a real MLflow store: once, at once, in spite of everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedl_nb import config, runstore
+from embedl_nb.errors import EmbedlWarning, SchemaTooNewError, UnknownNameError
+from embedl_nb.runstore import client, direct, notices, reading, spool, store
+from embedl_nb.runstore.location import current_store
+
+RECORD: dict[str, Any] = {
+    "model_name": "net",
+    "precision": "f32",
+    "provenance": "measured",
+    "device": {"name": "this machine"},
+    "latency": {"p50_ms": 1.5, "p95_ms": 2.0},
+    "layer_table": [{"index": 0, "name": "a,b", "mean_ms": 1.0}],
+}
+SVG = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"
+RECORD_AND_FLUSH = """
+import json, sys
+from embedl_nb import runstore
+run_ids = [runstore.record("benchmark", json.loads(sys.argv[1])) for _ in range(3)]
+flushed = runstore.flush(60)
+print(json.dumps({"ids": run_ids, "said": flushed.sentence, "mlflow": "mlflow" in sys.modules}))
+"""
+RECORD_AND_DIE_WHILE_MEASURING = """
+import json, os, signal, sys, time
+from embedl_nb import runstore
+from embedl_nb.runstore.client import recorder
+runstore.record("benchmark", json.loads(sys.argv[1]))
+while recorder()._child is None:
+    time.sleep(0.01)
+with runstore.pausing():
+    print(recorder()._child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[client.Recorder]:
+    """One recorder process for this file: its start takes longer than all it is asked here."""
+    yield client.recorder()
+    client.recorder().close()
+    client._after_fork()  # the next file gets a new one
+
+
+@pytest.fixture(scope="module")
+def fresh_store(recorder: client.Recorder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a store in which nothing was recorded yet."""
+    home = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDL_NB_HOME", str(home))
+        store.prepare_store()
+        return config.data_dir() / "mlflow.db"
+
+
+@pytest.fixture
+def database(fresh_store: Path, empty_home: Path) -> Path:
+    """Return the file of the present test's own store."""
+    path = config.data_dir() / "mlflow.db"
+    shutil.copyfile(fresh_store, path)
+    notices.forget()
+    return path
+
+
+def finished(database: Path) -> list[str]:
+    """Return our ids of all finished runs, deleted or not."""
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT value FROM tags JOIN runs USING (run_uuid) WHERE key = 'embedl_nb.run_id' AND status = 'FINISHED'"
+        ).fetchall()
+    return sorted(row[0] for row in rows)
+
+
+def put_back(database: Path, run_id: str, spooled: str) -> Path:
+    """Undo the last step of recording, as a crash right before it would."""
+    path = spool.folder() / f"{run_id}.{current_store().fingerprint}.json"
+    path.write_text(spooled)
+    return path
+
+
+def eventually(condition: Callable[[], bool], limit_s: float = 30.0) -> bool:
+    """Poll for a condition that another process brings about."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_run_has_its_numbers_words_files_and_parent(database: Path) -> None:
+    parent = runstore.record("compile", {"name": "net", "sha256": "cd" * 32})
+    run_id = runstore.record("benchmark", RECORD, parent_run_id=parent, pictures={"waterfall": SVG, "page": "<p>x</p>"})
+    assert runstore.flush(60).sentence == ""
+    from mlflow.tracking import MlflowClient
+
+    mlflow = MlflowClient(f"sqlite:///{database}")
+    experiment = mlflow.get_experiment_by_name("embedl_nb")
+    child, base = mlflow.search_runs([experiment.experiment_id], order_by=["attributes.end_time DESC"])
+    assert child.data.metrics == {"p50_ms": 1.5, "p95_ms": 2.0}
+    assert child.data.params["device.name"] == "this machine"
+    assert child.data.tags["mlflow.parentRunId"] == base.info.run_id
+    assert child.data.tags["embedl_nb.run_id"] == run_id
+    assert child.info.run_name == "benchmark net"
+    files = config.data_dir() / "artifacts" / child.info.run_id / "artifacts"
+    assert sorted(file.name for file in files.iterdir()) == ["layers.csv", "page.html", "record.json", "waterfall.svg"]
+    assert (files / "layers.csv").read_text() == 'index,name,mean_ms\n0,"a,b",1.0\n'
+    assert json.loads((files / "record.json").read_text())["result"] == RECORD
+    assert spool.paths() == []
+
+
+def test_a_recorded_run_is_listed_and_read_back_by_its_beginning(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    runstore.flush(60)
+    row = runstore.runs().iloc[0]
+    assert (row["run_id"], row["status"], row["p95_ms"], row["device"]) == (run_id, "recorded", 2.0, "this machine")
+    assert runstore.get(run_id)["result"] == runstore.get(run_id[:-2])["result"] == RECORD
+    with pytest.raises(UnknownNameError) as caught:
+        runstore.get(run_id.replace(run_id[-4:], "zzzz"))
+    assert run_id in caught.value.candidates
+    with pytest.raises(UnknownNameError):
+        runstore.get("it's; DROP TABLE runs")
+
+
+def test_the_direct_look_and_mlflow_see_the_same_runs(database: Path, recorder: client.Recorder) -> None:
+    parent = runstore.record("compile", {"name": "net", "sha256": "cd" * 32})
+    runstore.record("benchmark", RECORD, parent_run_id=parent)
+    runstore.flush(60)
+    where = current_store().to_json()
+    answer = recorder.ask("rows", {"store": where})["rows"]
+    assert sorted(direct.list_rows(database), key=reading._newest_first) == sorted(answer, key=reading._newest_first)
+    assert direct.read_record(database, parent) == recorder.ask("get", {"store": where, "run_id": parent})["record"]
+
+
+def test_a_database_that_cannot_be_read_directly_is_left_to_mlflow(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    runstore.flush(60)
+    monkeypatch.setattr(direct, "_OURS", "FROM a_table_of_another_mlflow")
+    with pytest.raises(direct.NotReadable):
+        direct.list_rows(database)
+    assert list(runstore.runs()["run_id"]) == [run_id]
+    assert runstore.get(run_id)["result"] == RECORD
+
+
+def test_a_crash_before_the_file_is_removed_leaves_one_run(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    spooled = spool.paths()[0].read_text()
+    runstore.flush(60)
+    path = put_back(database, run_id, spooled)
+    runstore.flush(60)
+    assert finished(database) == [run_id]
+    assert not path.exists()
+
+
+def test_a_half_written_run_is_completed(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    spooled = spool.paths()[0].read_text()
+    runstore.flush(60)
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL")
+        connection.execute("DELETE FROM tags WHERE key = 'embedl_nb.precision'")
+        connection.execute("DELETE FROM params WHERE key = 'precision'")
+    put_back(database, run_id, spooled)
+    runstore.flush(60)
+    assert finished(database) == [run_id]
+    assert runstore.runs().iloc[0]["precision"] == "f32"
+
+
+def test_a_run_that_the_user_deleted_does_not_come_back(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    spooled = spool.paths()[0].read_text()
+    runstore.flush(60)
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+    put_back(database, run_id, spooled)
+    runstore.flush(60)
+    assert runstore.runs().empty
+    assert finished(database) == [run_id]
+
+
+def test_a_recorder_that_is_killed_in_the_middle_loses_and_doubles_nothing(
+    database: Path, recorder: client.Recorder
+) -> None:
+    run_ids = sorted(runstore.record("benchmark", RECORD) for _ in range(12))
+    recorder.wake(current_store(), after_s=0)
+    assert eventually(lambda: 3 <= len(finished(database)) < len(run_ids))
+    child = recorder._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGKILL)
+    assert runstore.flush(60).num_waiting == 0
+    assert finished(database) == run_ids
+
+
+def test_a_damaged_file_is_set_aside_and_the_others_are_recorded(database: Path) -> None:
+    damaged = spool.folder() / f"20200101-000000-0000.{current_store().fingerprint}.json"
+    damaged.write_text('{"schema_version": 1, "run_')
+    run_id = runstore.record("benchmark", RECORD)
+    with pytest.warns(EmbedlWarning, match=damaged.name):
+        runstore.flush(60)
+    assert finished(database) == [run_id]
+    assert (damaged.parent / "damaged" / damaged.name).read_text() == '{"schema_version": 1, "run_'
+
+
+def test_a_locked_store_keeps_the_result_waiting_until_it_is_free(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    with sqlite3.connect(database, isolation_level=None) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        flushed = runstore.flush(60)
+        connection.execute("ROLLBACK")
+    assert flushed.num_waiting == 1
+    assert "locked" in flushed.sentence
+    assert str(database) in flushed.sentence
+    assert runstore.flush(60).num_waiting == 0
+    assert finished(database) == [run_id]
+
+
+def test_a_store_that_refuses_a_write_keeps_the_result(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON params BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+    assert "disk is full" in runstore.flush(60).sentence
+    assert runstore.get(run_id)["result"] == RECORD
+    with sqlite3.connect(database) as connection:
+        connection.execute("DROP TRIGGER full")
+    runstore.flush(60)
+    assert finished(database) == [run_id]
+
+
+def test_a_store_of_a_newer_mlflow_is_left_alone_and_said(database: Path) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    with sqlite3.connect(database) as connection:
+        (known,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        connection.execute("UPDATE alembic_version SET version_num = 'fffffffff000'")
+    assert "newer MLflow" in runstore.flush(60).sentence
+    with pytest.raises(SchemaTooNewError):
+        store.prepare_store()
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (known,))
+    runstore.flush(60)
+    assert finished(database) == [run_id]
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(database: Path) -> None:
+    database.write_text("these are my notes" * 100)
+    runstore.record("benchmark", RECORD)
+    sentence = runstore.flush(60).sentence
+    assert str(database) in sentence
+    assert "not a database" in sentence
+    assert database.read_text().startswith("these are my notes")
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://me:s3cret@127.0.0.1:9", "http://***@127.0.0.1:9"),
+        ("postgresql://me:s3cret@127.0.0.1:9/mlflow", "cannot be reached"),
+        ("sqlite:////proc/nowhere/mlflow.db", "/proc/nowhere/mlflow.db"),
+    ],
+)
+def test_a_store_that_is_down_costs_seconds_and_is_named_without_its_password(
+    uri: str, said: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run_id = runstore.record("benchmark", RECORD)
+    start = time.monotonic()
+    flushed = runstore.flush(60)
+    assert time.monotonic() - start < 20
+    assert flushed.num_waiting == 1
+    assert said in flushed.sentence
+    assert "s3cret" not in flushed.sentence
+    assert runstore.get(run_id)["result"] == RECORD
+
+
+def test_nothing_is_recorded_while_something_is_measured(database: Path, recorder: client.Recorder) -> None:
+    with runstore.pausing():
+        run_id = runstore.record("benchmark", RECORD)
+        recorder.wake(current_store(), after_s=0)
+        assert runstore.flush(0.3).num_waiting == 1
+        assert finished(database) == []
+    assert runstore.flush(60).num_waiting == 0
+    assert finished(database) == [run_id]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads process states from /proc")
+def test_a_recorder_in_the_middle_of_something_long_is_stopped_and_goes_on(
+    database: Path, recorder: client.Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_GRACE_S", 0.05)
+    runstore.flush(60)
+    store.prepare_store()
+    with sqlite3.connect(database, isolation_level=None) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # what takes long: the recorder waits for this lock
+        run_id = runstore.record("benchmark", RECORD)
+        recorder.wake(current_store(), after_s=0)
+        assert eventually(lambda: recorder._is_busy)
+        with runstore.pausing():
+            assert recorder._child is not None
+            stat = Path(f"/proc/{recorder._child.pid}/stat")
+            assert eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 5)
+            connection.execute("ROLLBACK")
+            assert finished(database) == []
+    runstore.flush(60)
+    assert finished(database) == [run_id]
+
+
+def test_results_of_two_threads_are_all_recorded(database: Path) -> None:
+    run_ids: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: run_ids.extend(runstore.record("compile", RECORD) for _ in range(4)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runstore.flush(60)
+    assert finished(database) == sorted(run_ids)
+
+
+def test_three_processes_record_at_once_on_a_store_that_is_not_there_yet(empty_home: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECORD_AND_FLUSH, json.dumps(RECORD)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert [answer["said"] for answer in answers] == [""] * 3
+    assert not any(answer["mlflow"] for answer in answers)
+    assert finished(config.data_dir() / "mlflow.db") == sorted(run_id for answer in answers for run_id in answer["ids"])
+
+
+def test_a_recorder_that_is_killed_while_it_makes_the_store_leaves_no_broken_one(
+    empty_home: Path, recorder: client.Recorder
+) -> None:
+    run_id = runstore.record("benchmark", RECORD)
+    recorder.wake(current_store(), after_s=0)
+    assert eventually(lambda: any(path.stat().st_size for path in config.data_dir().glob(".mlflow.db.new-*")))
+    child = recorder._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGKILL)
+    assert runstore.flush(60).num_waiting == 0
+    assert finished(config.data_dir() / "mlflow.db") == [run_id]
+    assert not list(config.data_dir().glob(".mlflow.db*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel for the parent's death signal")
+def test_a_kernel_that_is_killed_while_measuring_leaves_no_recorder_behind(empty_home: Path) -> None:
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", RECORD_AND_DIE_WHILE_MEASURING, json.dumps(RECORD)], stdout=subprocess.PIPE, text=True
+    )
+    pid = int(kernel.communicate(timeout=60)[0])
+    assert kernel.returncode == -signal.SIGKILL
+    assert eventually(
+        lambda: not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    )
+    assert len(spool.paths()) == 1
