@@ -65,7 +65,7 @@ def bind_inputs(
         If the count, a name, a shape or a dtype does not fit; the message names input, expected and got.
     """
     names = [spec.name for spec in signature.inputs]
-    expected = ", ".join(str(spec) for spec in signature.inputs) or "nothing"
+    expected = ", ".join(_wanted(spec, raw=raw) for spec in signature.inputs) or "nothing"
     if len(args) > len(names):
         raise SignatureMismatchError(
             f"{len(args)} inputs were given, the model takes {len(names)}", hint=f"it takes {expected}"
@@ -86,12 +86,28 @@ def bind_inputs(
     return {spec.name: _checked(spec, values[spec.name], raw=raw) for spec in signature.inputs}
 
 
+def _dtype(spec: TensorSpec, *, raw: bool) -> str:
+    """Return the dtype that an input is passed in: real values, or the file's integers."""
+    return "float32" if spec.is_quantized and not raw else _CARRIERS.get(spec.dtype, spec.dtype)
+
+
+def _wanted(spec: TensorSpec, *, raw: bool) -> str:
+    sizes = ", ".join("?" if size < 0 else str(size) for size in spec.shape)
+    return f"{spec.name}: {_dtype(spec, raw=raw)} ({sizes})"
+
+
 def _checked(spec: TensorSpec, value: Any, *, raw: bool) -> np.ndarray[Any, Any]:
     import numpy as np
 
     takes_real = spec.is_quantized and not raw
-    dtype = np.dtype("float32" if takes_real else _CARRIERS.get(spec.dtype, spec.dtype))
-    array = _as_array(spec, value)
+    try:
+        dtype = np.dtype(_dtype(spec, raw=raw))
+    except TypeError as err:
+        raise SignatureMismatchError(
+            f"input {spec.name!r} is of type {spec.dtype}, which no array can hold",
+            hint="cut the model behind the operators that take it",
+        ) from err
+    array = _as_array(value, spec.name, wanted=_wanted(spec, raw=raw))
     if not isinstance(value, np.ndarray) and not hasattr(value, "dtype") and _can_become(array, dtype):
         array = array.astype(dtype)  # a list or a number has no type of its own
     if array.dtype != dtype:
@@ -103,15 +119,14 @@ def _checked(spec: TensorSpec, value: Any, *, raw: bool) -> np.ndarray[Any, Any]
         size in (-1, got) for size, got in zip(spec.shape, array.shape, strict=True)
     )
     if not fits:
-        wanted = tuple("?" if size < 0 else size for size in spec.shape)
         raise SignatureMismatchError(
-            f"input {spec.name!r} has shape {array.shape}, expected ({', '.join(map(str, wanted))})",
+            f"input {spec.name!r} has shape {array.shape}, expected {_wanted(spec, raw=raw)}",
             hint="reshape it, or compile the model with an example input of this shape",
         )
     return _quantized(array, spec) if takes_real else array
 
 
-def _as_array(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
+def _as_array(value: Any, name: str, *, wanted: str) -> np.ndarray[Any, Any]:
     import numpy as np
 
     if hasattr(value, "detach"):  # a torch tensor, which may want a gradient or be on a GPU
@@ -120,11 +135,11 @@ def _as_array(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(value)
     except (TypeError, ValueError) as err:
         raise SignatureMismatchError(
-            f"input {spec.name!r} cannot be taken as an array: {err}", hint=f"pass an array for {spec}"
+            f"input {name!r} cannot be taken as an array: {err}", hint=f"pass {wanted}"
         ) from err
     if array.dtype.kind not in "biufc":
         raise SignatureMismatchError(
-            f"input {spec.name!r} is a {type(value).__name__}, not an array of numbers", hint=f"pass {spec}"
+            f"input {name!r} is a {type(value).__name__}, not an array of numbers", hint=f"pass {wanted}"
         )
     return array
 

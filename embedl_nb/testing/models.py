@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from embedl_nb.model.schema import dtype_code, operator_code, schema
-from embedl_nb.model.writer import pack, write_file
+from embedl_nb.model.writer import pack, unpack, write_file
 
 __all__ = [
     "ModelBuilder",
     "add",
     "chain",
+    "composite",
     "conv_relu",
     "custom_operator",
     "fully_connected",
@@ -263,6 +264,27 @@ def custom_operator(shape: Sequence[int] = (1, 4)) -> bytes:
     x = builder.input("x", shape)
     y = builder.operator("CUSTOM", [x], builder.tensor("y", shape), custom_name="MyOperator")
     return builder.build({"y": y})
+
+
+def composite() -> bytes:
+    """Build :func:`fully_connected` as the body of a ``STABLEHLO_COMPOSITE`` operator, in a subgraph of its own."""
+    s = schema()
+    model = unpack(fully_connected())
+    body = model.subgraphs[0]
+    operator = s.OperatorT(
+        opcodeIndex=len(model.operatorCodes),
+        inputs=[0],
+        outputs=[1],
+        builtinOptions2Type=s.BuiltinOptions2.StableHLOCompositeOptions,
+        builtinOptions2=s.StableHLOCompositeOptionsT(name="dense", decompositionSubgraphIndex=1),
+    )
+    model.operatorCodes.append(
+        s.OperatorCodeT(deprecatedBuiltinCode=127, builtinCode=s.BuiltinOperator.STABLEHLO_COMPOSITE, version=1)
+    )
+    x, y = body.tensors[0], body.tensors[-1]
+    model.subgraphs = [s.SubGraphT(tensors=[x, y], inputs=[0], outputs=[1], operators=[operator], name="main"), body]
+    model.signatureDefs[0].outputs[0].tensorIndex = 1
+    return pack(model)
 
 
 def write(folder: str | Path, data: bytes, *, name: str = "tiny") -> Path:
