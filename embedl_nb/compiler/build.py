@@ -1,0 +1,245 @@
+"""Build what the cache does not have: export here, lower in the child, verify, and put the whole into the cache."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from embedl_nb import progress
+from embedl_nb.compiler import cache
+from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
+from embedl_nb.compiler.installed import version_of
+from embedl_nb.compiler.verify import RUNTIME, RUNTIME_NAME, require_parity, run_model, typed_samples
+from embedl_nb.errors import (
+    BenchmarkError,
+    CompileError,
+    ConverterCrashedError,
+    InputError,
+    OutOfMemoryError,
+    RuntimeCrashedError,
+    RuntimeTimeoutError,
+)
+from embedl_nb.model import LiteRTModel, Parity
+from embedl_nb.runtime.arrays import save_arrays
+from embedl_nb.runtime.pool import prewarm, warm
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from embedl_nb.compiler.samples import Samples
+
+__all__ = ["CONVERTER", "Request", "Source", "build", "evidence_for"]
+
+CONVERTER, _CONVERTER_NAME = "embedl_nb.compiler.torch_child", "the converter"
+_PROGRAM = "program.pt2"
+_RUN_TIMEOUT_S = 600.0
+_NO_SPACE_BYTES = 2**20
+
+
+class Source(Protocol):
+    """A source model with its samples, of whatever kind."""
+
+    samples: Samples
+    output_names: tuple[str, ...]
+    """Known once it has run."""
+    dropped: tuple[str, ...]
+    """Outputs that are numbers or strings, which a LiteRT model does not return."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    @property
+    def origin(self) -> str:
+        """What it is, for the model's lineage."""
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the key of compiling it."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what a reader of the result must know."""
+
+    def check(self) -> None:
+        """Raise if it cannot be compiled."""
+
+    def run(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Compute the reference."""
+
+    def export(self, path: Path) -> None:
+        """Write it as a ``.pt2`` file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for."""
+
+    source: Source
+    name: str
+    verify: bool
+    timeout_s: float
+
+
+def build(request: Request, *, key: str) -> LiteRTModel:
+    """Compile ``request.source``; with a key, the result goes into the cache.
+
+    Returns
+    -------
+    LiteRTModel
+        In the cache, else in a temporary folder that lasts as long as this process.
+    """
+    prewarm(CONVERTER, what=_CONVERTER_NAME)
+    if request.verify:
+        prewarm(RUNTIME, what=RUNTIME_NAME)
+    source, work = request.source, Path(tempfile.mkdtemp(prefix="embedl_nb-compile-"))
+    keep = False
+    try:
+        with _disk_full_said(work):
+            source.check()
+            progress.emit("export", f"running {request.name} on its example inputs")
+            golden = source.run()
+            progress.emit("export", f"exporting {request.name}")
+            source.export(work / _PROGRAM)
+            lowered = _lower(request, work)
+            (work / _PROGRAM).unlink()
+            model = _described(LiteRTModel.open(work / cache.MODEL, name=request.name), request, lowered)
+            entry = cache.Entry(folder=work, meta={})
+            evidence = evidence_for(request, entry, model, golden)
+            record = dataclasses.replace(model, path=Path(cache.MODEL)).to_record()
+            entry = cache.write_meta(work, {"sha256": model.sha256, "record": record})
+        published = cache.publish(key, entry) if key else None
+        keep = published is None
+        if published is not None:
+            evidence = evidence.moved_to(published.folder)
+    finally:
+        if keep:
+            atexit.register(shutil.rmtree, work, ignore_errors=True)
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+    return dataclasses.replace(
+        model,
+        path=(published or entry).model_path,
+        parity=Parity.from_record(evidence.parity) if evidence.parity else None,
+        samples_path=evidence.samples_path,
+        golden_path=evidence.golden_path,
+    )
+
+
+def evidence_for(
+    request: Request,
+    entry: cache.Entry,
+    model: LiteRTModel,
+    golden: dict[str, np.ndarray[Any, Any]] | None = None,
+) -> cache.Evidence:
+    """Return what is known of ``model`` on the request's samples, verifying it now where nothing is.
+
+    Parameters
+    ----------
+    golden
+        The reference's outputs, where they are already computed.
+
+    Raises
+    ------
+    ParityError, CompileError
+        If the model does not run, or computes something else.
+    """
+    inputs = request.source.samples.arrays()
+    digest = fingerprint_samples(inputs)
+    known = entry.evidence(digest)
+    if known is not None and (known.parity is not None or not request.verify):
+        return known
+    if golden is None:
+        progress.emit("verify", f"running {request.name} on its example inputs")
+        request.source.check()
+        golden = request.source.run()
+    signature = model.signatures[0]
+    typed = typed_samples(signature, inputs, golden)
+    parity = None
+    if request.verify:
+        outputs = _run(request, model, typed.inputs, signature.key or None)
+        progress.emit("verify", "comparing it with its source")
+        parity = require_parity(request.name, typed.golden, outputs).to_record()
+    samples_path, golden_path = cache.evidence_paths(entry.folder, digest)
+    save_arrays(samples_path, typed.inputs)
+    save_arrays(golden_path, typed.golden)
+    return cache.add_evidence(entry, digest, parity)
+
+
+def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
+    source = request.source
+    signature = model.signatures[0]
+    notes = typed_samples(signature, source.samples.arrays(), {}).notes
+    if source.dropped:
+        notes += (f"the outputs {', '.join(source.dropped)} are no tensors and are left out",)
+    if source.samples.constants:
+        fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)
+        notes += (f"compiled for {fixed}",) if fixed else ()
+    folded = f"{lowered['num_folded']} BatchNorm folded" if lowered["num_folded"] else ""
+    lineage = (source.origin, *([folded] if folded else []), f"litert-torch {version_of('litert-torch')}")
+    return dataclasses.replace(model, lineage=lineage, notes=notes)
+
+
+def _lower(request: Request, work: Path) -> dict[str, Any]:
+    payload = {
+        "program_path": str(work / _PROGRAM),
+        "output_path": str(work / cache.MODEL),
+        "input_names": list(request.source.samples.names),
+        "output_names": list(request.source.output_names),
+    }
+    with warm(CONVERTER, what=_CONVERTER_NAME) as child:
+        log_path = str(child.log_path)
+        try:
+            return child.request("lower", payload, timeout_s=request.timeout_s)
+        except OutOfMemoryError:
+            raise
+        except RuntimeTimeoutError as err:
+            raise ConverterCrashedError(
+                f"the converter did not finish {request.name} within {request.timeout_s:g} s and was stopped",
+                log_path=log_path,
+                hint="give timeout_s more time",
+                details=err.details,
+            ) from err
+        except RuntimeCrashedError as err:
+            raise ConverterCrashedError(
+                f"{err.message} (while lowering {request.name})",
+                log_path=err.log_path or log_path,
+                hint=f"look into its log {err.log_path or log_path}; compile parts of the module to find the cause",
+                details=err.details,
+            ) from err
+        except BenchmarkError as err:
+            raise CompileError(f"{err.message} (while lowering {request.name})", details=err.details) from err
+
+
+def _run(request: Request, model: LiteRTModel, inputs: Any, signature_key: str | None) -> dict[str, Any]:
+    """Run the compiled model; one that does not run is no compiled model."""
+    try:
+        return run_model(model.path, inputs, signature_key=signature_key, timeout_s=_RUN_TIMEOUT_S)
+    except OutOfMemoryError:
+        raise
+    except BenchmarkError as err:
+        raise CompileError(
+            f"{request.name} compiled, but the result does not run: {err.message}",
+            hint="compile parts of the module to find the one that does not run",
+            details=err.details,
+        ) from err
+
+
+@contextlib.contextmanager
+def _disk_full_said(work: Path) -> Iterator[None]:
+    """Turn what a full disk causes (also a truncated file) into an error that says so."""
+    try:
+        yield
+    except (OSError, InputError, CompileError) as err:
+        is_full = isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or shutil.disk_usage(work).free < _NO_SPACE_BYTES:
+            raise CompileError(
+                f"the disk of {work.parent} is full", hint="free some space there, or set TMPDIR to another folder"
+            ) from err
+        raise

@@ -1,0 +1,190 @@
+"""The way through the compiler: take a source, find it in the cache or build it, verify it, hand it on.
+
+Export and reference run here, in the kernel, where the user's classes are; lowering and the compiled model's run happen
+in children. Nothing is left behind by a compile that fails.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb import imports, progress
+from embedl_nb.compiler import cache
+from embedl_nb.compiler.build import Request, build, evidence_for
+from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
+from embedl_nb.model import LiteRTModel, Parity
+
+if TYPE_CHECKING:
+    from embedl_nb.compiler.build import Source
+
+__all__ = ["compile_model"]
+
+_TIMEOUT_S = 900.0
+_KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, a .pt2 path or a .tflite path"
+
+
+def compile_model(
+    source: Any,
+    example_inputs: Any = None,
+    *,
+    name: str | None = None,
+    verify: bool = True,
+    timeout_s: float = _TIMEOUT_S,
+) -> LiteRTModel:
+    """Compile a source model to LiteRT and prove that it computes the same.
+
+    Parameters
+    ----------
+    source
+        A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile, DataParallel and Lightning
+        are seen through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, or a ``.tflite`` path, which is read, run
+        and passed on.
+    example_inputs
+        One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
+        samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are
+        constants of the compiled model. An exported program brings its own.
+    name
+        What to call the model; by default the class's or the file's name.
+    verify
+        False skips running the result and comparing it; its ``parity`` is None and shown as "not verified".
+    timeout_s
+        For lowering, and for waiting until another process has compiled the same model, in s.
+
+    Returns
+    -------
+    LiteRTModel
+        Its signature has the source's keyword inputs and output names (``args_0``, ``output_0`` where there are none).
+
+    Raises
+    ------
+    InputError, SignatureMismatchError
+        If the source or the inputs cannot be used.
+    UnsupportedOperatorError
+        If the converter or the runtime has no implementation of an operator; it says where in the source it stands.
+    ConverterCrashedError
+        If the converter died or did not finish in time; its log is kept.
+    ParityError
+        If the result computes something else.
+    OutOfMemoryError
+        If memory ran out in a child.
+
+    Warns
+    -----
+    EmbedlWarning
+        If the module is in train mode (compiled as in eval mode), or the result cannot be cached.
+    """
+    _check_options(name, verify, timeout_s)
+    if isinstance(source, LiteRTModel):
+        return source
+    if isinstance(source, str | Path):
+        path = Path(source).expanduser()
+        if path.suffix.lower() == ".tflite":
+            return pass_on_tflite(path, example_inputs, name=name, verify=verify)
+    taken = _take(source, example_inputs)
+    notes = taken.notes()
+    for note in notes:
+        warnings.warn(note, EmbedlWarning, stacklevel=3)
+    request = Request(source=taken, name=name or taken.name, verify=verify, timeout_s=timeout_s)
+    progress.emit("cache", "looking for the same model, compiled before")
+    fingerprint = taken.fingerprint()
+    if not fingerprint.key:
+        notes += (f"not cached: {fingerprint.reason}",)
+        model = build(request, key="")
+    else:
+        with cache.locked(fingerprint.key, timeout_s=timeout_s):
+            entry = cache.find(fingerprint.key)
+            model = build(request, key=fingerprint.key) if entry is None else _cached(entry, request)
+    return dataclasses.replace(model, name=request.name, notes=(*notes, *model.notes))
+
+
+def pass_on_tflite(path: Path, example_inputs: Any, *, name: str | None, verify: bool) -> LiteRTModel:
+    """Read and run a file that is a LiteRT model already."""
+    from embedl_nb.compiler.from_tflite import pass_on
+
+    return pass_on(path, example_inputs, name=name, verify=verify)
+
+
+def _cached(entry: cache.Entry, request: Request) -> LiteRTModel:
+    """Return a model made before; on samples it was not verified on, it is verified now."""
+    model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
+    evidence = evidence_for(request, entry, model)
+    progress.emit("cache", f"{request.name} was compiled before")
+    return dataclasses.replace(
+        model,
+        parity=Parity.from_record(evidence.parity) if evidence.parity and request.verify else None,
+        samples_path=evidence.samples_path,
+        golden_path=evidence.golden_path,
+    )
+
+
+def _take(source: Any, example_inputs: Any) -> Source:
+    torch = sys.modules.get("torch")
+    if isinstance(source, str | Path):
+        return _take_file(Path(source).expanduser(), example_inputs)
+    if torch is None or not hasattr(torch, "nn"):
+        raise InputError(f"a {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
+    if isinstance(source, torch.nn.Module):
+        _require_torch()
+        from embedl_nb.compiler.from_torch import TorchSource
+        from embedl_nb.compiler.samples import read_samples
+
+        return TorchSource(source, read_samples(example_inputs))
+    exported = sys.modules.get("torch.export")
+    if exported is not None and isinstance(source, exported.ExportedProgram):
+        return _take_program(source, example_inputs, name="ExportedProgram")
+    if isinstance(source, type) and issubclass(source, torch.nn.Module):
+        raise InputError(
+            f"{source.__name__} is a class, not a module", hint=f"give an instance: {source.__name__}(...)"
+        )
+    raise InputError(f"a {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
+
+
+def _take_file(path: Path, example_inputs: Any) -> Source:
+    suffix = path.suffix.lower()
+    if suffix == ".pt2":
+        _require_torch()
+        from embedl_nb.compiler.from_export import load_program
+
+        progress.emit("export", f"reading {path.name}")
+        return _take_program(load_program(path), example_inputs, name=path.stem)
+    if suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors"):
+        raise InputError(
+            f"{path} holds weights, not a model",
+            hint="build the module, load_state_dict(torch.load(path, weights_only=True)) into it, and compile that",
+        )
+    raise InputError(f"{str(path)!r} is no kind of model file that can be compiled", hint=_KNOWN)
+
+
+def _take_program(program: Any, example_inputs: Any, *, name: str) -> Source:
+    _require_torch()
+    from embedl_nb.compiler.from_export import ProgramSource
+    from embedl_nb.compiler.samples import read_samples, samples_of_call
+
+    if example_inputs is None and program.example_inputs is not None:
+        samples = samples_of_call(*program.example_inputs)
+    else:
+        samples = read_samples(example_inputs)
+    return ProgramSource(program, samples, name=name)
+
+
+def _require_torch() -> None:
+    for module in ("torch", "litert_torch"):
+        if not imports.is_installed(module):
+            raise MissingDependencyError(
+                f"{module} is needed to compile PyTorch models, and it is not installed",
+                extra="torch",
+                install="pip install 'embedl-nb[torch]'",
+            )
+
+
+def _check_options(name: str | None, verify: bool, timeout_s: float) -> None:
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise InputError(f"name={name!r} is no name", hint="give a text such as 'mobilenet_v2', or leave it out")
+    if not isinstance(verify, bool):
+        raise InputError(f"verify={verify!r} is neither True nor False", hint="give True or False")
+    if not isinstance(timeout_s, int | float) or not timeout_s > 0:
+        raise InputError(f"timeout_s={timeout_s!r} is no time", hint="give seconds, e.g. 900")

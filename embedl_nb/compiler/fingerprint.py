@@ -1,0 +1,94 @@
+"""The key of a compile: same key, same LiteRT model.
+
+It covers the source model (see digest.py), the inputs' names, shapes, dtypes and constants, the options, and the versions
+of the tools that do the work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.compiler.digest import Digest, UnreducibleError
+from embedl_nb.compiler.installed import version_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from embedl_nb.compiler.samples import Samples
+
+__all__ = ["PIPELINE_VERSION", "Fingerprint", "fingerprint_program", "fingerprint_samples", "fingerprint_torch"]
+
+PIPELINE_VERSION = 1
+"""To be raised with every change of this package that changes what it produces."""
+_TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
+# Settings of litert-torch that change what it produces.
+_VARIABLES = ("LITERT_TORCH_FULL_TFL_DECOMPS", "LAYOUT_OPTIMIZE_PARTITIONER", "ENABLE_GROUP_NORM_COMPOSITE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """A key, or why there is none.
+
+    Attributes
+    ----------
+    key
+        64 hexadecimal digits; empty where the source cannot be reduced to one.
+    reason
+        Names the attribute that has no content to hash; empty with a key.
+    """
+
+    key: str = ""
+    reason: str = ""
+
+
+def fingerprint_torch(module: torch.nn.Module, samples: Samples) -> Fingerprint:
+    """Return the key of compiling ``module`` for inputs like ``samples``; the samples' values do not count."""
+    import torch
+    from torch.nn.modules import module as module_globals
+
+    digest = _started("torch.nn.Module")
+    try:
+        _add_inputs(digest, samples)
+        digest.add((str(torch.get_default_dtype()), torch.is_autocast_enabled("cpu")), "torch's settings")
+        for hooks in (module_globals._global_forward_hooks, module_globals._global_forward_pre_hooks):
+            digest.add(list(hooks.values()), "a global forward hook")
+        digest.add(module, "")
+    except UnreducibleError as err:
+        return Fingerprint(reason=f"{err.path or 'the module'} is a {err.kind}, which has no content to compare")
+    return Fingerprint(key=digest.hexdigest())
+
+
+def fingerprint_program(program: torch.export.ExportedProgram, samples: Samples) -> Fingerprint:
+    """Return the key of compiling an exported program."""
+    digest = _started("torch.export.ExportedProgram")
+    try:
+        _add_inputs(digest, samples)
+        digest.add((str(program.graph), str(program.graph_signature), str(program.call_spec)), "the graph")
+        digest.add(dict(program.state_dict), "")
+        digest.add({name: value for name, value in program.constants.items()}, "")
+    except UnreducibleError as err:
+        return Fingerprint(reason=f"{err.path or 'the program'} is a {err.kind}, which has no content to compare")
+    return Fingerprint(key=digest.hexdigest())
+
+
+def fingerprint_samples(arrays: dict[str, Any]) -> str:
+    """Return the hash of the samples' values, by which a cached parity is known to be about them."""
+    digest = Digest()
+    digest.add(arrays, "example_inputs")
+    return digest.hexdigest()
+
+
+def _started(kind: str) -> Digest:
+    digest = Digest()
+    versions = tuple((tool, version_of(tool)) for tool in _TOOLS)
+    settings = tuple((name, os.environ.get(name, "")) for name in _VARIABLES)
+    digest.add((kind, PIPELINE_VERSION, sys.version_info[:2], versions, settings), "versions")
+    return digest
+
+
+def _add_inputs(digest: Digest, samples: Samples) -> None:
+    specs = tuple((str(tensor.dtype), tuple(tensor.shape)) for tensor in samples.first.tensors)
+    digest.add((samples.structure, samples.names, specs, samples.constants), "example_inputs")

@@ -1,0 +1,102 @@
+"""Why litert-torch gave up: its exceptions become errors that name operators and the user's modules and lines.
+
+All text patterns on litert-torch's exceptions live here, each with a sample that was recorded from the version it
+names. Runs in the child only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from embedl_nb.compiler.names import module_path
+from embedl_nb.compiler.user_code import is_installed_file, where
+from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
+
+__all__ = ["FAILURE_PATTERNS", "FailurePattern", "lowering_error"]
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailurePattern:
+    """One sentence of the converter.
+
+    Attributes
+    ----------
+    pattern
+        Its group ``name`` is the operator's name, as torch or MLIR calls it.
+    sample
+        A line as it was seen.
+    source
+        Which version said it.
+    """
+
+    pattern: re.Pattern[str]
+    sample: str
+    source: str
+
+
+FAILURE_PATTERNS = (
+    FailurePattern(
+        pattern=re.compile(r"Lowering not found: (?P<name>[\w.:]+)"),
+        sample="Lowering not found: aten.erfinv.default",
+        source="litert-torch 0.10.0",
+    ),
+    FailurePattern(
+        pattern=re.compile(r"failed to legalize operation '(?P<name>[^']+)'"),
+        sample="error: failed to legalize operation 'stablehlo.sort' that was explicitly marked illegal",
+        source="litert-converter 0.5.0",
+    ),
+)
+
+
+def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlError:
+    """Return the error for ``err``; ``program`` is what was being lowered, as far as it had come."""
+    text = str(err)
+    named = [match["name"] for entry in FAILURE_PATTERNS for match in entry.pattern.finditer(text)]
+    nodes = _without_lowering(program) if program is not None else []
+    if named or nodes:
+        operators = tuple(dict.fromkeys([*(_short(node.target) for node in nodes), *map(_short, named)]))
+        places = "; ".join(dict.fromkeys(place for node in nodes if (place := _place(node)))) or "the model"
+        return UnsupportedOperatorError(
+            f"LiteRT's converter has no lowering for {', '.join(operators)} (in {places})",
+            operators=operators,
+            hint="write this part of the module with other operations",
+            details=text,
+        )
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
+    return CompileError(
+        f"LiteRT's converter failed: {first}",
+        hint="see .details for what it said",
+        details=f"{type(err).__name__}: {text}",
+    )
+
+
+def _without_lowering(program: ExportedProgram) -> list[Node]:
+    from litert_torch.backend import lowerings
+
+    # Placeholders for constants are calls of a Python function, which has no schema.
+    calls = [node for node in program.graph.nodes if node.op == "call_function" and hasattr(node.target, "_schema")]
+    return [node for node in calls if lowerings.lookup(node.target) is None]
+
+
+def _place(node: Node) -> str:
+    module, line = module_path(node), _user_line(node)
+    named = f"module {module!r}" if module else ""
+    return ", ".join(part for part in (named, line) if part)
+
+
+def _user_line(node: Node) -> str:
+    """Return the deepest line of the user's own code in the trace that torch.export keeps for each node."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    own = [(file, int(line)) for file, line in frames if not is_installed_file(file)]
+    return where(*own[-1]) if own else ""
+
+
+def _short(name: Any) -> str:
+    return str(name).removesuffix(".default")

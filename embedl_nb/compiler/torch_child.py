@@ -1,0 +1,104 @@
+"""The child that lowers: ``python -m embedl_nb.compiler.torch_child`` turns a ``.pt2`` file into a ``.tflite`` file.
+
+Its imports (torch, litert-torch) take seconds and begin at once, while the kernel still exports; it stays warm for the
+next compile. Whatever the converter's native code does ends this process, not the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from embedl_nb import progress
+from embedl_nb.runtime.serve import serve
+
+__all__ = ["main"]
+
+_SIGNATURE = "serving_default"
+_import_error: ImportError | None = None
+os.environ["LITERT_TORCH_SHOW_PROGRESS"] = "n"
+try:
+    import litert_torch  # noqa: F401
+except ImportError as err:
+    _import_error = err
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """What litert-torch asks of a signature."""
+
+    name: str
+    flat_arg_names: list[str]
+
+
+def _lower(payload: dict[str, Any]) -> dict[str, Any]:
+    """Lower ``program_path`` into ``output_path``; names of the inputs come along, outputs have theirs in the program."""
+    if _import_error is not None:
+        from embedl_nb.errors import CompileError
+
+        raise CompileError(
+            f"litert-torch cannot be imported: {_import_error}", hint="reinstall it: pip install 'embedl-nb[torch]'"
+        ) from _import_error
+    import torch
+    from litert_torch import fx_infra
+
+    from embedl_nb.compiler.decompose import Rounds, decompose_locally
+    from embedl_nb.compiler.fold import fold_batch_norms
+    from embedl_nb.compiler.lowering_errors import lowering_error
+    from embedl_nb.compiler.names import shorten_module_stacks
+
+    started = time.perf_counter()
+    fx_infra.silence_torch_logs()
+    progress.emit("lower", "reading the exported program")
+    program = torch.export.load(payload["program_path"])
+    num_folded = fold_batch_norms(program)
+    shorten_module_stacks(program)
+    rounds = Rounds()
+    program = decompose_locally(program, rounds)
+    try:
+        _convert(program, payload)
+    except MemoryError:
+        raise
+    except Exception as err:
+        raise lowering_error(err, rounds.program) from err
+    return {
+        "num_folded": num_folded,
+        "num_local_rounds": rounds.num_local,
+        "num_whole_rounds": rounds.num_whole,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _convert(program: Any, payload: dict[str, Any]) -> None:
+    """Do what ``litert_torch.convert`` does after its own export, with its own passes in its own order."""
+    from litert_torch import fx_infra
+    from litert_torch._convert import core, litert_converter
+
+    progress.emit("lower", "decomposing operators")
+    program = fx_infra.safe_run_decompositions(program, fx_infra.decomp.pre_convert_decomp(), can_skip=False)
+    program = core._run_convert_passes(program)
+    progress.emit("lower", "converting to LiteRT")
+    _name_outputs(program, payload["output_names"])
+    signature = _Signature(_SIGNATURE, list(payload["input_names"]))
+    exporter = litert_converter.exported_programs_to_flatbuffer([program], [signature])
+    exporter.to_file(payload["output_path"])
+
+
+def _name_outputs(program: Any, names: list[str]) -> None:
+    """Let the program return a dict: litert-torch takes the names of the outputs from it."""
+    from torch.utils import _pytree
+
+    signature = program.module_call_graph[0].signature
+    if signature is not None and signature.out_spec.num_leaves == len(names):
+        signature.out_spec = _pytree.tree_structure(dict.fromkeys(names, 0))
+
+
+def main() -> None:
+    """Serve compiles until the parent hangs up."""
+    serve({"lower": _lower})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Run a compiled model on the samples in the LiteRT runtime, and compare it with what its source computed.
+
+In: a ``.tflite`` path, the samples and the reference's outputs as arrays named ``"<sample>/<name>"``. Out: a Parity, and
+the arrays in the dtypes that the compiled model takes. A model that does not run is refused here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb import progress
+from embedl_nb.errors import ParityError, SignatureMismatchError
+from embedl_nb.model import Parity, Signature, compare_outputs
+from embedl_nb.runtime.arrays import load_arrays, save_arrays
+from embedl_nb.runtime.pool import warm
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+__all__ = ["RUNTIME", "RUNTIME_NAME", "TypedSamples", "require_parity", "run_model", "typed_samples"]
+
+RUNTIME, RUNTIME_NAME = "embedl_nb.runtime.worker", "the LiteRT runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedSamples:
+    """Samples and golden outputs in the dtypes of the compiled model.
+
+    Attributes
+    ----------
+    notes
+        One sentence for each input and output that has another dtype in LiteRT than in the source.
+    """
+
+    inputs: dict[str, np.ndarray[Any, Any]]
+    golden: dict[str, np.ndarray[Any, Any]]
+    notes: tuple[str, ...]
+
+
+def typed_samples(signature: Signature, inputs: Arrays, golden: Arrays) -> TypedSamples:
+    """Convert samples to the dtypes of ``signature``; LiteRT models have 32-bit integers and floats.
+
+    Raises
+    ------
+    SignatureMismatchError
+        If an integer of a sample does not fit the narrower dtype.
+    """
+    dtypes = {spec.name: spec.dtype for spec in (*signature.inputs, *signature.outputs)}
+    notes: dict[str, None] = {}
+    converted: list[dict[str, np.ndarray[Any, Any]]] = []
+    for kind, arrays in (("input", inputs), ("output", golden)):
+        converted.append({})
+        for key, array in arrays.items():
+            name = key.partition("/")[2]
+            dtype = dtypes.get(name, str(array.dtype))
+            converted[-1][key] = _cast(array, dtype, f"{kind} {name!r}")
+            if dtype != str(array.dtype):
+                notes[f"{kind} {name!r} is {array.dtype} in the source and {dtype} in the compiled model"] = None
+    return TypedSamples(converted[0], converted[1], tuple(notes))
+
+
+def run_model(model_path: Path, inputs: Arrays, *, signature_key: str | None, timeout_s: float) -> dict[str, Any]:
+    """Return the model's outputs on every sample, as ``"<sample>/<name>"``.
+
+    Raises
+    ------
+    UnsupportedOperatorError, InputError, BenchmarkError
+        If the runtime refuses the model, crashes, hangs or runs out of memory.
+    """
+    progress.emit("verify", "running the compiled model")
+    with tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder, warm(RUNTIME, what=RUNTIME_NAME) as child:
+        inputs_path = Path(folder) / "inputs.npz"
+        save_arrays(inputs_path, inputs)
+        request = {
+            "model_path": str(model_path),
+            "signature_key": signature_key,
+            "inputs_path": str(inputs_path),
+            "num_threads": None,
+        }
+        answer = child.request("run", request, timeout_s=timeout_s)
+        outputs_path = Path(answer["outputs_path"])
+        try:
+            return dict(load_arrays(outputs_path))
+        finally:
+            outputs_path.unlink(missing_ok=True)
+
+
+def require_parity(name: str, golden: Arrays, outputs: Arrays) -> Parity:
+    """Compare outputs with the reference's, sample by sample.
+
+    Raises
+    ------
+    ParityError
+        With the figures of every output, if one does not match.
+    """
+    parity = compare_outputs(_by_sample(golden), _by_sample(outputs))
+    if parity.passed:
+        return parity
+    figures = "\n".join(
+        f"{output.name}: largest error {output.max_abs_error:.4g}, SQNR {output.sqnr_db:.1f} dB, "
+        f"cosine {output.cosine:.6f}" + (f" ({output.note})" if output.note else "")
+        for output in parity.outputs
+    )
+    raise ParityError(
+        f"{name} compiled, but the result is {parity.sentence}",
+        hint="verify=False returns it all the same, shown as not verified",
+        details=figures,
+    )
+
+
+def _cast(array: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if dtype == str(array.dtype):
+        return array
+    target = np.dtype(dtype)
+    if array.dtype.kind in "iu" and target.kind in "iu" and array.size:
+        limits = np.iinfo(target)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise SignatureMismatchError(
+                f"{what} holds {int(abs(array).max())}, which {dtype}, its type in a LiteRT model, cannot hold",
+                hint="use samples whose integers fit",
+            )
+    return array.astype(target)
+
+
+def _by_sample(arrays: Arrays) -> list[dict[str, Any]]:
+    samples: dict[int, dict[str, Any]] = {}
+    for key, array in arrays.items():
+        index, _, name = key.partition("/")
+        samples.setdefault(int(index), {})[name] = array
+    return [samples[index] for index in sorted(samples)]
