@@ -1,8 +1,8 @@
 """Compiled models by the key of what they were made from, in the user's cache folder.
 
-An entry is one folder: ``model.tflite``, ``meta.json`` (what is known of it) and, for each set of samples it was verified
-on, three files that begin with the samples' hash. Entries appear whole or not at all, are checked when they are used, and
-leave least recently used first when the folder grows over its limit. It knows files, nothing of compilers.
+An entry is one folder: ``model.tflite``, ``meta.json`` (what is known of it) and, for each set of samples it was
+verified on, three files that begin with the samples' hash. Entries appear whole or not at all, are checked when they
+are used, and leave least recently used first when the folder grows over its limit. It knows files, not compilers.
 """
 
 from __future__ import annotations

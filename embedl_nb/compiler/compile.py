@@ -40,9 +40,9 @@ def compile_model(
     Parameters
     ----------
     source
-        A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile, DataParallel and Lightning
-        are seen through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, or a ``.tflite`` path, which is read, run
-        and passed on.
+        A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile and DataParallel are seen
+        through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, or a ``.tflite`` path, which is read, run and
+        passed on.
     example_inputs
         One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
         samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are

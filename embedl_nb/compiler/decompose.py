@@ -64,7 +64,7 @@ class Rounds:
 
 def decompose_locally(program: ExportedProgram, rounds: Rounds) -> ExportedProgram:
     """Return ``program`` with a ``run_decompositions`` that works operator by operator where it can."""
-    program.run_decompositions = functools.partial(_run_decompositions, program, rounds)  # type: ignore[method-assign]
+    program.run_decompositions = functools.partial(_run_decompositions, program, rounds)
     rounds.program = program
     return program
 
@@ -207,7 +207,7 @@ def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any]
 def _update_value(node: Node, changed: set[Node]) -> None:
     """Compute the node's shape and strides anew, because an input's are others than they were."""
     args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda used: used.meta["val"])
-    _set_value(node, node.target(*args, **kwargs), changed)  # type: ignore[operator]
+    _set_value(node, node.target(*args, **kwargs), changed)
 
 
 def _set_value(node: Node, value: Any, changed: set[Node]) -> None:

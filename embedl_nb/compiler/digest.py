@@ -1,8 +1,9 @@
 """Reduce values, code and modules to one hash; what cannot be reduced says so by its path.
 
 Two modules with the same digest compute the same: it covers weights byte by byte, every attribute, the bytecode of the
-user's own methods and of all functions, globals and closures they reach, and the version of installed packages. Comments,
-line numbers and where a cell stands do not count. Nothing is called on the way but ``__reduce_ex__``, as for a copy.
+user's own methods and of all functions, globals and closures they reach, and the version of installed packages.
+Comments, line numbers and where a cell stands do not count. Nothing is called on the way but ``__reduce_ex__``, as for
+a copy.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _CLASS_NOISE = {
     "__abstractmethods__", "__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__parameters__",
     "__qualname__", "__static_attributes__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__",
 }  # fmt: skip
-# What says nothing about the forward pass in eval mode: gradients' hooks, checkpoint hooks, the trainer, the mode itself.
+# What says nothing about the forward pass in eval mode: hooks of gradients and checkpoints, the trainer, the mode.
 _MODULE_NOISE = {
     "_backward_hooks", "_backward_pre_hooks", "_compiled_call_impl", "_fabric", "_is_full_backward_hook",
     "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks", "_non_persistent_buffers_set", "_state_dict_hooks",

@@ -1,7 +1,7 @@
 """The key of a compile: same key, same LiteRT model.
 
-It covers the source model (see digest.py), the inputs' names, shapes, dtypes and constants, the options, and the versions
-of the tools that do the work.
+It covers the source model (see digest.py), the inputs' names, shapes, dtypes and constants, and the versions and
+settings of the tools that do the work.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def fingerprint_program(program: torch.export.ExportedProgram, samples: Samples)
         _add_inputs(digest, samples)
         digest.add((str(program.graph), str(program.graph_signature), str(program.call_spec)), "the graph")
         digest.add(dict(program.state_dict), "")
-        digest.add({name: value for name, value in program.constants.items()}, "")
+        digest.add(dict(program.constants), "")
     except UnreducibleError as err:
         return Fingerprint(reason=f"{err.path or 'the program'} is a {err.kind}, which has no content to compare")
     return Fingerprint(key=digest.hexdigest())

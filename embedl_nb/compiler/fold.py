@@ -73,7 +73,7 @@ def _fold(norm: Node, constants: _Constants) -> bool:
         for value, argument in ((bias, arguments[2]), (gamma, norm.args[1]), (beta, norm.args[2]))
     ):
         return False  # computed in the graph, not a constant
-    eps = float(norm.args[7] if norm.target is _aten.batch_norm.default else norm.args[6])  # type: ignore[arg-type]
+    eps = float(norm.args[7] if norm.target is _aten.batch_norm.default else norm.args[6])
     axis, num_groups = _channels(source, arguments)
     if source.target is _aten.linear.default and len(source.meta["val"].shape) != 2:
         return False  # BatchNorm's channels are axis 1, a linear layer's the last

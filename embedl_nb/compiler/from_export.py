@@ -1,4 +1,4 @@
-"""Exported programs as a source: a ``torch.export.ExportedProgram`` in memory, or a ``.pt2`` file (see pt2_check.py)."""
+"""Exported programs as a source: a ``torch.export.ExportedProgram`` in memory, or a ``.pt2`` file."""
 
 from __future__ import annotations
 

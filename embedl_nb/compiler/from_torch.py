@@ -176,7 +176,7 @@ def unwrap(module: torch.nn.Module) -> torch.nn.Module:
         if isinstance(module, wrappers):
             module = module.module
         elif "_orig_mod" in module._modules:
-            module = module._modules["_orig_mod"]  # type: ignore[assignment]
+            module = module._modules["_orig_mod"]
         else:
             return module
 
@@ -284,6 +284,7 @@ def _check_call(module: torch.nn.Module, samples: Samples) -> None:
 
 
 def failed_forward(name: str, err: Exception, samples: Samples) -> SignatureMismatchError:
+    """Return the error for a source that fails on its own example inputs; it names the user's line."""
     line = user_line(err)
     return SignatureMismatchError(
         f"{name} fails on its example inputs ({samples.describe()}): {err}" + (f"\nin {line}" if line else ""),
@@ -308,8 +309,16 @@ def _failed_export(name: str, err: Exception) -> CompileError:
 
 
 def output_array(name: str, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return an output as an array of its own.
+
+    Raises
+    ------
+    InputError
+        If numpy has no such dtype (bfloat16).
+    """
     try:
-        return tensor.detach().cpu().resolve_conj().resolve_neg().numpy().copy()
+        array: np.ndarray[Any, Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy().copy()
+        return array
     except TypeError as err:
         raise InputError(
             f"output {name!r} has dtype {str(tensor.dtype).removeprefix('torch.')}, which cannot be compared here",

@@ -1,7 +1,7 @@
 """The tensor names that carry source modules: ``f.4.c.3|Conv2d`` instead of a chain of class names.
 
-litert-torch names a tensor after the ``nn_module_stack`` of its node. That stack is shortened here to one entry with the
-full dotted path, which operators are traced back by. Runs in the child only.
+litert-torch names a tensor after the ``nn_module_stack`` of its node. That stack is shortened here to one entry with
+the full dotted path, which operators are traced back by. Runs in the child only.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _name(path: tuple[str | int, ...]) -> str:
 
 
 def _numbered(names: list[str]) -> tuple[str, ...]:
-    """Number plain outputs through (litert-torch's convention); keep names that stand for themselves."""
+    """Return plain outputs numbered through, as litert-torch does, and other names as they are."""
     plain = [name for name in names if all(part == "output" or part.isdigit() for part in name.split("_"))]
     if len(plain) == len(names):
         return tuple(f"output_{index}" for index in range(len(names)))

@@ -1,8 +1,8 @@
 """Look through a ``.pt2`` archive before torch loads it, and refuse what could do more than compute tensors.
 
-A file is data from somewhere. ``torch.export.load`` unpickles some members, falls back to full unpickling for the sample
-inputs, loads compiled libraries, resolves operators by dotted name (``torch.os.system`` is one) and evaluates size
-expressions. Plain archives need none of that, so whatever does is named and refused.
+A file is data from somewhere. ``torch.export.load`` unpickles some members, falls back to full unpickling for the
+sample inputs, loads compiled libraries, resolves operators by dotted name (``torch.os.system`` is one) and evaluates
+size expressions. Plain archives need none of that, so whatever does is named and refused.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=&|~]*")
 _GUARD = re.compile(r"""[\w\s+\-*/%(),.<>=!&|~\[\]'"]*""")
 _CALL = re.compile(r"(\w+)\s*\(")
 _FUNCTIONS = {
-    "Abs", "CeilDiv", "CleanDiv", "Eq", "FloatTrueDiv", "FloorDiv", "Ge", "Gt", "IntTrueDiv", "Integer", "Le", "Lt", "Max",
-    "Min", "Mod", "ModularIndexing", "Ne", "PowByNatural", "PythonMod", "Symbol", "ToFloat", "TruncToInt", "Where",
+    "Abs", "CeilDiv", "CleanDiv", "Eq", "FloatTrueDiv", "FloorDiv", "Ge", "Gt", "IntTrueDiv", "Integer", "Le", "Lt",
+    "Max", "Min", "Mod", "ModularIndexing", "Ne", "PowByNatural", "PythonMod", "Symbol", "ToFloat", "TruncToInt", "Where",
     "ceiling", "floor", "size", "stride", "storage_offset", "and", "or", "not",
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ class _Signature:
 
 
 def _lower(payload: dict[str, Any]) -> dict[str, Any]:
-    """Lower ``program_path`` into ``output_path``; names of the inputs come along, outputs have theirs in the program."""
+    """Lower the exported program at ``program_path`` into ``output_path``; names of inputs and outputs come along."""
     if _import_error is not None:
         from embedl_nb.errors import CompileError
 

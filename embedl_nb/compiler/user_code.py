@@ -25,7 +25,7 @@ def _installed_folders() -> tuple[str, ...]:
 @functools.cache
 def is_installed_file(filename: str) -> bool:
     """Say whether ``filename`` belongs to the standard library or an installed package, not to the user."""
-    return filename.startswith("<frozen") or filename.startswith(_installed_folders())
+    return filename.startswith(("<frozen", *_installed_folders()))
 
 
 def user_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Run a compiled model on the samples in the LiteRT runtime, and compare it with what its source computed.
 
-In: a ``.tflite`` path, the samples and the reference's outputs as arrays named ``"<sample>/<name>"``. Out: a Parity, and
-the arrays in the dtypes that the compiled model takes. A model that does not run is refused here.
+In: a ``.tflite`` path, the samples and the reference's outputs as arrays named ``"<sample>/<name>"``. Out: a Parity,
+and the arrays in the dtypes that the compiled model takes. A model that does not run is refused here.
 """
 
 from __future__ import annotations
