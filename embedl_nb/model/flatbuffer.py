@@ -187,9 +187,9 @@ def _read_tensor(index: int, table: Table, buffer_bytes: list[int]) -> Tensor:
         raise MalformedError(f"tensor {index} has {max(len(shape), len(varying))} dimensions")
     if varying and len(varying) == len(shape):
         shape = varying
-    if any(size < -1 for size in shape):
+    if shape and min(shape) < -1:
         raise MalformedError(f"tensor {index} has a dimension of {min(shape)}")
-    if math.prod(max(size, 1) for size in shape) > _MAX_ELEMENTS:
+    if abs(math.prod(shape)) > _MAX_ELEMENTS:
         raise MalformedError(f"tensor {index} has the impossible shape {shape}")
     buffer = table.scalar(2, "I")
     return Tensor(

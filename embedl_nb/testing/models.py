@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from embedl_nb.model.schema import dtype_code, operator_code, schema
 from embedl_nb.model.writer import pack, unpack, write_file
@@ -276,7 +277,9 @@ def composite() -> bytes:
         inputs=[0],
         outputs=[1],
         builtinOptions2Type=s.BuiltinOptions2.StableHLOCompositeOptions,
-        builtinOptions2=s.StableHLOCompositeOptionsT(name="dense", decompositionSubgraphIndex=1),
+        builtinOptions2=s.StableHLOCompositeOptionsT(
+            name="dense", decompositionSubgraphIndex=1, compositeAttributes=list(flexbuffers.Dumps({}))
+        ),
     )
     model.operatorCodes.append(
         s.OperatorCodeT(deprecatedBuiltinCode=127, builtinCode=s.BuiltinOperator.STABLEHLO_COMPOSITE, version=1)
