@@ -57,11 +57,14 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray[Any, Any]]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one bare array")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as err:
         raise InputError(f"there is no array file {str(path)!r}") from err
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as err:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise InputError(f"{str(path)!r} is not a readable .npz file of plain arrays: {err}") from err
 
 

@@ -107,6 +107,7 @@ class EventType(IntEnum):
     OPERATOR = 1 << 1
     DELEGATE_OPERATOR = 1 << 2
     DELEGATE_PROFILED_OPERATOR = 1 << 3
+    TELEMETRY = 1 << 5
 
 
 class _MemoryUsage(ctypes.Structure):

@@ -44,8 +44,10 @@ class Profile:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Step:
+    """An operator or a delegate's step of one inference; an operator's time shrinks by what ran within it."""
+
     name: str
     type: int
     node_index: int
@@ -56,6 +58,18 @@ class _Step:
     @property
     def identity(self) -> tuple[str, int, int, int]:
         return self.name, self.type, self.node_index, self.subgraph_index
+
+
+@dataclass(slots=True, kw_only=True)
+class _Frame:
+    """A subgraph that is being run: from its "Invoke" event to the telemetry event of the same name.
+
+    ``caller`` is the operator of an outer subgraph that runs it; ``cursor_us`` is where its next delegate step begins.
+    """
+
+    cursor_us: int
+    caller: _Step | None
+    last_operator: _Step | None = None
 
 
 def aggregate(iterations: Sequence[Sequence[RawEvent]]) -> Profile:
@@ -96,58 +110,48 @@ def _event(index: int, steps: list[_Step]) -> ProfiledEvent:
 
 
 def _steps(events: Sequence[RawEvent]) -> list[_Step]:
-    invoke = _invoke(events)
-    begin = cursor = invoke.start_us if invoke else 0
-    wanted = [event for event in events if event.type in _STEP_TYPES]
-    inner_us = _inner_us(wanted)
-    steps = []
-    for event, covered_us in zip(wanted, inner_us, strict=True):
-        start = event.start_us if event.type == EventType.OPERATOR else cursor
-        elapsed = max(0, event.elapsed_us - covered_us)
-        steps.append(
-            _Step(
+    """Return the operators and delegates' steps with their own time and their start after the inference's."""
+    steps: list[_Step] = []
+    frames: list[_Frame] = []
+    for event in events:
+        if event.name == "Invoke" and event.type == EventType.DEFAULT:
+            caller = frames[-1].last_operator if frames else None
+            frames.append(_Frame(cursor_us=event.start_us, caller=caller))
+        elif event.name == "Invoke" and event.type == EventType.TELEMETRY and frames:
+            frames.pop()
+        elif event.type in _STEP_TYPES and frames:
+            frame = frames[-1]
+            is_operator = event.type == EventType.OPERATOR
+            start = event.start_us if is_operator else frame.cursor_us
+            step = _Step(
                 name=event.name,
                 type=event.type,
                 node_index=event.node_index,
                 subgraph_index=event.subgraph_index,
-                start_us=max(0, start - begin),
-                elapsed_us=elapsed,
+                start_us=start,
+                elapsed_us=event.elapsed_us,
             )
-        )
-        cursor = start + elapsed
+            steps.append(step)
+            frame.cursor_us = start + event.elapsed_us
+            frame.last_operator = step if is_operator else None
+            if frame.caller is not None:
+                frame.caller.elapsed_us = max(0, frame.caller.elapsed_us - event.elapsed_us)
+    begin = _invoke_start_us(events)
+    for step in steps:
+        step.start_us = max(0, step.start_us - begin)
     return steps
 
 
-def _inner_us(events: Sequence[RawEvent]) -> list[int]:
-    """Return for each event how much of its time the events of the subgraphs it ran account for.
-
-    Events come in order of beginning, so what follows an operator in other subgraphs, up to the next event of its own
-    subgraph, ran within it, if it began before the operator's end.
-    """
-    covered = [0] * len(events)
-    open_parents: list[int] = []
-    for index, event in enumerate(events):
-        while open_parents and not _runs_within(event, events[open_parents[-1]]):
-            open_parents.pop()
-        if open_parents:
-            covered[open_parents[-1]] += event.elapsed_us
-        if event.type == EventType.OPERATOR:
-            open_parents.append(index)
-    return covered
-
-
-def _runs_within(event: RawEvent, parent: RawEvent) -> bool:
-    if event.subgraph_index == parent.subgraph_index:
-        return False
-    if event.type != EventType.OPERATOR:
-        return True  # no start of its own; its position says where it belongs
-    return parent.start_us <= event.start_us <= parent.start_us + parent.elapsed_us
-
-
 def _invoke(events: Sequence[RawEvent]) -> RawEvent | None:
+    """Return the event of the whole inference; those of inner subgraphs come later."""
     return next((event for event in events if event.name == "Invoke" and event.type == EventType.DEFAULT), None)
+
+
+def _invoke_start_us(events: Sequence[RawEvent]) -> int:
+    invoke = _invoke(events)
+    return invoke.start_us if invoke else 0
 
 
 def _invoke_us(events: Sequence[RawEvent]) -> int:
     invoke = _invoke(events)
-    return invoke.elapsed_us if invoke else sum(step.elapsed_us for step in _steps(events))
+    return invoke.elapsed_us if invoke else 0

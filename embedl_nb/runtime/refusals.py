@@ -43,8 +43,8 @@ REFUSAL_PATTERNS = (
         source="ai-edge-litert 2.3.0",
     ),
     RefusalPattern(
-        pattern=re.compile(r"Encountered unresolved custom op: (?P<name>[^\s.]+)"),
-        sample="ERROR: Encountered unresolved custom op: DISPATCH_OP.",
+        pattern=re.compile(r"Encountered unresolved custom op: (?P<name>\S+?)\.?\s*$", re.MULTILINE),
+        sample="ERROR: Encountered unresolved custom op: MyOperator.",
         source="ai-edge-litert 2.3.0",
     ),
 )

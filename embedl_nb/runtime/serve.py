@@ -40,14 +40,14 @@ def serve(handlers: dict[str, Handler]) -> NoReturn:
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
 
-    def send(message: dict[str, Any]) -> None:
-        data = memoryview(encode(message))
+    def send(line: bytes) -> None:
+        data = memoryview(line)
         while data:
             data = data[os.write(answers, data) :]
 
     def tell(event: progress.Event) -> None:
         said = {"stage": event.stage, "message": event.message, "done": event.done, "total": event.total}
-        send({"event": said})
+        send(encode({"event": said}))
 
     with progress.listening(tell):
         while True:
@@ -58,11 +58,11 @@ def serve(handlers: dict[str, Handler]) -> NoReturn:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _answer(handlers: dict[str, Handler], request: dict[str, Any]) -> dict[str, Any]:
+def _answer(handlers: dict[str, Handler], request: dict[str, Any]) -> bytes:
     try:
-        return {"result": handlers[request["command"]](request["payload"])}
+        return encode({"result": handlers[request["command"]](request["payload"])})
     except Exception as err:
-        return error_to_message(err)
+        return encode(error_to_message(err))
 
 
 def _read_requests(requests: queue.SimpleQueue[dict[str, Any]]) -> None:

@@ -111,7 +111,11 @@ class LoadedModel:
         ------
         UnknownNameError
             If the model has no such signature.
+        InputError
+            If it has none at all.
         """
+        if not self.signatures:
+            raise InputError(f"{self.path.name} holds no graph that could be run", hint="check that the file is whole")
         if key is None:
             return self.signatures[0]
         for signature in self.signatures:

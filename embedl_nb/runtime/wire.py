@@ -39,7 +39,7 @@ def error_to_message(err: Exception) -> dict[str, Any]:
     """Describe ``err`` so that the other side can raise it."""
     trace = "".join(traceback.format_exception(err))
     if isinstance(err, EmbedlError):
-        fields = {key: value for key, value in vars(err).items() if not key.startswith("_")}
+        fields = json.loads(json.dumps(vars(err), default=str))
         return {"error": type(err).__name__, "message": err.message, "fields": fields, "traceback": trace}
     return {"error": type(err).__name__, "message": str(err), "fields": None, "traceback": trace}
 
