@@ -1,7 +1,7 @@
 """Benchmark -> per-layer waterfall as one small SVG: for GitHub, MLflow, print and viewers without JavaScript.
 
-No script, no external font, no style that leaves the picture. Text takes the page's colour where the picture is inline
-and follows ``prefers-color-scheme`` where it is a file of its own.
+No script, no external font, no style that leaves the picture. Text takes the page's colour where the picture is inline;
+where it is a file of its own, text and ground follow ``prefers-color-scheme`` together.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MAX_ROWS = 80
 _LONGEST_ROWS = 60
 _WIDTH, _ROW, _BAR = 920, 15, 10
 _OPERATOR_X, _PLOT_X, _PLOT_WIDTH, _MS_X, _SHARE_X = 196, 334, 458, 864, 916
-_TOP, _BOTTOM = 62, 26
+_TOP, _BOTTOM, _MARGIN = 62, 26, 8
 # At 11 px a letter is about 6.2 px wide.
 _SOURCE_LETTERS, _OPERATOR_LETTERS, _TITLE_LETTERS = 30, 20, 95
 # Only where the picture is a document of its own is the svg element the root.
 _STYLE = Markup(
-    "svg.embedl-waterfall:root{color:#1f2328}"
-    "@media(prefers-color-scheme:dark){svg.embedl-waterfall:root{color:#e6edf3}}"
+    "svg.embedl-waterfall:root{color:#1f2328;background:#ffffff}"
+    "@media screen and (prefers-color-scheme:dark){svg.embedl-waterfall:root{color:#e6edf3;background:#0f141a}}"
 )
 
 
@@ -89,9 +89,9 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
         _text(0, height - 8, note, opacity=0.75),
         xmlns="http://www.w3.org/2000/svg",
         class_="embedl-waterfall",
-        viewBox=f"0 0 {_WIDTH} {height}",
-        width=_WIDTH,
-        height=height,
+        viewBox=f"{-_MARGIN} {-_MARGIN} {_WIDTH + 2 * _MARGIN} {height + 2 * _MARGIN}",
+        width=_WIDTH + 2 * _MARGIN,
+        height=height + 2 * _MARGIN,
         role="img",
         aria_labelledby=f"{prefix}-title {prefix}-desc",
         font_family="system-ui, sans-serif",

@@ -23,7 +23,7 @@ CSS = Markup("""
 box-sizing:border-box;max-width:980px;margin:4px 0;padding:14px 18px 12px;border:1px solid var(--embedl-line);
 border-radius:8px;background:var(--embedl-bg);color:var(--embedl-fg);text-align:left;
 font:13px/1.5 var(--jp-content-font-family,system-ui,-apple-system,"Segoe UI",Roboto,sans-serif)}
-@media (prefers-color-scheme:dark){.embedl-card{
+@media screen and (prefers-color-scheme:dark){.embedl-card{
 --embedl-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,#e6edf3));
 --embedl-muted:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#9aa4af));
 --embedl-bg:var(--jp-layout-color0,var(--vscode-editor-background,#0f141a));
@@ -64,16 +64,17 @@ border-radius:6px}
 .embedl-card table{display:table;width:100%;margin:0;border:0;border-collapse:separate;border-spacing:0;
 table-layout:auto;font-size:12px;font-variant-numeric:tabular-nums;background:transparent;color:inherit}
 .embedl-card caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-.embedl-card table th,.embedl-card table td{max-width:340px;padding:4px 10px;border:0;text-align:left;
-vertical-align:top;white-space:normal;overflow-wrap:anywhere;color:inherit}
-.embedl-card table thead th{position:sticky;top:0;background:var(--embedl-soft);color:var(--embedl-muted);
+.embedl-card .embedl-scroll thead th,.embedl-card .embedl-scroll tbody td{max-width:340px;padding:4px 10px;border:0;
+text-align:left;vertical-align:top;white-space:normal;overflow-wrap:anywhere;color:inherit}
+.embedl-card .embedl-scroll thead th{position:sticky;top:0;background:var(--embedl-soft);color:var(--embedl-muted);
 font-weight:600;white-space:nowrap;overflow-wrap:normal}
 .embedl-card tbody tr,.embedl-card tbody tr:nth-child(odd),.embedl-card tbody tr:nth-child(even){
 background:transparent}
 .embedl-card tbody tr:hover{background:var(--embedl-soft)}
-.embedl-card table tbody td{border-top:1px solid var(--embedl-line)}
-.embedl-card table tbody tr:first-child td{border-top:0}
-.embedl-card table th.embedl-number,.embedl-card table td.embedl-number{text-align:right;white-space:nowrap}
+.embedl-card .embedl-scroll tbody td{border-top:1px solid var(--embedl-line)}
+.embedl-card .embedl-scroll tbody tr:first-child td{border-top:0}
+.embedl-card .embedl-scroll th.embedl-number,
+.embedl-card .embedl-scroll td.embedl-number{text-align:right;white-space:nowrap}
 .embedl-card .embedl-note{margin:2px 0 6px;color:var(--embedl-muted);font-size:12px}
 .embedl-card .embedl-next{margin:10px 0 0;padding:8px 0 0;border-top:1px solid var(--embedl-line);
 color:var(--embedl-muted)}

@@ -52,9 +52,10 @@ def test_bars_lie_on_one_scale():
 
 def test_no_bar_and_no_text_leaves_the_picture():
     root = _root(66)
-    width = float(root.get("width"))
-    assert all(float(bar.get("x")) + float(bar.get("width")) <= width for bar in root.iter(f"{{{_NS['s']}}}rect"))
-    assert all(0 <= float(text.get("x")) <= width for text in root.iter(f"{{{_NS['s']}}}text"))
+    left, _, across, _ = map(float, root.get("viewBox").split())
+    right = left + across
+    assert all(float(bar.get("x")) + float(bar.get("width")) <= right for bar in root.iter(f"{{{_NS['s']}}}rect"))
+    assert all(left < float(text.get("x")) < right for text in root.iter(f"{{{_NS['s']}}}text"))
 
 
 def test_many_layers_show_the_longest_in_order_and_the_rest_as_one_bar():
@@ -95,7 +96,8 @@ def test_text_takes_the_colour_of_the_page():
 def test_its_style_leaves_the_page_alone():
     style = _root(4).find("s:style", _NS).text
     selectors = [
-        part.split("{")[0].strip() for part in style.replace("@media(prefers-color-scheme:dark){", "").split("}")
+        part.split("{")[0].strip()
+        for part in style.replace("@media screen and (prefers-color-scheme:dark){", "").split("}")
     ]
     assert [each for each in selectors if each and each != "svg.embedl-waterfall:root"] == []
 
