@@ -90,7 +90,7 @@ def _compile(names: Names, source: str, inputs: str | None, name: str | None, ve
 )
 @click.option("--golden", type=SAMPLES, help="Expected outputs by name.  [default: the source model's own]")
 @click.option("--inputs", type=SAMPLES, help="One sample.  [default: the model's first example, else random]")
-@click.option("--threads", "num_threads", type=int, help="CPU threads.  [default: the usable cores]")
+@click.option("--threads", "num_threads", type=int, help="CPU threads.  [default: the usable cores, 4 at most]")
 @click.option("--processes", type=int, default=3, show_default=True, help="Fresh processes; one is not comparable.")
 @click.option("--iterations", type=int, help="Timed iterations a process.  [default: until the median settles]")
 @click.option("--warmup", type=int, help="Iterations before the timed ones.  [default: chosen by time]")

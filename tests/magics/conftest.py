@@ -52,12 +52,14 @@ def one_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RaisingShell
 def bare_shell(one_shell: RaisingShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RaisingShell]:
     """Return a shell without the extension and without variables, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    variables = dict(one_shell.user_ns)
     yield one_shell
     one_shell.extension_manager.unload_extension("embedl_nb")
     embedl_nb.unload_ipython_extension(one_shell)
     for name in MAGICS:
         one_shell.magics_manager.magics["line"].pop(name, None)
-    one_shell.reset()
+    one_shell.user_ns.clear()  # reset() collects garbage and takes a second
+    one_shell.user_ns.update(variables)
 
 
 @pytest.fixture
