@@ -221,8 +221,9 @@ def _benchmark(
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
     before, after = windows[0][0], windows[-1][1]
     environment = describe_environment(runs, before)
+    placement = _placement(target, options, unit, profile)
     flags = (
-        *_outputs_flags(check),
+        *_verdict_flags(placement, check),
         *sample_flags(runs),
         *machine_flags(windows, num_cores=environment.num_cores),
         *profile_flags(profile, runs),
@@ -241,7 +242,7 @@ def _benchmark(
         unattributed_operators=profile.unattributed_operators,
         memory=_memory(runs),
         thermal=describe_heat(before, after),
-        placement=_placement(target, options, unit, profile),
+        placement=placement,
         outputs=check,
         environment=environment,
         options=options,
@@ -251,10 +252,13 @@ def _benchmark(
     )
 
 
-def _outputs_flags(check: OutputCheck) -> tuple[Flag, ...]:
-    if check.state is not OutputState.DIFFER:
-        return ()
-    return (Flag(kind=FlagKind.OUTPUTS_DIFFER, sentence=f"outputs differ: {check.sentence}"),)
+def _verdict_flags(placement: PlacementSummary, check: OutputCheck) -> list[Flag]:
+    flags = []
+    if placement.asked != placement.got:
+        flags.append(Flag(kind=FlagKind.FALLBACK, sentence=f"fallback: {placement.sentence}"))
+    if check.state is OutputState.DIFFER:
+        flags.append(Flag(kind=FlagKind.OUTPUTS_DIFFER, sentence=f"outputs differ: {check.sentence}"))
+    return flags
 
 
 def _memory(runs: Sequence[RawRun]) -> Memory:

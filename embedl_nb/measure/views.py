@@ -61,7 +61,7 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
         Fact("outputs", _outputs(result)),
         Fact("inputs", str(result.input_source)),
         Fact("threads", str(result.environment.num_threads or "the runtime's choice")),
-        Fact("device", f"{place}; this machine is not a phone" if device.is_this_machine else place),
+        Fact("device", place),
     ]
     if result.thermal.start_celsius is not None and result.thermal.end_celsius is not None:
         heat = f"{result.thermal.start_celsius:.0f} to {result.thermal.end_celsius:.0f} °C ({source})"
@@ -114,16 +114,14 @@ def _layers_note(result: Benchmark) -> str:
 
 
 def _unknown(result: Benchmark) -> tuple[str, str]:
+    phone = "how fast a phone runs it (this machine is not a phone)" if result.device.is_this_machine else ""
     if result.outputs.state == "not checked":
-        return (
-            "whether these outputs are right (nothing to check them against), and how fast a phone is",
-            "enb.benchmark(model, inputs=sample, golden=expected)",
-        )
-    if result.device.is_this_machine:
-        return (
-            "how fast a phone runs it: this machine is not a phone",
-            f'model.save("{result.model_name}.tflite")  # then time it with LiteRT\'s benchmark_model on the phone',
-        )
+        unchecked = "whether these outputs are right (there is nothing to check them against)"
+        both = f"{unchecked}, and {phone}" if phone else unchecked
+        return both, "enb.benchmark(model, inputs=sample, golden=expected)"
+    if phone:
+        later = "then time it with LiteRT's benchmark_model on the phone"
+        return phone, f'model.save("{result.model_name}.tflite")  # {later}'
     return "how it holds up over minutes, once the device is warm", "enb.benchmark(model, iterations=5000)"
 
 
