@@ -188,6 +188,10 @@ def test_operators_of_different_precision_are_both_named() -> None:
         # nested and local classes
         ("__main__.Outer/__main__.Outer.Inner_head/torch.nn.modules.linear.Linear_fc_a;2", "head.fc_a"),
         ("tests.test_x.<locals>.Net/tests.test_x.<locals>.Part_body;", "body"),
+        # the form that the compiler writes, with the full path
+        ("layers.4.c.3|Conv2d;2", "layers.4.c.3"),
+        ("layers.1.norm|BatchNorm2d;;layers.1.conv_dw|Conv2d;2", "layers.1.conv_dw"),
+        ("Net;1", ""),
         # the outermost module, and names that carry none
         ("__main__.Net;2", ""),
         ("serving_default_y_output", ""),
