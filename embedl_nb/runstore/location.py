@@ -47,8 +47,11 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """Eight hex digits that tell stores apart in file names; a changed password is the same store."""
-        return hashlib.sha256(self.label.encode()).hexdigest()[:8]
+        """Eight hex digits that tell stores apart in file names.
+
+        A changed password is the same store, and so is our own one when its folder is moved.
+        """
+        return hashlib.sha256(("own" if self.is_own else self.label).encode()).hexdigest()[:8]
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -7,6 +7,8 @@ as recorded, and is marked.
 from __future__ import annotations
 
 import contextlib
+import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,7 @@ _COLUMNS = {
     "git_dirty": "git_dirty",
 }
 _SHORT_HASH = 12
+_WHOLE_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def runs() -> pd.DataFrame:
@@ -111,12 +114,27 @@ def get(run_id: str) -> dict[str, Any]:
 def model_path(sha256: str) -> Path:
     """Return the kept model with this hash, or with this unique beginning of it.
 
+    A model that is not on this machine is downloaded where it was uploaded with its run.
+
     Raises
     ------
     UnknownNameError
         If there is none.
+    RunStoreError
+        If the store cannot be asked for it.
     """
-    return models.find(sha256)
+    try:
+        return models.find(sha256)
+    except UnknownNameError:
+        store = current_store()
+        if not store.is_remote or not _WHOLE_HASH.fullmatch(sha256):
+            raise
+        with tempfile.TemporaryDirectory() as folder:
+            question = {"store": store.to_json(), "sha256": sha256, "folder": folder}
+            found = recorder().ask("model", question)["path"]
+            if not found:
+                raise
+            return models.keep(Path(found), sha256)
 
 
 def _recorded_rows(store: Store) -> list[dict[str, Any]]:

@@ -76,6 +76,12 @@ def get(payload: dict[str, Any]) -> dict[str, Any]:
         return {"record": tracking.read_record(client, payload["run_id"])}
 
 
+def model(payload: dict[str, Any]) -> dict[str, Any]:
+    """Download the model ``sha256`` into ``folder``."""
+    with _opened(Store(**payload["store"])) as client:
+        return {"path": tracking.fetch_model(client, payload["sha256"], payload["folder"])}
+
+
 def prepare(payload: dict[str, Any]) -> dict[str, Any]:
     """Make sure that ``store`` exists and can be opened, and find our experiment in it."""
     with _opened(Store(**payload["store"])) as client:
@@ -146,7 +152,7 @@ def main() -> None:
     os.environ.update(_ENVIRONMENT)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
-    serve({"record": record, "rows": rows, "get": get, "prepare": prepare})
+    serve({"record": record, "rows": rows, "get": get, "model": model, "prepare": prepare})
 
 
 if __name__ == "__main__":

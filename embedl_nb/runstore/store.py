@@ -37,7 +37,7 @@ class Flushed:
     Attributes
     ----------
     num_waiting
-        Results that are still in their files.
+        Results for the present store that are still in their files.
     sentence
         What to tell the user; empty where nothing waits.
     """
@@ -122,7 +122,7 @@ def flush(timeout_s: float = 20.0) -> Flushed:
         recorder().wake(store, after_s=0)
         recorder().wait(timeout_s, drained=True)
     problems = recorder().problems()
-    num_waiting = len(spool.paths())
+    num_waiting = len(spool.paths(store.fingerprint))
     if not num_waiting:
         notices.tell(*problems)
         return Flushed(num_waiting=0, sentence="")

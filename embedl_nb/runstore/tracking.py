@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-__all__ = ["list_rows", "read_record", "write_run"]
+__all__ = ["fetch_model", "list_rows", "read_record", "write_run"]
 
 _PAGE = 5000
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the web UI shows metrics, not chats
 _BATCH = 100  # MLflow's limit on parameters and tags in one request
 
 
@@ -91,6 +92,18 @@ def read_record(client: MlflowClient, run_id: str) -> dict[str, Any]:
     return record
 
 
+def fetch_model(client: MlflowClient, sha256: str, folder: str) -> str:
+    """Download a model that was uploaded with one of its runs; return its file, or nothing where no run has it."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return ""
+    query = f"tags.`{TAG_PREFIX}model_sha256` = '{sha256}'"
+    for run in client.search_runs([experiment.experiment_id], query):
+        if any(file.path == f"model/{sha256}.tflite" for file in client.list_artifacts(run.info.run_id, "model")):
+            return str(client.download_artifacts(run.info.run_id, f"model/{sha256}.tflite", folder))
+    return ""
+
+
 def _batched(items: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], ...]]:
     rest = iter(items)
     while some := tuple(itertools.islice(rest, _BATCH)):
@@ -103,7 +116,7 @@ def _experiment(client: MlflowClient, store: Store) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         try:
-            return str(client.create_experiment(EXPERIMENT, artifact_location=store.artifact_location))
+            return str(client.create_experiment(EXPERIMENT, artifact_location=store.artifact_location, tags=_KIND))
         except MlflowException:
             experiment = client.get_experiment_by_name(EXPERIMENT)  # another machine was first
             if experiment is None:

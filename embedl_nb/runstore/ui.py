@@ -30,6 +30,7 @@ _START_S = 90.0
 _POLL_S = 0.2
 _STOP_S = 5.0
 _LOG_TAIL = 2000
+_VIEW = "workflowType=machine_learning"  # MLflow 3 opens its pages for language models otherwise
 
 
 def command(port: int) -> list[str]:
@@ -68,9 +69,10 @@ def serve_ui(*, port: int | None = None, announce: Callable[[str], object] | Non
         If the store cannot be opened or served.
     """
     tell = announce or _write_line
+    run_store.prepare_store()
     waiting = run_store.flush()
-    store, experiment_id = run_store.prepare_store()
-    path = f"/#/experiments/{experiment_id}" if experiment_id else ""
+    store, experiment_id = run_store.prepare_store()  # once more: the first run has made the experiment
+    path = f"/#/experiments/{experiment_id}/runs?{_VIEW}" if experiment_id else ""
     if store.uri.startswith(("http://", "https://")):
         tell(f"{store.label.rstrip('/')}{path}")
         return

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from embedl_nb import config, runstore
-from embedl_nb.errors import EmbedlWarning, SchemaTooNewError, UnknownNameError
+from embedl_nb.errors import EmbedlWarning, RunStoreError, SchemaTooNewError, UnknownNameError
 from embedl_nb.runstore import client, direct, notices, reading, spool, store
 from embedl_nb.runstore.location import current_store
 
@@ -37,6 +37,21 @@ from embedl_nb import runstore
 run_ids = [runstore.record("benchmark", json.loads(sys.argv[1])) for _ in range(3)]
 flushed = runstore.flush(60)
 print(json.dumps({"ids": run_ids, "said": flushed.sentence, "mlflow": "mlflow" in sys.modules}))
+"""
+MAKE_AN_OLDER_STORE = """
+import pathlib, sys
+import mlflow, sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from mlflow.store.tracking.dbmodels.initial_models import Base
+url, scripts = f"sqlite:///{sys.argv[1]}", str(pathlib.Path(mlflow.__file__).parent / "store" / "db_migrations")
+Base.metadata.create_all(sqlalchemy.create_engine(url))
+config = Config()
+config.set_main_option("script_location", scripts)
+config.set_main_option("sqlalchemy.url", url)
+directory = ScriptDirectory(scripts)
+command.upgrade(config, directory.get_revision(directory.get_current_head()).down_revision)
 """
 RECORD_AND_DIE_WHILE_MEASURING = """
 import json, os, signal, sys, time
@@ -375,3 +390,37 @@ def test_a_kernel_that_is_killed_while_measuring_leaves_no_recorder_behind(empty
         lambda: not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     )
     assert len(spool.paths()) == 1
+
+
+@pytest.mark.slow
+def test_our_own_store_of_an_older_mlflow_is_migrated_and_a_copy_kept(
+    empty_home: Path, recorder: client.Recorder
+) -> None:
+    database = config.data_dir() / "mlflow.db"
+    subprocess.run([sys.executable, "-c", MAKE_AN_OLDER_STORE, str(database)], check=True, cwd=empty_home)
+    before = revision(database)
+    run_id = runstore.record("benchmark", RECORD)
+    assert runstore.flush(120).sentence == ""
+    assert finished(database) == [run_id]
+    (copy,) = config.data_dir().glob("mlflow.db.before-*")
+    assert revision(copy) == before != revision(database)
+
+
+@pytest.mark.slow
+def test_a_users_store_of_an_older_mlflow_is_left_alone_and_the_command_is_said(
+    empty_home: Path, recorder: client.Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = config.data_dir() / "mine.db"
+    subprocess.run([sys.executable, "-c", MAKE_AN_OLDER_STORE, str(database)], check=True, cwd=empty_home)
+    before = database.read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    runstore.record("benchmark", RECORD)
+    assert "older MLflow" in runstore.flush(120).sentence
+    with pytest.raises(RunStoreError, match="mlflow db upgrade"):
+        store.prepare_store()
+    assert database.read_bytes() == before
+
+
+def revision(database: Path) -> str:
+    with sqlite3.connect(database) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
