@@ -21,8 +21,8 @@ _POLICY = (
 _STYLE = Markup("""
 :root{color-scheme:light dark;--page:#f6f8fa;--ink:#1f2328;--muted:#59636e;--line:#d8dee4;--paper:#ffffff;
 --link:#0969da}
-@media screen and (prefers-color-scheme:dark){:root{--page:#0a0d12;--ink:#e6edf3;--muted:#9aa4af;--line:#303842;--paper:#0f141a;
---link:#58a6ff}}
+@media screen and (prefers-color-scheme:dark){:root{--page:#0a0d12;--ink:#e6edf3;--muted:#9aa4af;--line:#303842;
+--paper:#0f141a;--link:#58a6ff}}
 body{margin:0;background:var(--page);color:var(--ink);
 font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 .embedl-page{max-width:1040px;margin:0 auto;padding:28px 20px 48px}
@@ -41,7 +41,8 @@ background:var(--paper)}
 .embedl-chart>div{min-width:680px}
 .embedl-page footer{font-size:12px}
 @media print{:root{--page:#fff;--paper:#fff}.embedl-page{max-width:none;padding:0}
-.embedl-chart,.embedl-warning{break-inside:avoid}details:not([open]){display:none}}
+.embedl-page .embedl-scroll{max-height:none;overflow:visible}.embedl-chart{break-inside:avoid}
+details:not([open]){display:none}}
 """)
 
 # Data is read as text and parsed as JSON: nothing of a result is ever run.
