@@ -133,12 +133,14 @@ def _matched_steps(events: Sequence[ProfiledEvent], steps: Sequence[Step], subgr
     for step in steps:
         if step.operator not in rows:
             rows[step.operator] = np.array([_MATCH if can_run(name, step.operator) else -np.inf for name in names])
-    gain = np.array([rows[step.operator] for step in steps]).reshape(len(steps), len(events))
+    gain = np.array([rows[step.operator] for step in steps], dtype=np.float32).reshape(len(steps), len(events))
+    rows_of: dict[int, list[int]] = {}
+    for row, step in enumerate(steps):
+        rows_of.setdefault(step.owner, []).append(row)
     for column, event in enumerate(events):
-        if _names_operator(event, subgraph):
-            exact = [row for row, step in enumerate(steps) if step.owner == event.node_index]
+        if event.node_index is not None and _names_operator(event, subgraph):
             gain[:, column] = -np.inf
-            gain[exact, column] = _EXACT
+            gain[rows_of[event.node_index], column] = _EXACT
         elif event.kind is EventKind.OPERATOR and event.subgraph_index != subgraph.index:
             gain[:, column] = -np.inf
     absorbable = ABSORBED_BY_PRODUCER | ABSORBED_BY_CONSUMER
