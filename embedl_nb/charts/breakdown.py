@@ -55,21 +55,25 @@ def operators_figure(result: Any) -> Any:
         traces,
         title=f"{title(benchmark)}: operators",
         caption=caption(benchmark),
-        layout={
-            "height": canvas.HEAD_PX + 52 + _ROW_PX * max(3, len(rows)),
-            "bargap": 0.3,
-            "barmode": "stack",
-            "xaxis": canvas.axis("time in one inference [ms]", rangemode="tozero"),
-            "yaxis": canvas.axis(
-                "operator",
-                type="category",
-                categoryorder="array",
-                categoryarray=rows,
-                autorange="reversed",
-                showgrid=False,
-            ),
-        },
+        layout=_layout(rows),
     )
+
+
+def _layout(rows: list[str]) -> Spec:
+    return {
+        "height": canvas.HEAD_PX + 52 + _ROW_PX * max(3, len(rows)),
+        "bargap": 0.3,
+        "barmode": "stack",
+        "xaxis": canvas.axis("time in one inference [ms]", rangemode="tozero"),
+        "yaxis": canvas.axis(
+            "operator",
+            type="category",
+            categoryorder="array",
+            categoryarray=rows,
+            autorange="reversed",
+            showgrid=False,
+        ),
+    }
 
 
 def _time_ms(layers: list[Layer]) -> float:
