@@ -1,13 +1,12 @@
 """Compile, verify and benchmark models for phones, in a notebook.
 
-The public names are loaded on first use, so that importing the package costs nothing; their types are in
-``__init__.pyi``. ``%load_ext embedl_nb`` adds the magics.
+The public names are loaded on first use, so that importing the package costs nothing (not even ``typing``); their types
+are in ``__init__.pyi``. ``%load_ext embedl_nb`` adds the magics.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -30,7 +29,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_this_package())
     home = importlib.import_module(_HOMES[name])
@@ -43,15 +42,15 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def _this_package() -> Any:
+def _this_package() -> object:
     return importlib.import_module(__name__)
 
 
-def load_ipython_extension(ip: Any) -> None:
+def load_ipython_extension(ip: object) -> None:
     """Add the magics and their completion to a shell: ``%load_ext embedl_nb``."""
     importlib.import_module("embedl_nb.magics").load_ipython_extension(ip)
 
 
-def unload_ipython_extension(ip: Any) -> None:
+def unload_ipython_extension(ip: object) -> None:
     """Take away what :func:`load_ipython_extension` added, and nothing else."""
     importlib.import_module("embedl_nb.magics").unload_ipython_extension(ip)

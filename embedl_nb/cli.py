@@ -11,11 +11,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb import commands
 from embedl_nb.commands.running import is_usage_error
-from embedl_nb.errors import EmbedlError
+from embedl_nb.errors import EmbedlError, UnstableMeasurementWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["main"]
 
@@ -39,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
+        warnings.simplefilter("ignore", UnstableMeasurementWarning)  # the printed result says the same
         try:
             result = commands.run(commands.SHELL, words, program="embedl-nb", names=names)
             return _show(result)
@@ -68,10 +72,19 @@ def _show(result: Any) -> int:
         print(f"notebook  {result.notebook_path}\nreport    {result.report_path}\ntook      {result.seconds:.0f} s")
         return _DONE
     if hasattr(result, "to_string"):
-        print(result.to_string(index=False) if len(result) else "nothing yet")
+        print(_frame_text(result) if len(result) else "nothing yet")
         return _DONE
     print(result)
     return _DONE if getattr(result, "can_measure", True) else _FAILED
+
+
+def _frame_text(frame: pd.DataFrame) -> str:
+    """Write a frame without its empty columns, and with as many digits as anybody reads."""
+    shown = frame.loc[:, [bool((frame[name].notna() & (frame[name].astype(str) != "")).any()) for name in frame]]
+    text: str = shown.to_string(
+        index=False, na_rep="", float_format=lambda value: f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    )
+    return text
 
 
 def _show_error(message: str, hint: str, names: commands.Names) -> None:

@@ -84,7 +84,7 @@ class NotebookNames(Names):
         """Return a variable, the path of a model file, or the recorded model of a run id."""
         if name in self._variables:
             return self._variables[name]
-        if Path(name).suffix in _MODEL_SUFFIXES or _RUN_ID.fullmatch(name):
+        if Path(name).suffix in _MODEL_SUFFIXES or _RUN_ID.fullmatch(name) or Path(name).is_file():
             return self._shell.source(name)
         raise self._unknown(name)
 
@@ -92,7 +92,7 @@ class NotebookNames(Names):
         """Return a variable or read a file of arrays."""
         if name in self._variables:
             return self._variables[name]
-        if Path(name).suffix in _ARRAY_SUFFIXES:
+        if Path(name).suffix in _ARRAY_SUFFIXES or Path(name).is_file():
             return _array_file(name)
         raise self._unknown(name)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedl_nb import cli
-from embedl_nb.errors import CompileError, EmbedlWarning
+from embedl_nb.errors import CompileError, EmbedlWarning, UnstableMeasurementWarning
 from embedl_nb.pipeline.quickstart import Quickstart
 
 
@@ -89,6 +89,37 @@ def test_an_empty_frame_says_so(fake_pipeline: Any, capsys: pytest.CaptureFixtur
     fake_pipeline.results["runs"] = pd.DataFrame(columns=["run_id"])
     assert cli.main(["runs"]) == 0
     assert capsys.readouterr().out == "nothing yet\n"
+
+
+def test_a_frame_is_shown_without_its_empty_columns(fake_pipeline: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    import pandas as pd
+
+    fake_pipeline.results["runs"] = pd.DataFrame(
+        {
+            "run_id": ["a", "b"],
+            "p50_ms": [3.14159265, None],
+            "peak_memory_bytes": [44785664.0, None],
+            "parent": ["", ""],
+        }
+    )
+    assert cli.main(["runs"]) == 0
+    head, first, second = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert head == ["run_id", "p50_ms", "peak_memory_bytes"]
+    assert first == ["a", "3.142", "44785664"]
+    assert second == ["b"]
+
+
+def test_what_the_result_says_is_not_warned_of_again(
+    fake_pipeline: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embedl_nb import pipeline
+
+    def measure() -> None:
+        warnings.warn("two modes", UnstableMeasurementWarning, stacklevel=1)
+
+    monkeypatch.setattr(pipeline, "runs", measure)
+    assert cli.main(["runs"]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_quickstart_says_where_its_files_are(fake_pipeline: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,12 @@ def test_a_name_like_no_other_says_what_may_be_passed() -> None:
     assert "variable" in caught.value.hint
 
 
+def test_a_file_of_another_kind_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"")
+    with pytest.raises(InputError, match=r"net\.onnx is neither a \.tflite or \.pt2 file"):
+        NotebookNames({}).source(str(tmp_path / "net.onnx"))
+
+
 def test_a_run_id_loads_what_was_recorded(fake_pipeline: Any) -> None:
     assert ShellNames().model(RUN_ID) == "result of load"
     assert NotebookNames({}).result(RUN_ID) == "result of load"
