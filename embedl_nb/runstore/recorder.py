@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ __all__ = ["main"]
 _LOCK_S = 30.0
 _CONNECT_S = 3.0
 _NICENESS = 10
+_LONGEST_CAUSE = 300
+_DRIVER_ERROR = re.compile(r"\([\w.]+Error\) ")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # A store that is down is tried again later anyhow; MLflow's own patience is minutes.
 _ENVIRONMENT = {
@@ -112,12 +115,18 @@ def _opened(store: Store, *, writing: bool = False) -> Iterator[MlflowClient]:
             hint="the result is recorded when it is done",
         ) from err
     except Exception as err:
-        said = redact(str(err)).strip().splitlines() or [type(err).__name__]
+        text = redact(str(err)).strip() or type(err).__name__
         raise RunStoreError(
-            f"the run store {store.label} failed: {said[0][:300]}",
+            f"the run store {store.label} failed: {_cause(text)}",
             hint="check that it is up and can be written; embedl_nb.runs() tries again",
-            details=redact("\n".join(said)),
+            details=text,
         ) from None  # the cause may carry the password; its text is in details
+
+
+def _cause(text: str) -> str:
+    """Pick the line that says why; SQLAlchemy's begins like ``(sqlite3.OperationalError)``."""
+    lines = text.splitlines()
+    return next((line for line in lines if _DRIVER_ERROR.match(line)), lines[0])[:_LONGEST_CAUSE]
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -336,6 +337,21 @@ def test_a_recorder_in_the_middle_of_something_long_is_stopped_and_goes_on(
             assert finished(database) == []
     runstore.flush(60)
     assert finished(database) == [run_id]
+
+
+def test_an_uploaded_model_can_be_fetched_elsewhere(database: Path, recorder: client.Recorder, tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(b"model").hexdigest()
+    uploaded = tmp_path / f"{sha256}.tflite"
+    uploaded.write_bytes(b"model")
+    runstore.record("compile", {"name": "net", "sha256": sha256})
+    (path,) = spool.paths()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_file": str(uploaded)}))
+    runstore.flush(60)
+    question = {"store": current_store().to_json(), "folder": str(tmp_path / "elsewhere")}
+    (tmp_path / "elsewhere").mkdir()
+    fetched = recorder.ask("model", {**question, "sha256": sha256})["path"]
+    assert Path(fetched).read_bytes() == b"model"
+    assert recorder.ask("model", {**question, "sha256": "0" * 64})["path"] == ""
 
 
 def test_results_of_two_threads_are_all_recorded(database: Path) -> None:
