@@ -26,6 +26,7 @@ from embedl_nb.errors import (
     OutOfMemoryError,
     RuntimeCrashedError,
     RuntimeTimeoutError,
+    UnsupportedOperatorError,
 )
 from embedl_nb.model import LiteRTModel, Parity
 from embedl_nb.runtime.arrays import save_arrays
@@ -107,11 +108,9 @@ def build(request: Request, *, key: str) -> LiteRTModel:
             golden = source.run()
             progress.emit("export", f"exporting {request.name}")
             source.export(work / _PROGRAM)
-            lowered = _lower(request, work)
-            (work / _PROGRAM).unlink()
-            model = _described(LiteRTModel.open(work / cache.MODEL, name=request.name), request, lowered)
             entry = cache.Entry(folder=work, meta={})
-            evidence = evidence_for(request, entry, model, golden)
+            model, evidence = _lowered(request, entry, golden)
+            (work / _PROGRAM).unlink()
             record = dataclasses.replace(model, path=Path(cache.MODEL)).to_record()
             entry = cache.write_meta(work, {"sha256": model.sha256, "record": record})
         published = cache.publish(key, entry) if key else None
@@ -172,6 +171,23 @@ def evidence_for(
     return cache.add_evidence(entry, digest, parity)
 
 
+def _lowered(
+    request: Request, entry: cache.Entry, golden: dict[str, np.ndarray[Any, Any]]
+) -> tuple[LiteRTModel, cache.Evidence]:
+    """Lower and verify; what fails after the quicker way of decomposing gets a second chance by torch's own."""
+    lowered = _lower(request, entry.folder, is_local=True)
+    try:
+        model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
+        return model, evidence_for(request, entry, model, golden)
+    except (CompileError, InputError):
+        if not lowered["num_local_rounds"]:
+            raise
+        progress.emit("lower", "the result is refused; lowering once more, torch's own way")
+    lowered = _lower(request, entry.folder, is_local=False)
+    model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
+    return model, evidence_for(request, entry, model, golden)
+
+
 def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
     source = request.source
     signature = model.signatures[0]
@@ -186,8 +202,9 @@ def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) ->
     return dataclasses.replace(model, lineage=lineage, notes=notes)
 
 
-def _lower(request: Request, work: Path) -> dict[str, Any]:
+def _lower(request: Request, work: Path, *, is_local: bool) -> dict[str, Any]:
     payload = {
+        "is_local": is_local,
         "program_path": str(work / _PROGRAM),
         "output_path": str(work / cache.MODEL),
         "input_names": list(request.source.samples.names),
@@ -223,12 +240,27 @@ def _run(request: Request, model: LiteRTModel, inputs: Any, signature_key: str |
         return run_model(model.path, inputs, signature_key=signature_key, timeout_s=_RUN_TIMEOUT_S)
     except OutOfMemoryError:
         raise
+    except UnsupportedOperatorError as err:
+        raise UnsupportedOperatorError(
+            f"{request.name} compiled, but LiteRT has no implementation of {', '.join(err.operators)}"
+            f"{_places(model, err.operators)}",
+            operators=err.operators,
+            hint="write this part of the module with other operations",
+            details=err.details,
+        ) from err
     except BenchmarkError as err:
         raise CompileError(
             f"{request.name} compiled, but the result does not run: {err.message}",
             hint="compile parts of the module to find the one that does not run",
             details=err.details,
         ) from err
+
+
+def _places(model: LiteRTModel, operators: tuple[str, ...]) -> str:
+    """Say which modules of the source the operators come from, where the compiled model tells."""
+    frame = model.operators
+    sources = [source for source in frame["source"][frame["operator"].isin(operators)] if source]
+    return f" (in module {', '.join(map(repr, dict.fromkeys(sources)))})" if sources else ""
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.utils import _pytree
 
-__all__ = ["Rounds", "decompose_locally"]
+__all__ = ["Rounds", "with_rounds"]
 
 _aten = torch.ops.aten
 _Table = dict[Any, Callable[..., Any]]
@@ -48,22 +48,25 @@ class _NotLocalError(Exception):
 
 
 class Rounds:
-    """What was done, and the program as the last round left it.
+    """How to decompose, what was done, and the program as the last round left it.
 
     Attributes
     ----------
+    is_local
+        Whether to work operator by operator where that is possible.
     num_local, num_whole
         Rounds done operator by operator, and rounds done torch's way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_local: bool = True) -> None:
+        self.is_local = is_local
         self.num_local = 0
         self.num_whole = 0
         self.program: ExportedProgram | None = None
 
 
-def decompose_locally(program: ExportedProgram, rounds: Rounds) -> ExportedProgram:
-    """Return ``program`` with a ``run_decompositions`` that works operator by operator where it can."""
+def with_rounds(program: ExportedProgram, rounds: Rounds) -> ExportedProgram:
+    """Return ``program`` with a ``run_decompositions`` that works as ``rounds`` says, and that notes what it does."""
     program.run_decompositions = functools.partial(_run_decompositions, program, rounds)
     rounds.program = program
     return program
@@ -73,13 +76,13 @@ def _run_decompositions(
     program: ExportedProgram, rounds: Rounds, decomp_table: _Table | None = None
 ) -> ExportedProgram:
     try:
-        if decomp_table is None:
-            raise _NotLocalError("torch's own table was asked for")
+        if decomp_table is None or not rounds.is_local:
+            raise _NotLocalError("it was asked for")
         _decompose(program, dict(decomp_table))
     except _NotLocalError as err:
         logging.getLogger(__name__).info("decomposing the whole program: %s", err)
         rounds.num_whole += 1
-        return decompose_locally(ExportedProgram.run_decompositions(program, decomp_table), rounds)
+        return with_rounds(ExportedProgram.run_decompositions(program, decomp_table), rounds)
     rounds.num_local += 1
     return program
 
@@ -199,8 +202,9 @@ def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any]
         tracer = make_fx(function, decomposition_table=plain, tracing_mode="real", _allow_non_fake_inputs=True)
         return tracer(*values)
 
-    # Without the Python dispatcher the overriding of composite operators is not seen.
-    with fake_mode, _override_composite_implicit_decomp(composites), enable_python_dispatcher(), torch.no_grad():
+    # Without the Python dispatcher the overriding of composite operators is not seen. Gradients are on because without
+    # them an LSTM on the CPU becomes one operator of another library, which no table decomposes.
+    with fake_mode, _override_composite_implicit_decomp(composites), enable_python_dispatcher(), torch.enable_grad():
         yield trace, is_kept
 
 

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import pathlib
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.installed import installed_package, is_installed_module, origin_token
@@ -32,6 +32,7 @@ _OWN_OPERATORS = ("aten.", "prims.", "prim.", "quantized_decomposed.")
 _CLASS_NOISE = {
     "__abstractmethods__", "__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__parameters__",
     "__qualname__", "__static_attributes__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__",
+    "__dataclass_fields__", "__dataclass_params__", "__match_args__",
 }  # fmt: skip
 # What says nothing about the forward pass in eval mode: hooks of gradients and checkpoints, the trainer, the mode.
 _MODULE_NOISE = {
@@ -87,7 +88,7 @@ class Digest:
                 self._token(kind.__name__, str(len(value)))
                 for index, item in enumerate(value):
                     self.add(item, f"{path}[{index}]")
-        elif kind is dict:
+        elif kind is dict or kind is types.MappingProxyType:
             if not self._is_known(value):
                 self._add_mapping(value, path)
         elif kind in (set, frozenset):
@@ -110,7 +111,7 @@ class Digest:
         self._seen[id(value)] = len(self._seen), value
         return False
 
-    def _add_mapping(self, mapping: dict[Any, Any], path: str) -> None:
+    def _add_mapping(self, mapping: Mapping[Any, Any], path: str) -> None:
         self._token("dict", str(len(mapping)))
         for key, item in mapping.items():
             self.add(key, path)

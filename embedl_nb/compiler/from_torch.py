@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,9 +106,9 @@ class TorchSource:
         import torch
 
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        with _as_in_eval(self._module()) as module:
-            _check_call(module, self.samples)
-            for index, sample in enumerate(self.samples.samples):
+        for index, sample in enumerate(self.samples.samples):
+            with _as_in_eval(self._module()) as module:  # anew, so that no sample sees what another has left
+                _check_call(module, self.samples)
                 args, kwargs = self.samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
                 try:
                     with torch.no_grad():
@@ -186,19 +187,16 @@ def _as_in_eval(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """Yield a stand-in of ``module`` that shares everything with it, while all of it counts as being in eval mode.
 
     Flags are set directly: a user's own ``eval()`` may do more (merge adapters), which could not be undone here.
+    Whatever a ``forward`` leaves in the module (a counter, a cache, a buffer written to) is put back at the end.
     """
     import torch
 
-    parts = list(module.modules())
-    training = [part.training for part in parts]
-    compiled = [
-        (part, part.__dict__["_compiled_call_impl"]) for part in parts if part.__dict__.get("_compiled_call_impl")
-    ]
+    saved = [_Saved(part) for part in module.modules()]
     try:
-        for part in parts:
-            part.training = False
-        for part, _ in compiled:
-            part._compiled_call_impl = None
+        for part in saved:
+            part.module.training = False
+            if part.module.__dict__.get("_compiled_call_impl"):
+                part.module._compiled_call_impl = None
         stand_in = copy.copy(module)
         stand_in.__dict__ = {**module.__dict__}
         for reference in ("_trainer", "_fabric"):  # a Lightning module drags its trainer along
@@ -207,10 +205,35 @@ def _as_in_eval(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
         with torch.compiler.set_stance("force_eager"):
             yield stand_in
     finally:
-        for part, was_training in zip(parts, training, strict=True):
-            part.training = was_training
-        for part, implementation in compiled:
-            part._compiled_call_impl = implementation
+        for part in saved:
+            part.restore()
+
+
+class _Saved:
+    """One module's own attributes, and the values of its buffers."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+        self._attributes = dict(module.__dict__)
+        self._entries = {name: dict(module.__dict__[name]) for name in ("_parameters", "_buffers", "_modules")}
+        self._values = {name: buffer.clone() for name, buffer in module._buffers.items() if buffer is not None}
+
+    def restore(self) -> None:
+        import torch
+
+        for name, entries in self._entries.items():
+            _refill(self._attributes[name], entries)
+        _refill(self.module.__dict__, self._attributes)
+        for name, value in self._values.items():
+            buffer = self._entries["_buffers"][name]
+            if not torch.equal(buffer, value):
+                with torch.no_grad():
+                    buffer.copy_(value)
+
+
+def _refill(target: dict[str, Any], content: dict[str, Any]) -> None:
+    target.clear()
+    target.update(content)
 
 
 def _with_flat_calls(module: torch.nn.Module, samples: Samples, output_names: tuple[str, ...]) -> torch.nn.Module:
@@ -328,7 +351,19 @@ def output_array(name: str, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's own deprecation notices out of the notebook."""
+    """Keep what torch says to its own developers out of the notebook; errors are raised all the same."""
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.split(".")[0] == "torch"]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        for handler in handlers:
+            handler.addFilter(_nothing)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                handler.removeFilter(_nothing)
+
+
+def _nothing(_record: logging.LogRecord) -> bool:
+    return False

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
@@ -19,6 +20,7 @@ from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
 
 __all__ = ["FAILURE_PATTERNS", "FailurePattern", "lowering_error"]
 
+_LOCATION = re.compile(r'loc\("(?P<path>[^"|;]+)\|')
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -62,11 +64,12 @@ def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlErr
     nodes = _without_lowering(program) if program is not None else []
     if named or nodes:
         operators = tuple(dict.fromkeys([*(_short(node.target) for node in nodes), *map(_short, named)]))
-        places = "; ".join(dict.fromkeys(place for node in nodes if (place := _place(node)))) or "the model"
+        found = [*map(_place, nodes), *(f"module {name!r}" for name in _LOCATION.findall(text))]
+        places = "; ".join(dict.fromkeys(place for place in found if place)) or "the model"
         return UnsupportedOperatorError(
             f"LiteRT's converter has no lowering for {', '.join(operators)} (in {places})",
             operators=operators,
-            hint="write this part of the module with other operations",
+            hint=_hint(program),
             details=text,
         )
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
@@ -75,6 +78,13 @@ def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlErr
         hint="see .details for what it said",
         details=f"{type(err).__name__}: {text}",
     )
+
+
+def _hint(program: ExportedProgram | None) -> str:
+    values = [node.meta.get("val") for node in program.graph.nodes] if program is not None else []
+    if any(isinstance(value, torch.Tensor) and value.dtype is torch.float64 for value in values):
+        return "LiteRT has few operators in float64: compile module.float() with float32 inputs"
+    return "write this part of the module with other operations"
 
 
 def _without_lowering(program: ExportedProgram) -> list[Node]:

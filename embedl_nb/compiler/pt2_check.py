@@ -39,7 +39,8 @@ _GUARD = re.compile(r"""[\w\s+\-*/%(),.<>=!&|~\[\]'"]*""")
 _CALL = re.compile(r"(\w+)\s*\(")
 _FUNCTIONS = {
     "Abs", "CeilDiv", "CleanDiv", "Eq", "FloatTrueDiv", "FloorDiv", "Ge", "Gt", "IntTrueDiv", "Integer", "Le", "Lt",
-    "Max", "Min", "Mod", "ModularIndexing", "Ne", "PowByNatural", "PythonMod", "Symbol", "ToFloat", "TruncToInt", "Where",
+    "Max", "Min", "Mod", "ModularIndexing", "Ne", "PowByNatural", "PythonMod", "Symbol", "ToFloat", "TruncToInt",
+    "Where",
     "ceiling", "floor", "size", "stride", "storage_offset", "and", "or", "not",
 }  # fmt: skip
 

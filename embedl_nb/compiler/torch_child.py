@@ -34,7 +34,10 @@ class _Signature:
 
 
 def _lower(payload: dict[str, Any]) -> dict[str, Any]:
-    """Lower the exported program at ``program_path`` into ``output_path``; names of inputs and outputs come along."""
+    """Lower the exported program at ``program_path`` into ``output_path``; names of inputs and outputs come along.
+
+    ``is_local`` asks for the quicker way of decomposing (see decompose.py).
+    """
     if _import_error is not None:
         from embedl_nb.errors import CompileError
 
@@ -44,31 +47,35 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     import torch
     from litert_torch import fx_infra
 
-    from embedl_nb.compiler.decompose import Rounds, decompose_locally
+    from embedl_nb.compiler.decompose import Rounds, with_rounds
     from embedl_nb.compiler.fold import fold_batch_norms
     from embedl_nb.compiler.lowering_errors import lowering_error
     from embedl_nb.compiler.names import shorten_module_stacks
 
     started = time.perf_counter()
     fx_infra.silence_torch_logs()
-    progress.emit("lower", "reading the exported program")
-    program = torch.export.load(payload["program_path"])
-    num_folded = fold_batch_norms(program)
-    shorten_module_stacks(program)
-    rounds = Rounds()
-    program = decompose_locally(program, rounds)
-    try:
-        _convert(program, payload)
-    except MemoryError:
-        raise
-    except Exception as err:
-        raise lowering_error(err, rounds.program) from err
-    return {
-        "num_folded": num_folded,
-        "num_local_rounds": rounds.num_local,
-        "num_whole_rounds": rounds.num_whole,
-        "seconds": time.perf_counter() - started,
-    }
+    rounds = Rounds(is_local=payload["is_local"])
+    while True:
+        progress.emit("lower", "reading the exported program")
+        program = torch.export.load(payload["program_path"])
+        num_folded = fold_batch_norms(program)
+        shorten_module_stacks(program)
+        try:
+            _convert(with_rounds(program, rounds), payload)
+        except MemoryError:
+            raise
+        except Exception as err:
+            if rounds.num_local:  # the shorter way must never be why a model does not compile
+                progress.emit("lower", "trying once more, decomposing the whole program")
+                rounds = Rounds(is_local=False)
+                continue
+            raise lowering_error(err, rounds.program) from err
+        return {
+            "num_folded": num_folded,
+            "num_local_rounds": rounds.num_local,
+            "num_whole_rounds": rounds.num_whole,
+            "seconds": time.perf_counter() - started,
+        }
 
 
 def _convert(program: Any, payload: dict[str, Any]) -> None:
