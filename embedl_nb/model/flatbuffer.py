@@ -257,8 +257,8 @@ def _read_signatures(root: Table, subgraphs: tuple[Subgraph, ...]) -> tuple[Sign
         signatures.append(
             Signature(
                 key=table.text(2),
-                inputs=_read_tensor_map(table.children(0), subgraphs[index]),
-                outputs=_read_tensor_map(table.children(1), subgraphs[index]),
+                inputs=_read_tensor_map(table.children(0), subgraphs[index], subgraphs[index].inputs),
+                outputs=_read_tensor_map(table.children(1), subgraphs[index], subgraphs[index].outputs),
                 subgraph_index=index,
             )
         )
@@ -274,14 +274,16 @@ def _read_signatures(root: Table, subgraphs: tuple[Subgraph, ...]) -> tuple[Sign
     )
 
 
-def _read_tensor_map(entries: Sequence[Table], subgraph: Subgraph) -> tuple[TensorSpec, ...]:
-    specs = []
+def _read_tensor_map(entries: Sequence[Table], subgraph: Subgraph, order: Sequence[int]) -> tuple[TensorSpec, ...]:
+    """Read names and tensors in the subgraph's own order; the file lists them by name (args_10 before args_2)."""
+    specs: list[tuple[int, TensorSpec]] = []
     for entry in entries:
         index = entry.scalar(1, "I")
         if index >= len(subgraph.tensors):
             raise MalformedError(f"a signature names tensor {index} of {len(subgraph.tensors)}")
-        specs.append(_spec(subgraph.tensors[index], entry.text(0)))
-    return tuple(specs)
+        specs.append((index, _spec(subgraph.tensors[index], entry.text(0))))
+    position = {index: place for place, index in reversed(list(enumerate(order)))}
+    return tuple(spec for _, spec in sorted(specs, key=lambda pair: position.get(pair[0], len(order))))
 
 
 def _spec(tensor: Tensor, name: str) -> TensorSpec:
