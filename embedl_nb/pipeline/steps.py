@@ -218,7 +218,7 @@ def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Pa
     Path
         Of the file written.
     """
-    from embedl_nb.report import write_report
+    from embedl_nb.reports import write_report
 
     return write_report(results, path)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedl_nb.measure.benchmark import Benchmark
-from embedl_nb.report import write_report
+from embedl_nb.reports import write_report
 from embedl_nb.testing.results import fake_benchmark
 
 pytestmark = pytest.mark.browser

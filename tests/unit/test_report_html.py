@@ -15,7 +15,7 @@ from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark, OutputCheck, OutputState
 from embedl_nb.model.evidence import compare_outputs
 from embedl_nb.model.litert_model import LiteRTModel
-from embedl_nb.report import write_report
+from embedl_nb.reports import write_report
 from embedl_nb.testing.models import add, write
 from embedl_nb.testing.results import fake_benchmark
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from embedl_nb.report.html_report import write_report
+from embedl_nb.reports.html_report import write_report
 
 __all__ = ["write_report"]

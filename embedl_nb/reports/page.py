@@ -9,7 +9,7 @@ import json
 
 from embedl_nb.display.markup import Markup, element
 from embedl_nb.display.style import CSS
-from embedl_nb.report.sections import Section
+from embedl_nb.reports.sections import Section
 
 __all__ = ["page"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from embedl_nb.display import Displayable
 from embedl_nb.errors import InputError
-from embedl_nb.report.page import page
-from embedl_nb.report.sections import section
+from embedl_nb.reports.page import page
+from embedl_nb.reports.sections import section
 
 __all__ = ["write_report"]
 
