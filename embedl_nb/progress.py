@@ -1,7 +1,7 @@
 """Progress as events: long work says where it stands, whoever listens decides how it looks.
 
-Lower layers call :func:`emit`; the pipeline picks the bar (a notebook's, a terminal's line, none when piped). A listener
-is bound to the current context, so two jobs in two threads do not hear each other.
+Lower layers call :func:`emit`; the pipeline picks the bar (a notebook's, a terminal's line, none when piped). A
+listener is bound to the current context, so two jobs in two threads do not hear each other.
 """
 
 from __future__ import annotations

