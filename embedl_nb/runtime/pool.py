@@ -23,6 +23,7 @@ class _Pool:
         self._lock = threading.Lock()
         self._idle: dict[str, list[tuple[Child, float]]] = {}
         self._num_busy: dict[str, int] = {}
+        self._timer: threading.Timer | None = None
 
     def check_out(self, module: str, what: str) -> Child:
         with self._lock:
@@ -64,10 +65,23 @@ class _Pool:
             child.close()
 
     def _keep(self, module: str, child: Child) -> None:
+        """Add an idle child, and see to it that somebody looks whether it has been idle for too long."""
         self._idle.setdefault(module, []).append((child, time.monotonic()))
-        timer = threading.Timer(_IDLE_S, self.close_idle, kwargs={"idle_for_s": _IDLE_S})
-        timer.daemon = True
-        timer.start()
+        if self._timer is None:
+            self._look_again_in(_IDLE_S)
+
+    def _on_timer(self) -> None:
+        self.close_idle(idle_for_s=_IDLE_S)
+        with self._lock:
+            since = [since for idle in self._idle.values() for _, since in idle]
+            self._timer = None
+            if since:
+                self._look_again_in(max(1.0, min(since) + _IDLE_S - time.monotonic()))
+
+    def _look_again_in(self, delay_s: float) -> None:
+        self._timer = threading.Timer(delay_s, self._on_timer)
+        self._timer.daemon = True
+        self._timer.start()
 
 
 _pool = _Pool()

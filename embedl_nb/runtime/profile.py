@@ -2,7 +2,9 @@
 
 The runtime gives operators a true start, but a delegate reports the durations of its steps afterwards, without a start;
 those are laid end to end. An operator that runs other subgraphs (WHILE, IF) keeps the time that its inner operators do
-not account for, so that durations add up.
+not account for, so that durations add up. Seen with LiteRT 2.3: profiling costs about 0.1 ms an inference (its general
+events read the process's memory use) and 1 us an operator, and times are whole microseconds; so layers of models that
+take far less than 1 ms say little.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class MeasureRequest:
     num_threads
         None for the default of :func:`embedl_nb.runtime.threads.default_num_threads`.
     warmup, iterations
-        Number of untimed and timed inferences. None: 5 untimed, and timed ones until the median settles.
+        Number of untimed and timed inferences. None: as :func:`embedl_nb.runtime.sampling.warm_up` says, and until the
+        median settles.
     min_iterations, max_iterations, budget_s, settle_ratio
         For ``iterations=None``: stop once the 95 % confidence interval of the median is narrower than ``settle_ratio``
         of it, never before ``min_iterations``, at ``max_iterations`` or after ``budget_s`` seconds at the latest.

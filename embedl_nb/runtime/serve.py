@@ -27,6 +27,7 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 _FIRST_TO_GO = 1000
 _GRACE_S = 30.0
+_LONGEST_S = 10 * 24 * 3600.0  # for a parent that sets no limit
 
 
 def serve(handlers: dict[str, Handler]) -> NoReturn:
@@ -53,7 +54,7 @@ def serve(handlers: dict[str, Handler]) -> NoReturn:
         while True:
             request = requests.get()
             # Native code that hangs while it holds the interpreter's lock would also stop the reading thread.
-            faulthandler.dump_traceback_later(request["timeout_s"] + _GRACE_S, exit=True)
+            faulthandler.dump_traceback_later(min(request["timeout_s"], _LONGEST_S) + _GRACE_S, exit=True)
             send(_answer(handlers, request))
             faulthandler.cancel_dump_traceback_later()
 

@@ -219,7 +219,11 @@ def _save_outputs(outputs: Arrays) -> str:
     """Write outputs to a file that the caller reads and removes."""
     fd, path = tempfile.mkstemp(prefix="embedl_nb-outputs-", suffix=".npz")
     os.close(fd)
-    save_arrays(path, outputs)
+    try:
+        save_arrays(path, outputs)
+    except BaseException:
+        Path(path).unlink()
+        raise
     return path
 
 
