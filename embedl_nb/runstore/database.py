@@ -68,8 +68,9 @@ def check_writable(path: Path) -> None:
     try:
         with contextlib.closing(_connect(path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            # Only a change, though it changes nothing, shows a read-only file system.
-            connection.execute("UPDATE alembic_version SET version_num = version_num")
+            # Only a write, though it changes nothing, shows a read-only file system.
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {int(version)}")
             connection.execute("ROLLBACK")
     except sqlite3.Error as err:
         raise _refused(path, err) from err
