@@ -15,12 +15,3 @@ def test_the_doctor_proves_that_the_runtime_loads() -> None:
     assert report.can_measure
     names = set(report.frame()["name"])
     assert names >= {"python", "runtime", "compiler", "run store", "data", "cache", "cpu", "memory"}
-        "python",
-        "runtime",
-        "compiler",
-        "run store",
-        "data",
-        "cache",
-        "cpu",
-        "memory",
-    }
