@@ -15,6 +15,7 @@ import hashlib
 import logging
 import pathlib
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,9 @@ class Digest:
         elif isinstance(value, functools._lru_cache_wrapper | functools.cached_property):
             self._token("cached", "")
             self.add(value.__wrapped__ if hasattr(value, "__wrapped__") else value.func, path)
+        elif isinstance(value, weakref.ref):
+            self._token("weak reference", "")
+            self.add(value(), path)
         elif isinstance(value, types.ModuleType):
             self._add_python_module(value, frozenset(), path)
         elif isinstance(value, _C_CALLABLES):

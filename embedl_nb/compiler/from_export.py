@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_program
-from embedl_nb.compiler.from_torch import failed_forward, output_array, quiet
+from embedl_nb.compiler.from_torch import failed_forward, output_array
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.pt2_check import SAVE_AGAIN, refuse_untrusted
 from embedl_nb.compiler.samples import Samples
+from embedl_nb.compiler.torch_noise import quiet
 from embedl_nb.errors import CompileError, InputError
 
 if TYPE_CHECKING:

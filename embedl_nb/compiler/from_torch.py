@@ -6,18 +6,15 @@ file whose inputs and outputs are flat tensors, for the child that lowers it. It
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import inspect
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_torch
-from embedl_nb.compiler.outputs import flatten_outputs, tensors_of
+from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.samples import Samples
+from embedl_nb.compiler.stand_in import as_in_eval, cpu_copy, unwrap, with_flat_calls
+from embedl_nb.compiler.torch_noise import quiet
 from embedl_nb.compiler.user_code import user_line
 from embedl_nb.errors import CompileError, InputError, SignatureMismatchError
 
@@ -25,17 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["TorchSource", "failed_forward", "output_array", "quiet", "unwrap"]
+__all__ = ["TorchSource", "failed_forward", "output_array"]
 
 _DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependentSymNode", "DataDependentOutputException")
-
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-)
 
 
 class TorchSource:
@@ -107,7 +96,7 @@ class TorchSource:
 
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for index, sample in enumerate(self.samples.samples):
-            with _as_in_eval(self._module()) as module:  # anew, so that no sample sees what another has left
+            with as_in_eval(self._module()) as module:  # anew, so that no sample sees what another has left
                 _check_call(module, self.samples)
                 args, kwargs = self.samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
                 try:
@@ -134,8 +123,8 @@ class TorchSource:
         """
         import torch
 
-        with _as_in_eval(self._module()) as module:
-            flat = _with_flat_calls(module, self.samples, self.output_names)
+        with as_in_eval(self._module()) as module:
+            flat = with_flat_calls(module, self.samples, self.output_names)
             try:
                 with torch.no_grad(), quiet():
                     program = torch.export.export(flat, self.samples.first.tensors, strict=False)
@@ -154,121 +143,8 @@ class TorchSource:
 
     def _module(self) -> torch.nn.Module:
         if self._on_cpu is None:
-            self._on_cpu = _cpu_copy(self.root)
+            self._on_cpu = cpu_copy(self.root)
         return self._on_cpu
-
-
-def unwrap(module: torch.nn.Module) -> torch.nn.Module:
-    """Return the module inside ``torch.compile``, DataParallel and DistributedDataParallel wrappers.
-
-    Raises
-    ------
-    InputError
-        If it is a TorchScript module, which torch cannot export.
-    """
-    import torch
-
-    wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
-    while True:
-        if isinstance(module, torch.jit.ScriptModule):
-            raise InputError(
-                "a TorchScript module has no Python code to export", hint="give the torch.nn.Module it was made from"
-            )
-        if isinstance(module, wrappers):
-            module = module.module
-        elif "_orig_mod" in module._modules:
-            module = module._modules["_orig_mod"]
-        else:
-            return module
-
-
-@contextlib.contextmanager
-def _as_in_eval(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """Yield a stand-in of ``module`` that shares everything with it, while all of it counts as being in eval mode.
-
-    Flags are set directly: a user's own ``eval()`` may do more (merge adapters), which could not be undone here.
-    Whatever a ``forward`` leaves in the module (a counter, a cache, a buffer written to) is put back at the end.
-    """
-    import torch
-
-    saved = [_Saved(part) for part in module.modules()]
-    try:
-        for part in saved:
-            part.module.training = False
-            if part.module.__dict__.get("_compiled_call_impl"):
-                part.module._compiled_call_impl = None
-        stand_in = copy.copy(module)
-        stand_in.__dict__ = {**module.__dict__}
-        for reference in ("_trainer", "_fabric"):  # a Lightning module drags its trainer along
-            if reference in stand_in.__dict__:
-                stand_in.__dict__[reference] = None
-        with torch.compiler.set_stance("force_eager"):
-            yield stand_in
-    finally:
-        for part in saved:
-            part.restore()
-
-
-class _Saved:
-    """One module's own attributes, and the values of its buffers."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self.module = module
-        self._attributes = dict(module.__dict__)
-        self._entries = {name: dict(module.__dict__[name]) for name in ("_parameters", "_buffers", "_modules")}
-        self._values = {name: buffer.clone() for name, buffer in module._buffers.items() if buffer is not None}
-
-    def restore(self) -> None:
-        import torch
-
-        for name, entries in self._entries.items():
-            _refill(self._attributes[name], entries)
-        _refill(self.module.__dict__, self._attributes)
-        for name, value in self._values.items():
-            buffer = self._entries["_buffers"][name]
-            if not torch.equal(buffer, value):
-                with torch.no_grad():
-                    buffer.copy_(value)
-
-
-def _refill(target: dict[str, Any], content: dict[str, Any]) -> None:
-    target.clear()
-    target.update(content)
-
-
-def _with_flat_calls(module: torch.nn.Module, samples: Samples, output_names: tuple[str, ...]) -> torch.nn.Module:
-    """Return a stand-in whose ``forward`` takes flat tensors and returns named ones; its class stays the user's.
-
-    The user's ``forward`` runs in ``module`` itself with its own hooks, which expect its own arguments.
-    """
-    from collections import OrderedDict
-
-    def flat_forward(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-        args, kwargs = samples.call_with(tensors)
-        # Not module(...): the tracer would look for ``module`` among the children of the stand-in.
-        return dict(zip(output_names, tensors_of(module._call_impl(*args, **kwargs)), strict=True))
-
-    flat = copy.copy(module)
-    flat.__dict__ = {**module.__dict__, "forward": flat_forward}
-    flat.__dict__ |= {name: OrderedDict() for name in _HOOKS if name in module.__dict__}
-    return flat
-
-
-def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return ``module`` itself where all of it is on the CPU, else a copy there."""
-    import torch
-
-    tensors = [*module.parameters(), *module.buffers()]
-    if all(tensor.device.type == "cpu" for tensor in tensors):
-        return module
-    try:
-        with torch.no_grad():
-            return copy.deepcopy(module).cpu()
-    except Exception as err:
-        raise InputError(
-            f"{type(module).__name__} is not on the CPU and cannot be copied there: {err}",
-            hint="compile module.cpu()",
-        ) from err
 
 
 def _check_values(module: torch.nn.Module) -> None:
@@ -347,23 +223,3 @@ def output_array(name: str, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
             f"output {name!r} has dtype {str(tensor.dtype).removeprefix('torch.')}, which cannot be compared here",
             hint="compile the module in float32: module.float()",
         ) from err
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what torch says to its own developers out of the notebook; errors are raised all the same."""
-    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.split(".")[0] == "torch"]
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for handler in handlers:
-            handler.addFilter(_nothing)
-        try:
-            yield
-        finally:
-            for handler in handlers:
-                handler.removeFilter(_nothing)
-
-
-def _nothing(_record: logging.LogRecord) -> bool:
-    return False
