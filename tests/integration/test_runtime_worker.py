@@ -184,6 +184,18 @@ def test_a_model_without_signatures_goes_by_its_tensors_names(run: Callable[...,
     assert outputs["0/y"].tolist() == [[1, 2]]
 
 
+def test_a_model_without_inputs_gives_its_outputs_once(run: Callable[..., Arrays]) -> None:
+    def build(b: ModelBuilder) -> dict[str, int]:
+        return {"y": b.operator("ABS", [b.constant("c", np.full(2, -3, np.float32))], b.tensor("y", (2,)))}
+
+    assert {name: array.tolist() for name, array in run(built(build)).items()} == {"0/y": [3, 3]}
+
+
+def test_no_samples_for_a_model_with_inputs_are_refused(run: Callable[..., Arrays]) -> None:
+    with pytest.raises(InputError, match="holds no sample"):
+        run(absolute((1, 2)))
+
+
 def test_an_unknown_signature_names_the_known(run: Callable[..., Arrays]) -> None:
     with pytest.raises(UnknownNameError, match="servin_default") as caught:
         run(models.add(), {"a": np.zeros((1, 4))}, signature_key="servin_default")
