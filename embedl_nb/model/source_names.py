@@ -2,7 +2,7 @@
 
 A name lists the modules around an operation, each as its class's full name, ``_`` and the last part of its own name,
 ``__main__.Net/torch.nn.modules.container.Sequential_f/torch.nn.modules.conv.Conv2d_3;2`` for ``f.3``. Operations that
-were fused are joined by ``;;``; the last is the one that does the work. A name that holds ``<path>|<class>`` instead
+were fused are joined by ``;;``; the last is the one that does the work, unless it only pads. A name that holds ``<path>|<class>`` instead
 (the form our own compiler writes) carries the full path, which the classes' form loses for a ``ModuleList``.
 """
 
@@ -18,6 +18,8 @@ _CLASS_THEN_NAME = re.compile(r"(?:_*[A-Z][A-Za-z0-9]*)(?:_[A-Z][A-Za-z0-9]*)*_(
 # PyTorch's own classes have no underscore.
 _TORCH_CLASS_THEN_NAME = re.compile(r"[A-Za-z0-9]+_(?P<name>.+)")
 _ANY_CLASS_THEN_NAME = re.compile(r"_*[^_]+_(?P<name>.+)")
+# A convolution takes the padding before it over; its name then ends with the padding's.
+_PADDING_CLASS = re.compile(r"Pad[123]d(_|$)")
 
 
 @functools.lru_cache(maxsize=65536)
@@ -33,13 +35,15 @@ def source_module(tensor_name: str) -> str:
     --------
     >>> source_module("__main__.Net/torch.nn.modules.container.Sequential_f/pkg.IR_4/torch.nn.modules.conv.Conv2d_3;2")
     'f.4.3'
+    >>> source_module("swish|ReLU6;;conv|Conv2d;;conv.padding|ZeroPad2d;")
+    'conv'
     >>> source_module("serving_default_y_output"), source_module("__main__.Net;1")
     ('', '')
     """
     modules = [part for part in tensor_name.split(";") if "/" in part or "|" in part]
     if not modules:
         return ""
-    module = modules[-1]
+    module = ([part for part in modules if not _PADDING_CLASS.search(part.rsplit("/", 1)[-1])] or modules)[-1]
     if "|" in module:
         return module.split("|")[0].strip()
     names = [_own_name(part) for part in module.split("/")[1:]]
