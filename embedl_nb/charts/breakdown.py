@@ -15,6 +15,7 @@ from embedl_nb.units import Provenance, format_ratio
 __all__ = ["operators_figure"]
 
 _ROW_PX = 30
+_LABEL_ROOM = 1.2
 _DIGITS = 5
 
 
@@ -55,16 +56,17 @@ def operators_figure(result: Any) -> Any:
         traces,
         title=f"{title(benchmark)}: operators",
         caption=caption(benchmark),
-        layout=_layout(rows),
+        layout=_layout(rows, longest_ms=max(sum(map(_time_ms, units.values())) for units in groups.values())),
     )
 
 
-def _layout(rows: list[str]) -> Spec:
+def _layout(rows: list[str], *, longest_ms: float) -> Spec:
     return {
         "height": canvas.HEAD_PX + 52 + _ROW_PX * max(3, len(rows)),
         "bargap": 0.3,
         "barmode": "stack",
-        "xaxis": canvas.axis("time in one inference [ms]", rangemode="tozero"),
+        # The longest bar leaves room for its own label.
+        "xaxis": canvas.axis("time in one inference [ms]", range=[0, longest_ms * _LABEL_ROOM]),
         "yaxis": canvas.axis(
             "operator",
             type="category",
