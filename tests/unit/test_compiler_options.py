@@ -1,0 +1,40 @@
+"""What the compiler refuses before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedl_nb.compiler import compile_model
+from embedl_nb.errors import InputError
+
+
+def test_something_that_is_no_model_is_named() -> None:
+    with pytest.raises(InputError, match="a dict is not a model") as caught:
+        compile_model({})
+    assert "torch.nn.Module" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net", "net.h5"])
+def test_a_file_of_another_kind_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no kind of model file"):
+        compile_model(tmp_path / name)
+
+
+def test_a_checkpoint_says_what_to_do_with_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds weights, not a model") as caught:
+        compile_model(tmp_path / "net.pth")
+    assert "weights_only=True" in caught.value.hint
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.tflite"):
+        compile_model(tmp_path / "nowhere.tflite")
+
+
+@pytest.mark.parametrize("options", [{"name": " "}, {"name": 3}, {"verify": 1}, {"timeout_s": 0}, {"timeout_s": "9"}])
+def test_an_option_that_makes_no_sense_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        compile_model("net.tflite", **options)
