@@ -56,7 +56,8 @@ def execute(notebook: Any, folder: Path, say: Callable[[str], None], progress: C
         progress=progress,
     )
     try:
-        client.execute()
+        # The kernel ends before this returns: it still records what it has, and nothing is left running.
+        client.execute(cleanup_kc=True)
     except CellExecutionError as err:
         raise EmbedlError(
             f"the quickstart notebook stopped: {err.ename}: {err.evalue}",

@@ -84,6 +84,7 @@ def quickstart(folder: str | Path = "embedl_nb_quickstart") -> Quickstart:
         )
     import nbformat
 
+    from embedl_nb import runstore
     from embedl_nb.pipeline.notebook_client import execute
 
     target = _prepared(Path(folder))
@@ -94,6 +95,8 @@ def quickstart(folder: str | Path = "embedl_nb_quickstart") -> Quickstart:
     finally:
         terminal.clear()
         nbformat.write(notebook, target / _NOTEBOOK)
+    # The notebook's kernel is gone; results that it left in their files are recorded from here.
+    runstore.flush()
     return Quickstart(
         notebook_path=target / _NOTEBOOK, report_path=target / _REPORT, seconds=time.perf_counter() - started
     )
