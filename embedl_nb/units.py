@@ -42,9 +42,7 @@ def format_ms(value_ms: float) -> str:
     >>> format_ms(3.4123), format_ms(0.01234), format_ms(12345.0)
     ('3.41 ms', '0.0123 ms', '12.3 s')
     """
-    if value_ms >= 10_000:
-        return f"{value_ms / 1000:.3g} s"
-    return f"{value_ms:.0f} ms" if value_ms >= 100 else f"{value_ms:.3g} ms"
+    return f"{_digits(value_ms / 1000)} s" if value_ms >= 10_000 else f"{_digits(value_ms)} ms"
 
 
 def format_bytes(num_bytes: float) -> str:
@@ -57,7 +55,7 @@ def format_bytes(num_bytes: float) -> str:
     """
     size = float(num_bytes)
     for unit in ("B", "KiB", "MiB"):
-        if abs(size) < 1024:
+        if abs(size) < (1024 if unit == "B" else 1023.95):  # what would be written as 1024.0 is the next unit's 1.0
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.2f} GiB"
@@ -73,10 +71,10 @@ def format_count(value: float) -> str:
     """
     size = float(value)
     for prefix in ("", " k", " M"):
-        if abs(size) < 1000:
-            return f"{size:.0f}" if not prefix else f"{size:.3g}{prefix}"
+        if abs(size) < 999.5:
+            return f"{size:.0f}" if not prefix else f"{_digits(size)}{prefix}"
         size /= 1000
-    return f"{size:.3g} G"
+    return f"{_digits(size)} G"
 
 
 def format_ratio(value: float) -> str:
@@ -88,3 +86,8 @@ def format_ratio(value: float) -> str:
     '97.7 %'
     """
     return f"{value * 100:.1f} %"
+
+
+def _digits(value: float) -> str:
+    """Write three significant digits, and those before the point in full: never ``1e+03``."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
