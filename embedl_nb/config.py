@@ -34,7 +34,7 @@ def cache_dir() -> Path:
 def log_dir() -> Path:
     """Return the folder of child processes' logs, created on first use."""
     path = cache_dir() / "logs"
-    path.mkdir(exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -58,7 +58,7 @@ def cache_limit_bytes() -> int:
 def _base(kind: str) -> Path:
     home = os.environ.get("EMBEDL_NB_HOME")
     if home:
-        return Path(home).expanduser() / kind
+        return Path(home).expanduser().absolute() / kind
     if sys.platform == "darwin":
         folder = {"data": "Application Support", "cache": "Caches"}[kind]
         return Path.home() / "Library" / folder / "embedl_nb"
@@ -66,7 +66,7 @@ def _base(kind: str) -> Path:
         local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
         return Path(local) / "embedl_nb" / kind
     variable, fallback = {"data": ("XDG_DATA_HOME", ".local/share"), "cache": ("XDG_CACHE_HOME", ".cache")}[kind]
-    return Path(os.environ.get(variable) or Path.home() / fallback) / "embedl_nb"
+    return Path(os.environ.get(variable) or Path.home() / fallback).absolute() / "embedl_nb"
 
 
 @functools.cache

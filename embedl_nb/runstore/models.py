@@ -78,7 +78,7 @@ def find(sha256: str) -> Path:
 
 def _folder() -> Path:
     path = config.data_dir() / "models"
-    path.mkdir(exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 

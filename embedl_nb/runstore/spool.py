@@ -69,7 +69,7 @@ class Entry:
 def folder() -> Path:
     """Return the folder of the waiting files."""
     path = config.data_dir() / "spool"
-    path.mkdir(exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
