@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embedl_nb.display import Displayable
 from embedl_nb.errors import InputError
+from embedl_nb.model.writer import write_file
 from embedl_nb.reports.page import page
 from embedl_nb.reports.sections import section
 
@@ -34,19 +32,21 @@ def write_report(results: Displayable | Sequence[Displayable], path: str | Path)
     Raises
     ------
     InputError
-        If there are no results, one of them is none, or the file cannot be written.
+        If there are no results, one of them is none, or the path is a folder or in one that cannot be made.
+    EmbedlError
+        If the file cannot be written; an older one is then still there.
     """
     shown = _checked(results)
     target = Path(path).expanduser().absolute()
     sections = [section(result, number=number) for number, result in enumerate(shown, start=1)]
     title = "On-device report: " + ", ".join(dict.fromkeys(each.title.split(" | ")[0] for each in sections))
     text = page(sections, title=title, plotly_js=_plotly_js() if any(each.figures for each in sections) else "")
-    _write_whole(target, text)
-    return target
+    _make_folder(target)
+    return write_file(target, text.encode())
 
 
 def _checked(results: Displayable | Sequence[Displayable]) -> list[Displayable]:
-    shown = [results] if isinstance(results, Displayable) else list(results)
+    shown = list(results) if isinstance(results, Iterable) and not isinstance(results, str) else [results]
     if not shown:
         raise InputError("a report needs at least one result", hint="pass enb.benchmark(model), or a list of results")
     for result in shown:
@@ -64,30 +64,13 @@ def _plotly_js() -> str:
     return str(get_plotlyjs())
 
 
-def _write_whole(target: Path, text: str) -> None:
-    """Write beside the target and rename, so that a full disk or an interrupt leaves the old file."""
+def _make_folder(target: Path) -> None:
     if target.is_dir():
         raise InputError(f"{target} is a folder", hint=f"write to {target / 'report.html'}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:64]}-", suffix=".part")
     except OSError as err:
-        raise _unwritable(target, err) from err
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes private files; a report is made to be passed on.
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException as err:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        if isinstance(err, OSError):
-            raise _unwritable(target, err) from err
-        raise
-
-
-def _unwritable(target: Path, err: OSError) -> InputError:
-    return InputError(
-        f"the report cannot be written to {target}: {err.strerror or err}", hint="choose a path that can be written to"
-    )
+        raise InputError(
+            f"the folder {target.parent} cannot be made: {err.strerror or err}",
+            hint="choose a path that can be written to",
+        ) from err

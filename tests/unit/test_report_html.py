@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from embedl_nb.display import Displayable, Fact, View
-from embedl_nb.errors import InputError
+from embedl_nb.errors import EmbedlError, InputError
 from embedl_nb.measure.benchmark import Benchmark, OutputCheck, OutputState
 from embedl_nb.model.evidence import compare_outputs
 from embedl_nb.model.litert_model import LiteRTModel
@@ -169,7 +169,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(EmbedlError, match="No space left on device"):
         write_report(_Note(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -197,7 +197,7 @@ def test_a_folder_as_path_is_named(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be made"):
         write_report(_Note(), tmp_path / "file" / "report.html")
 
 
@@ -209,6 +209,12 @@ def test_no_results_are_refused(tmp_path):
 def test_something_that_is_no_result_is_named(tmp_path):
     with pytest.raises(InputError, match="not int"):
         write_report([_Note(), 3], tmp_path / "report.html")  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("wrong", [3, "20261122-170401-3f9a"])
+def test_one_thing_that_is_no_result_is_named_as_a_whole(wrong, tmp_path):
+    with pytest.raises(InputError, match=f"not {type(wrong).__name__}"):
+        write_report(wrong, tmp_path / "report.html")
 
 
 def test_the_page_has_a_language_a_title_and_both_colour_schemes(tmp_path):
