@@ -109,7 +109,7 @@ def benchmark(
     inputs
         One sample. By default the model's first example, else random values.
     num_threads
-        CPU threads; by default the number of cores this process may use.
+        CPU threads; by default the number of cores this process may use, 4 at most.
     processes
         Fresh processes; the interval of the median is taken over them. One cannot be compared with others.
     iterations
@@ -213,7 +213,7 @@ def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Pa
     results
         One result or several, in the order they are to be read.
     path
-        The file to write; a folder that does not exist is an error.
+        The file to write; its folder is made.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def _kept_path(model: LiteRTModel) -> Path:
 
     try:
         return runstore.model_path(model.sha256)
-    except UnknownNameError:  # it could not be kept, which was said when it was recorded
+    except (UnknownNameError, RunStoreError):  # it could not be kept, which was said when it was recorded
         return model.path
 
 
