@@ -7,9 +7,9 @@ from typing import Any
 
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
-from embedl_nb.charts.palette import NEUTRAL, colour_of
-from embedl_nb.charts.timeline import REMAINDER_NAME, caption, layers_of, remainder_of, title
-from embedl_nb.measure.benchmark import Benchmark, Layer
+from embedl_nb.charts.palette import colour_of
+from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
+from embedl_nb.measure.benchmark import Layer
 from embedl_nb.units import Provenance, format_ratio
 
 __all__ = ["operators_figure"]
@@ -37,8 +37,8 @@ def operators_figure(result: Any) -> Any:
     InputError
         If ``result`` is no Benchmark or has no layers.
     """
-    layers = layers_of(result)
-    benchmark: Benchmark = result
+    benchmark = profiled(result)
+    layers = benchmark.layer_table
     groups: dict[str, dict[str, list[Layer]]] = defaultdict(lambda: defaultdict(list))
     for layer in layers:
         groups[layer.operator][layer.compute_unit].append(layer)
@@ -86,7 +86,7 @@ def _unit_trace(
     unit: str, operators: list[str], groups: dict[str, dict[str, list[Layer]]], provenance: Provenance
 ) -> Spec:
     present = [(operator, groups[operator][unit]) for operator in operators if unit in groups[operator]]
-    name = plain(unit) if provenance is Provenance.MEASURED else f"{plain(unit)} ({provenance})"
+    name = plain(unit_label(unit, provenance))
     return {
         "type": "bar",
         "orientation": "h",
@@ -118,6 +118,6 @@ def _remainder_trace(length_ms: float, share: float) -> Spec:
         "text": [format_ratio(share)],
         "textposition": "outside",
         "cliponaxis": False,
-        "marker": {"color": "rgba(127,127,127,0.15)", "line": {"width": 1, "color": NEUTRAL}},
-        "hovertemplate": "<b>unattributed</b><br>%{x:.4~f} ms belong to no layer<extra></extra>",
+        "marker": canvas.REMAINDER_MARKER,
+        "hovertemplate": f"<b>{REMAINDER_NAME}</b><br>%{{x:.4~f}} ms belong to no layer<extra></extra>",
     }

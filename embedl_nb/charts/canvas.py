@@ -10,13 +10,16 @@ from typing import Any
 from embedl_nb.charts.palette import GRID, HOVER, NEUTRAL, TEXT, is_hatched
 from embedl_nb.units import Provenance
 
-__all__ = ["HEAD_PX", "axis", "build", "marker", "plain"]
+__all__ = ["HEAD_PX", "REMAINDER_MARKER", "Spec", "axis", "build", "marker", "plain"]
 
 HEAD_PX = 92
 """Room for the title, the caption and the legend."""
 
 Spec = dict[str, Any]
 """A piece of plotly's own JSON."""
+
+REMAINDER_MARKER: Spec = {"color": "rgba(127,127,127,0.15)", "line": {"width": 1, "color": NEUTRAL}}
+"""The look of the bar of what no layer explains."""
 
 
 def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec
-from embedl_nb.charts.palette import colour_of
+from embedl_nb.charts.palette import NEUTRAL, colour_of
 from embedl_nb.charts.timeline import checked, latency_words, provenance_words, title
 from embedl_nb.measure.benchmark import Benchmark, Latency
 from embedl_nb.units import format_ms
@@ -121,8 +121,8 @@ def _marks(measured: Latency) -> list[Spec]:
     band = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high}
     return [
         band | {"fillcolor": "rgba(127,127,127,0.25)", "line": {"width": 0}, "layer": "below"},
-        line | {"x0": measured.p50_ms, "x1": measured.p50_ms, "line": {"width": 2, "color": "#8c929a"}},
-        line | {"x0": measured.p95_ms, "x1": measured.p95_ms, "line": {"width": 2, "color": "#8c929a", "dash": "dash"}},
+        line | {"x0": measured.p50_ms, "x1": measured.p50_ms, "line": {"width": 2, "color": NEUTRAL}},
+        line | {"x0": measured.p95_ms, "x1": measured.p95_ms, "line": {"width": 2, "color": NEUTRAL, "dash": "dash"}},
     ]
 
 

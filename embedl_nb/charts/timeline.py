@@ -19,10 +19,11 @@ __all__ = [
     "checked",
     "latency_words",
     "layer_label",
-    "layers_of",
+    "profiled",
     "provenance_words",
     "remainder_of",
     "title",
+    "unit_label",
 ]
 
 REMAINDER_NAME = "unattributed"
@@ -54,8 +55,8 @@ def checked(result: Any) -> Benchmark:
     return result
 
 
-def layers_of(result: Any) -> tuple[Layer, ...]:
-    """Return the layers of a Benchmark.
+def profiled(result: Any) -> Benchmark:
+    """Return ``result`` if it is a Benchmark with layers.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def layers_of(result: Any) -> tuple[Layer, ...]:
             f"the benchmark of {benchmark.model_name} has no layers: its profile was off",
             hint="measure it with enb.benchmark(model, profile=True)",
         )
-    return benchmark.layer_table
+    return benchmark
 
 
 def remainder_of(benchmark: Benchmark) -> Remainder | None:
@@ -104,6 +105,11 @@ def latency_words(benchmark: Benchmark) -> str:
 def provenance_words(benchmark: Benchmark) -> tuple[str, ...]:
     """Return a warning where the numbers were not measured, else nothing."""
     return () if benchmark.provenance is Provenance.MEASURED else (f"{benchmark.provenance}, not measured",)
+
+
+def unit_label(compute_unit: str, provenance: Provenance) -> str:
+    """Return the name of a unit's bars: with the provenance where they were not measured."""
+    return compute_unit if provenance is Provenance.MEASURED else f"{compute_unit} ({provenance})"
 
 
 def layer_label(layer: Layer) -> str:

@@ -6,17 +6,18 @@ from typing import Any
 
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
-from embedl_nb.charts.palette import NEUTRAL, colour_of
+from embedl_nb.charts.palette import colour_of
 from embedl_nb.charts.timeline import (
     REMAINDER_NAME,
     Remainder,
     caption,
     layer_label,
-    layers_of,
+    profiled,
     remainder_of,
     title,
+    unit_label,
 )
-from embedl_nb.measure.benchmark import Benchmark, Layer
+from embedl_nb.measure.benchmark import Layer
 from embedl_nb.units import Provenance
 
 __all__ = ["waterfall_figure"]
@@ -51,8 +52,8 @@ def waterfall_figure(result: Any) -> Any:
     InputError
         If ``result`` is no Benchmark or has no layers.
     """
-    layers = layers_of(result)
-    benchmark: Benchmark = result
+    benchmark = profiled(result)
+    layers = benchmark.layer_table
     labels = [f"{place} · {plain(layer_label(layer))}" for place, layer in enumerate(layers)]
     traces = [
         _unit_trace(
@@ -70,7 +71,7 @@ def waterfall_figure(result: Any) -> Any:
 
 
 def _unit_trace(unit: str, rows: list[tuple[str, Layer]], provenance: Provenance) -> Spec:
-    name = plain(unit) if provenance is Provenance.MEASURED else f"{plain(unit)} ({provenance})"
+    name = plain(unit_label(unit, provenance))
     return {
         "type": "bar",
         "orientation": "h",
@@ -110,7 +111,7 @@ def _remainder_trace(remainder: Remainder) -> Spec:
         "base": [round(remainder.start_ms, _DIGITS)],
         "x": [round(remainder.length_ms, _DIGITS)],
         "customdata": [[round(remainder.length_ms, _DIGITS), round(remainder.share, _DIGITS)]],
-        "marker": {"color": "rgba(127,127,127,0.15)", "line": {"width": 1, "color": NEUTRAL}},
+        "marker": canvas.REMAINDER_MARKER,
         "hovertemplate": f"<b>{REMAINDER_NAME}</b><br>"
         "%{customdata[0]:.4~f} ms, %{customdata[1]:.1%} of the profiled mean<br>"
         "belongs to no layer: gaps and copies in between<extra></extra>",

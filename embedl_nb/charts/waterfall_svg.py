@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
-from embedl_nb.charts.timeline import REMAINDER_NAME, caption, layers_of, remainder_of, title
+from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
 from embedl_nb.display.markup import Markup, element, join
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance, format_ratio
@@ -67,9 +67,8 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
     InputError
         If ``result`` is no Benchmark or has no layers.
     """
-    layers = layers_of(result)
-    benchmark: Benchmark = result
-    rows, note = _rows(benchmark, layers)
+    benchmark = profiled(result)
+    rows, note = _rows(benchmark, benchmark.layer_table)
     end_ms = max(row.start_ms + row.length_ms for row in rows)
     step = _nice_step(end_ms)
     scale = _PLOT_WIDTH / end_ms if end_ms > 0 else 0.0
@@ -136,7 +135,7 @@ def _layer_row(layer: Layer, provenance: Provenance) -> _Row:
     return _Row(
         source=name,
         operator=layer.operator,
-        kind=layer.compute_unit if provenance is Provenance.MEASURED else f"{layer.compute_unit} ({provenance})",
+        kind=unit_label(layer.compute_unit, provenance),
         colour=colour_of(layer.compute_unit),
         start_ms=layer.start_ms,
         length_ms=layer.mean_ms,
