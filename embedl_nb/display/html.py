@@ -11,7 +11,7 @@ from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.errors import InputError
 from embedl_nb.units import Provenance
 
-__all__ = ["card", "render", "table"]
+__all__ = ["card", "folded", "render", "table"]
 
 _MAX_ROWS = 200
 _OPEN_ROWS = 6
@@ -45,7 +45,7 @@ def card(view: View, result: Any = None) -> Markup:
         *(_warning(sentence) for sentence in view.warnings),
         element("dl", *(_fact(fact) for fact in view.facts), class_="embedl-facts") if view.facts else None,
         *pictures,
-        *(_folded(each) for each in view.tables),
+        *(folded(each, max_rows=_MAX_ROWS, open_rows=_OPEN_ROWS) for each in view.tables),
         _closing(view),
         class_="embedl-card",
         role="group",
@@ -84,6 +84,18 @@ def table(data: Table, *, max_rows: int | None = None) -> Markup:
     )
 
 
+def folded(data: Table, *, max_rows: int, open_rows: int, class_: str | None = None) -> Markup:
+    """Write one table under its title, opened where it has ``open_rows`` or fewer."""
+    count = element("span", f"{len(data.rows)} rows", class_="embedl-count")
+    return element(
+        "details",
+        element("summary", data.title, " ", count),
+        table(data, max_rows=max_rows),
+        class_=class_,
+        open=len(data.rows) <= open_rows,
+    )
+
+
 def _head(view: View) -> Markup:
     name, *parts = view.headline.split(" | ")
     # The hidden bars keep copied and unstyled text the same line that the terminal shows.
@@ -106,7 +118,7 @@ def _fact(fact: Fact) -> Markup:
 
 
 def _warning(sentence: str) -> Markup:
-    return element("p", element("b", "Warning"), sentence, class_="embedl-warning", role="note")
+    return element("p", element("b", "Warning"), " ", sentence, class_="embedl-warning", role="note")
 
 
 def _picture(kind: str, result: Any) -> Markup:
@@ -116,16 +128,6 @@ def _picture(kind: str, result: Any) -> Markup:
         # A picture that cannot be drawn says why; it must not hide the result.
         return element("p", f"{kind} is not shown: {err.message}", class_="embedl-note")
     return element("div", drawn, class_="embedl-picture", tabindex=0)
-
-
-def _folded(data: Table) -> Markup:
-    count = element("span", f"{len(data.rows)} rows", class_="embedl-count")
-    return element(
-        "details",
-        element("summary", data.title, count),
-        table(data, max_rows=_MAX_ROWS),
-        open=len(data.rows) <= _OPEN_ROWS,
-    )
 
 
 def _closing(view: View) -> Markup | None:

@@ -51,13 +51,13 @@ font-weight:400;line-height:1.4}
 .embedl-card .embedl-facts dd{margin:0;padding:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .embedl-card .embedl-warning{margin:0 0 8px;padding:6px 12px;border-left:3px solid var(--embedl-warn);
 border-radius:0 4px 4px 0;background:var(--embedl-soft);overflow-wrap:anywhere}
-.embedl-card .embedl-warning b{color:var(--embedl-warn);margin-right:6px}
+.embedl-card .embedl-warning b{color:var(--embedl-warn);margin-right:3px}
 .embedl-card .embedl-picture{max-height:560px;margin:6px 0 10px;overflow:auto}
 .embedl-card .embedl-picture svg{display:block;max-width:100%;height:auto}
 .embedl-card details{margin:0 0 6px}
 .embedl-card summary{display:list-item;padding:2px 0;cursor:pointer;font-weight:600}
 .embedl-card summary:focus-visible{outline:2px solid var(--embedl-accent);outline-offset:2px;border-radius:3px}
-.embedl-card .embedl-count{margin-left:6px;color:var(--embedl-muted);font-weight:400}
+.embedl-card .embedl-count{margin-left:3px;color:var(--embedl-muted);font-weight:400}
 .embedl-card .embedl-scroll{width:fit-content;min-width:min(100%,440px);max-width:100%;max-height:340px;
 margin:4px 0;overflow:auto;border:1px solid var(--embedl-line);
 border-radius:6px}

@@ -89,14 +89,7 @@ def _without_script(result: Benchmark, anchor: str) -> list[Markup]:
 
 
 def _folded(table: Table) -> Markup:
-    count = element("span", f"{len(table.rows)} rows", class_="embedl-count")
-    return element(
-        "details",
-        element("summary", table.title, count),
-        html.table(table, max_rows=_MAX_ROWS),
-        class_="embedl-card",
-        open=len(table.rows) <= _OPEN_ROWS,
-    )
+    return html.folded(table, max_rows=_MAX_ROWS, open_rows=_OPEN_ROWS, class_="embedl-card")
 
 
 def _tables(result: Benchmark) -> list[Table]:
