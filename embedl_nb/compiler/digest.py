@@ -37,9 +37,9 @@ _CLASS_NOISE = {
 }  # fmt: skip
 # What says nothing about the forward pass in eval mode: hooks of gradients and checkpoints, the trainer, the mode.
 _MODULE_NOISE = {
-    "_backward_hooks", "_backward_pre_hooks", "_compiled_call_impl", "_fabric", "_is_full_backward_hook",
-    "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks", "_non_persistent_buffers_set", "_state_dict_hooks",
-    "_state_dict_pre_hooks", "_trainer", "training",
+    "_backward_hooks", "_backward_pre_hooks", "_compiled_call_impl", "_fabric", "_flat_weight_refs",
+    "_is_full_backward_hook", "_is_torch_compile", "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks",
+    "_non_persistent_buffers_set", "_state_dict_hooks", "_state_dict_pre_hooks", "_trainer", "training",
 }  # fmt: skip
 _HOOK_DICTS = {"_forward_hooks", "_forward_pre_hooks"}
 _HOOK_FLAGS = {"_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs"}

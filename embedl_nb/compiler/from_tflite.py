@@ -40,10 +40,8 @@ def pass_on(path: Path, example_inputs: Any, *, name: str | None, verify: bool) 
             progress.emit("verify", "running the model")
             args, inputs = _call(model, sample)
             model(*args, **inputs)
-        kind = (
-            "random inputs" if example_inputs is None else f"{len(given)} given sample{'' if len(given) == 1 else 's'}"
-        )
-        note = f"it was given as a .tflite file: it runs ({kind}), and there is no source to compare it with"
+        kind = "random inputs" if example_inputs is None else "the given inputs"
+        note = f"it was given as a .tflite file: it runs (on {kind}), and there is no source to compare it with"
     return dataclasses.replace(model, lineage=("given as .tflite",), notes=(note,))
 
 

@@ -21,6 +21,7 @@ from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
 __all__ = ["FAILURE_PATTERNS", "FailurePattern", "lowering_error"]
 
 _LOCATION = re.compile(r'loc\("(?P<path>[^"|;]+)\|')
+_LINE = re.compile(r"(?P<file>/\S+\.py):(?P<line>\d+):\d+: error")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -64,6 +65,7 @@ def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlErr
     nodes = _without_lowering(program) if program is not None else []
     if named or nodes:
         operators = tuple(dict.fromkeys([*(_short(node.target) for node in nodes), *map(_short, named)]))
+        nodes += _at_lines(program, _LINE.findall(text)) if program is not None else []
         found = [*map(_place, nodes), *(f"module {name!r}" for name in _LOCATION.findall(text))]
         places = "; ".join(dict.fromkeys(place for place in found if place)) or "the model"
         return UnsupportedOperatorError(
@@ -93,6 +95,16 @@ def _without_lowering(program: ExportedProgram) -> list[Node]:
     # Placeholders for constants are calls of a Python function, which has no schema.
     calls = [node for node in program.graph.nodes if node.op == "call_function" and hasattr(node.target, "_schema")]
     return [node for node in calls if lowerings.lookup(node.target) is None]
+
+
+def _at_lines(program: ExportedProgram, lines: list[tuple[str, str]]) -> list[Node]:
+    """Return the nodes whose innermost line is one of ``lines``: MLIR says no more than that."""
+    wanted = set(lines)
+    return [
+        node
+        for node in program.graph.nodes
+        if (frames := _FRAME.findall(node.meta.get("stack_trace") or "")) and frames[-1] in wanted
+    ]
 
 
 def _place(node: Node) -> str:

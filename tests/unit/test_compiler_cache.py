@@ -161,7 +161,7 @@ def test_waiting_for_a_lock_ends(empty_home: Path) -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     is_held.wait(10)
-    with pytest.raises(CompileError, match="more than 0.2 s"), cache.locked(KEY, timeout_s=0.2):
+    with pytest.raises(CompileError, match=r"more than 0\.2 s"), cache.locked(KEY, timeout_s=0.2):
         pass
     may_release.set()
     holder.join()
