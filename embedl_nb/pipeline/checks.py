@@ -6,17 +6,16 @@ installed packages' metadata, and the runtime is tried in its own process.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from embedl_nb import config
 from embedl_nb.errors import EmbedlError, RunStoreError
@@ -91,6 +90,11 @@ class Requirement:
     below: str
     install: str
 
+    @property
+    def pinned(self) -> str:
+        """The argument of pip that installs it, quoted for a shell."""
+        return f"'{self.package}>={self.at_least},<{self.below}'"
+
     def check(self, name: str) -> Check:
         """Compare with what is installed."""
         try:
@@ -103,7 +107,7 @@ class Requirement:
             name=name,
             status=Status.MISSING,
             found=f"{self.package} {version} is not between {self.at_least} and {self.below}",
-            fix=f"pip install '{self.package}>={self.at_least},<{self.below}'",
+            fix=f"pip install {self.pinned}",
         )
 
 
@@ -142,16 +146,16 @@ def check_runtime(row: Platform) -> Check:
 
     from embedl_nb.model import as_model
 
+    reinstall = f"pip install --force-reinstall {RUNTIME.pinned}"
     try:
         one = np.ones((1, 4), np.float32)
         outputs = as_model(Path(__file__).with_name("probe.tflite"))(one, one)
     except EmbedlError as err:
         found = f"{installed.found} does not run a model: {err.message}"
-        fix = err.hint or f"pip install --force-reinstall '{RUNTIME.package}>={RUNTIME.at_least},<{RUNTIME.below}'"
-        return Check(name="runtime", status=Status.MISSING, found=found, fix=fix)
+        return Check(name="runtime", status=Status.MISSING, found=found, fix=err.hint or reinstall)
     if any(float(value.sum()) != 8.0 for value in outputs.values()):
-        fix = f"pip install --force-reinstall '{RUNTIME.package}>={RUNTIME.at_least},<{RUNTIME.below}'"
-        return Check(name="runtime", status=Status.MISSING, found=f"{installed.found} adds 1 and 1 wrongly", fix=fix)
+        found = f"{installed.found} adds 1 and 1 wrongly"
+        return Check(name="runtime", status=Status.MISSING, found=found, fix=reinstall)
     return Check(name="runtime", status=Status.OK, found=f"{installed.found}, runs a model in its own process")
 
 
@@ -206,6 +210,7 @@ def check_browser() -> Check | None:
 def check_run_store() -> Check:
     """Check that runs can be recorded: asked within a second, and without loading MLflow."""
     from embedl_nb.runstore.database import check_writable
+    from embedl_nb.runstore.knock import knock
     from embedl_nb.runstore.location import current_store
     from embedl_nb.runstore.spool import paths
 
@@ -216,8 +221,8 @@ def check_run_store() -> Check:
     try:
         if file is not None and file.exists():
             check_writable(file)
-        elif file is None and store.is_remote:
-            _connect(store.uri, store.label)
+        elif file is None:
+            knock(store, timeout_s=_STORE_TIMEOUT_S)
     except RunStoreError as err:
         found = f"{err.message}; results are kept and recorded later{note}"
         return Check(name="run store", status=Status.WARNING, found=found, fix=err.hint)
@@ -292,26 +297,12 @@ def folders() -> tuple[tuple[str, Path], ...]:
     return ("data", config.data_dir()), ("cache", config.cache_dir())
 
 
-def _connect(uri: str, label: str) -> None:
-    parts = urlsplit(uri)
-    port = parts.port or {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}.get(parts.scheme.split("+")[0])
-    if parts.hostname is None or port is None:
-        return  # a service that MLflow knows how to find; nothing to connect to from here
-    try:
-        socket.create_connection((parts.hostname, port), timeout=_STORE_TIMEOUT_S).close()
-    except OSError as err:
-        raise RunStoreError(
-            f"the run store {label} does not answer: {err.strerror or err}",
-            hint="start it, or unset MLFLOW_TRACKING_URI to record on this machine",
-        ) from err
-
-
 def _size_bytes(folder: Path) -> int:
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            path = os.path.join(parent, name)  # noqa: PTH118 - thousands of files: strings are five times faster
-            total += os.lstat(path).st_size if os.path.lexists(path) else 0
+            with contextlib.suppress(OSError):  # gone meanwhile
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - strings are five times faster
     return total
 
 

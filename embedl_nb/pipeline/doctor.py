@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from embedl_nb.display import Displayable, Fact, Table, View
+from embedl_nb.errors import UnknownNameError
 from embedl_nb.pipeline import checks
 from embedl_nb.pipeline.checks import Check, Status
 from embedl_nb.pipeline.platforms import NOTE, Platform, this_platform
@@ -52,7 +53,10 @@ class Doctor(Displayable):
 
     def __getitem__(self, name: str) -> Check:
         """Return the check called ``name``."""
-        return next(check for check in self.checks if check.name == name)
+        by_name = {check.name: check for check in self.checks}
+        if name not in by_name:
+            raise UnknownNameError.among("check", name, by_name)
+        return by_name[name]
 
     def frame(self) -> pd.DataFrame:
         """Return the findings as a frame, one row a check."""

@@ -21,7 +21,8 @@ __all__ = ["Store", "current_store", "redact"]
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
 _SECRET_ARGUMENT = re.compile(r"([?&;](?:password|passwd|pwd|token|secret|api_?key)=)[^&;\s'\"]*", re.IGNORECASE)
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)")
-_DATABASE_SCHEMES = ("postgresql", "mysql", "mssql")
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_PORTS = {"http": 80, "https": 443, **_DATABASE_PORTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +65,22 @@ class Store:
     @property
     def is_remote(self) -> bool:
         """Whether recording sends data to another process, usually on another machine."""
-        scheme = urlsplit(self.uri).scheme
-        return scheme not in ("", "file") and not scheme.startswith("sqlite")
+        return self._kind not in ("file", "sqlite")
 
     @property
-    def database_address(self) -> tuple[str, int] | None:
-        """Host and port of a database server; None for every other kind of store."""
-        parts = urlsplit(self.uri)
-        dialect = parts.scheme.split("+")[0]
-        if dialect not in _DATABASE_SCHEMES or not parts.hostname:
+    def is_database_server(self) -> bool:
+        """Whether it is a database that a server keeps."""
+        return self._kind in _DATABASE_PORTS
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of the server; None where there is none, or only MLflow knows how to find it."""
+        try:
+            parts = urlsplit(self.uri)
+            port = parts.port or _PORTS.get(self._kind)
+        except ValueError:  # a mistyped address: MLflow says what is wrong with it
             return None
-        return parts.hostname, parts.port or {"postgresql": 5432, "mysql": 3306, "mssql": 1433}[dialect]
+        return None if not parts.hostname or port is None else (parts.hostname, port)
 
     @property
     def artifact_location(self) -> str | None:
@@ -82,7 +88,7 @@ class Store:
         if self.sqlite_path is not None:
             # Beside the database; for a user's own one in the folder that is MLflow's default.
             return (self.sqlite_path.parent / ("artifacts" if self.is_own else "mlruns")).as_uri()
-        return (config.data_dir() / "artifacts").as_uri() if self.database_address else None
+        return (config.data_dir() / "artifacts").as_uri() if self.is_database_server else None
 
     @property
     def lock_path(self) -> Path:
@@ -96,6 +102,11 @@ class Store:
     def to_json(self) -> dict[str, object]:
         """Return plain data for the recorder's pipe; never for a file, because of the password."""
         return asdict(self)
+
+    @property
+    def _kind(self) -> str:
+        """``sqlite``, ``postgresql``, ``http``, ``databricks``...: the scheme without the driver."""
+        return self.uri.partition(":")[0].partition("+")[0].lower()
 
 
 def current_store() -> Store:

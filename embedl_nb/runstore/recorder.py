@@ -11,7 +11,6 @@ import ctypes
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError
 from embedl_nb.runstore import database, spool, tracking
+from embedl_nb.runstore.knock import knock
 from embedl_nb.runstore.location import Store, redact
 from embedl_nb.runstore.rows import EXPERIMENT
 from embedl_nb.runtime.serve import serve
@@ -104,8 +104,8 @@ def _opened(store: Store, *, writing: bool = False) -> Iterator[MlflowClient]:
                 database.prepare(path, store)
                 if writing:
                     database.check_writable(path)
-            elif store.database_address is not None:
-                _knock(store, store.database_address)
+            elif store.is_database_server:
+                knock(store, timeout_s=_CONNECT_S)
             yield _client(store.uri)
     except EmbedlError:
         raise
@@ -134,17 +134,6 @@ def _client(uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(uri)
-
-
-def _knock(store: Store, address: tuple[str, int]) -> None:
-    """See whether a database server listens: MLflow asks a silent one for minutes."""
-    try:
-        with socket.create_connection(address, timeout=_CONNECT_S):
-            pass
-    except OSError as err:
-        raise RunStoreError(
-            f"the run store {store.label} cannot be reached: {err}", hint="start the database, or check the address"
-        ) from err
 
 
 def _die_with_parent() -> None:

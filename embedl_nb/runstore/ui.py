@@ -76,7 +76,7 @@ def serve_ui(*, port: int | None = None, announce: Callable[[str], object] | Non
     if store.uri.startswith(("http://", "https://")):
         tell(f"{store.label.rstrip('/')}{path}")
         return
-    if store.is_remote and store.database_address is None:
+    if store.is_remote and not store.is_database_server:
         raise RunStoreError(f"{store.label} has a web UI of its own", hint="open it in the browser")
     chosen = _free_port(port)
     log_path = config.log_dir() / f"mlflow-ui-{os.getpid()}.log"

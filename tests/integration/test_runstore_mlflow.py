@@ -289,7 +289,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(database: Path) -> N
     ("uri", "said"),
     [
         ("http://me:s3cret@127.0.0.1:9", "http://***@127.0.0.1:9"),
-        ("postgresql://me:s3cret@127.0.0.1:9/mlflow", "cannot be reached"),
+        ("postgresql://me:s3cret@127.0.0.1:9/mlflow", "does not answer"),
         ("sqlite:////proc/nowhere/mlflow.db", "/proc/nowhere/mlflow.db"),
     ],
 )

@@ -262,3 +262,18 @@ def test_a_python_newer_than_the_wheels_is_warned_of(monkeypatch: pytest.MonkeyP
     assert checks.check_python().status is Status.OK
     monkeypatch.setattr(checks, "_NEWEST_PYTHON", (3, 10))
     assert checks.check_python().status is Status.WARNING
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "postgresql://me:a/b@db/mlflow", "databricks"])
+def test_an_address_that_only_mlflow_can_judge_does_not_stop_the_doctor(
+    uri: str, empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert checks.check_run_store().status is Status.OK
+
+
+def test_a_file_that_disappears_while_it_is_counted_counts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.walk", lambda folder: [(str(folder), [], ["gone"])])
+    assert ": 0 B, " in checks.check_folder("cache", tmp_path).found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from embedl_nb.errors import UnknownNameError
 from embedl_nb.pipeline.checks import Check, Status
 from embedl_nb.pipeline.doctor import Doctor
 from embedl_nb.pipeline.platforms import PLATFORMS, markdown_table, this_platform
@@ -52,6 +53,12 @@ def test_a_warning_stands_in_nobodys_way() -> None:
     assert doctor.can_compile
     assert "! cpu: busy now, load 3. Fix: wait" in repr(doctor)
     assert "cpu: busy now, load 3. Fix: wait" in doctor._repr_html_()
+
+
+def test_a_check_that_does_not_exist_names_those_that_do() -> None:
+    with pytest.raises(UnknownNameError, match="compilr") as caught:
+        report()["compilr"]
+    assert caught.value.candidates == ("compiler",)
 
 
 def test_findings_are_a_frame_too() -> None:

@@ -270,12 +270,35 @@ def test_a_users_uri_is_resolved_where_it_was_meant(
     [
         ("postgresql+psycopg2://u:p@db/mlflow", ("db", 5432)),
         ("mysql://db:3307/x", ("db", 3307)),
-        ("http://tracker:5000", None),
+        ("http://tracker:5000", ("tracker", 5000)),
+        ("https://tracker/mlflow", ("tracker", 443)),
+        ("databricks", None),
+        ("databricks://profile", None),
         ("sqlite:////x.db", None),
+        ("http://[::1", None),
+        ("postgresql://me:a/b@db/mlflow", None),
     ],
 )
-def test_a_database_server_is_known_by_its_address(uri: str, address: tuple[str, int] | None) -> None:
-    assert Store(uri=uri, is_own=False).database_address == address
+def test_a_server_is_known_by_its_address(uri: str, address: tuple[str, int] | None) -> None:
+    assert Store(uri=uri, is_own=False).address == address
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_remote", "is_database_server"),
+    [
+        ("sqlite:////x.db", False, False),
+        ("sqlite+pysqlite:////x.db", False, False),
+        ("file:///runs", False, False),
+        ("postgresql+psycopg2://db/mlflow", True, True),
+        ("http://tracker", True, False),
+        ("http://[::1", True, False),
+        ("databricks", True, False),
+        ("uc:https://catalog", True, False),
+    ],
+)
+def test_a_store_elsewhere_is_known_as_such(uri: str, is_remote: bool, is_database_server: bool) -> None:
+    where = Store(uri=uri, is_own=False)
+    assert (where.is_remote, where.is_database_server) == (is_remote, is_database_server)
 
 
 def test_the_tracking_uri_that_the_kernel_has_set_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
