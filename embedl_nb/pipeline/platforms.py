@@ -127,7 +127,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
 }
 """Rows by ``sys.platform`` and processor."""
 
-_MACHINES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "arm64", "aarch64": "aarch64"}
+_MACHINES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64"}
 
 
 def this_platform(system: str | None = None, machine: str | None = None) -> Platform:
