@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
 from typing import Any
@@ -70,7 +71,7 @@ class MeasureOptions:
         iterations: int | None,
         warmup: int | None,
         profile: bool,
-        runtime_options: dict[str, str] | None,
+        runtime_options: Mapping[str, str] | None,
     ) -> MeasureOptions:
         """Check every option by itself.
 
@@ -89,7 +90,7 @@ class MeasureOptions:
             iterations=_optional_count("iterations", iterations, least=1, most=_MAX_COUNT),
             warmup=_optional_count("warmup", warmup, least=0, most=_MAX_COUNT),
             profile=_flag("profile", profile),
-            runtime_options=_strings("runtime_options", runtime_options or {}),
+            runtime_options=_strings("runtime_options", {} if runtime_options is None else runtime_options),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _flag(option: str, value: object) -> bool:
 
 
 def _strings(option: str, value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) and key for key in value):
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
         raise InputError(f"{option}={value!r} is not a dict of names", hint=f'give {option}={{"name": "value"}}')
     wrong = [key for key, item in value.items() if not isinstance(item, (str, int, float))]
     if wrong:

@@ -117,7 +117,7 @@ def measure(
         iterations=iterations,
         warmup=warmup,
         profile=profile,
-        runtime_options=None if runtime_options is None else dict(runtime_options),
+        runtime_options=runtime_options,
     )
     target = open_device(device)
     unit = _choose_unit(target, options)

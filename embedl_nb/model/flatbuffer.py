@@ -51,7 +51,11 @@ def read_bytes(source: str | Path | bytes) -> tuple[bytes, str]:
         return source, "the model"
     path = Path(source).expanduser()
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe or a device may never end
+            raise InputError(f"{path} is not a regular file", hint="give the path of a .tflite file")
         return path.read_bytes(), str(path)
+    except InputError:
+        raise
     except FileNotFoundError as err:
         raise InputError(f"there is no file {path}", hint="check the path and the working folder") from err
     except IsADirectoryError as err:

@@ -155,7 +155,7 @@ class LiteRTModel(Displayable):
         """
         target = Path(path).expanduser()
         if target.is_dir():
-            target = target / f"{self.name}.tflite"
+            target = target / f"{_file_stem(self.name)}.tflite"
         return write_file(target, self._content())
 
     def _content(self) -> bytes:
@@ -209,7 +209,11 @@ class LiteRTModel(Displayable):
                 "num_threads": None,
             }
             answer = child.request("run", request, timeout_s=_RUN_TIMEOUT_S)
-            results = load_arrays(answer["outputs_path"])
+            outputs_path = Path(answer["outputs_path"])
+            try:
+                results = load_arrays(outputs_path)
+            finally:
+                outputs_path.unlink(missing_ok=True)
         outputs = {name.removeprefix("0/"): array for name, array in results.items()}
         return restore_outputs(signature, outputs, raw=raw)
 
@@ -271,6 +275,12 @@ class LiteRTModel(Displayable):
         if self.num_unknown_macs:
             return f"{operators}, {macs} and {self.num_unknown_macs} operators of unknown work"
         return f"{operators}, {macs}"
+
+
+def _file_stem(name: str) -> str:
+    """Return ``name`` as the stem of a file in a folder: no path, nothing that a file system or a shell stumbles on."""
+    stem = "".join(letter if letter.isalnum() or letter in "._-+ ()" else "_" for letter in name).strip(". ")
+    return stem.encode()[:200].decode(errors="ignore") or "model"
 
 
 def as_model(model: LiteRTModel | str | Path) -> LiteRTModel:

@@ -209,23 +209,29 @@ def write_file(path: str | Path, data: bytes) -> Path:
 
     Raises
     ------
+    InputError
+        If ``path`` is a device or a pipe.
     EmbedlError
         If it cannot be written (disk full, no permission, no such folder); nothing half-written is left behind.
     """
     target = Path(path).expanduser()
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    partial = target.with_name(f".{target.name[:32]}.{secrets.token_hex(4)}.part")
     try:
+        if target.exists() and not (target.is_file() or target.is_dir()):  # a file must not take a device's place
+            raise InputError(f"{target} is not a regular file", hint="give the path of the file to write")
         with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
-    except OSError as err:
+    except InputError:
+        raise
+    except (OSError, ValueError) as err:
         raise EmbedlError(
-            f"{target} ({format_bytes(len(data))}) could not be written: {err.strerror or err}",
+            f"{target} ({format_bytes(len(data))}) could not be written: {getattr(err, 'strerror', None) or err}",
             hint="free some space there or choose another folder",
         ) from err
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             partial.unlink(missing_ok=True)
     return target

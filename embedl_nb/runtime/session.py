@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
@@ -92,7 +93,7 @@ class LoadedModel:
         self.handle = c_void_p()
         with refusals_explained(self.path):
             try:
-                call("LiteRtCreateModelFromFile", environment(), str(path).encode(), byref(self.handle))
+                call("LiteRtCreateModelFromFile", environment(), os.fsencode(path), byref(self.handle))
             except OutOfMemoryError:
                 raise
             except BenchmarkError as err:

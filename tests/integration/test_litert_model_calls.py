@@ -13,6 +13,7 @@ from embedl_nb.model import LiteRTModel
 from embedl_nb.model.evidence import sqnr_db
 from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.writer import replace_constants
+from embedl_nb.runtime.pool import close_all
 from embedl_nb.testing import models
 
 pytestmark = pytest.mark.litert
@@ -101,3 +102,29 @@ def test_slices_one_after_the_other_compute_the_whole(make: Callable[[bytes], Li
     for first, last in ((0, 1), (2, 2), (3, 5)):
         value = make(slice_operators(data, first, last).data)(value)["output_0"]
     np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_a_call_leaves_no_file_of_outputs_behind(
+    make: Callable[[bytes], LiteRTModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_all()  # the next worker gets the folder below
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    make(models.add())(*(np.ones(spec.shape, np.float32) for spec in make(models.add()).signatures[0].inputs))
+
+    close_all()
+    assert not list(folder.glob("embedl_nb-*"))
+
+
+def test_a_model_file_whose_name_is_no_utf_8_runs(tmp_path: Path) -> None:
+    path = tmp_path / "model-\udcff.tflite"
+    try:
+        path.write_bytes(models.add())
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    model = LiteRTModel.open(path)
+
+    assert model(*(np.ones(spec.shape, np.float32) for spec in model.signatures[0].inputs))

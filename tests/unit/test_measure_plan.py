@@ -71,3 +71,9 @@ def test_whole_numbers_of_any_library_are_taken() -> None:
     assert type(options.iterations) is int
     assert options.runtime_options == {"flags": "3", "x": "true"}
     assert MeasureOptions.from_record(options.to_record()) == options
+
+
+@pytest.mark.parametrize("value", ["kernel_mode", [], 5])
+def test_runtime_options_that_are_no_dict_are_named(value: Any) -> None:
+    with pytest.raises(InputError, match=r"runtime_options=.* is not a dict of names"):
+        checked(runtime_options=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Callable
@@ -220,3 +221,13 @@ def with_constants_behind(data: bytes) -> bytes:
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output()) + b"".join(values.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_does_not_hang_or_fill_the_memory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tflite")
+    (tmp_path / "endless.tflite").symlink_to("/dev/zero")
+
+    for name in ("pipe.tflite", "endless.tflite"):
+        with pytest.raises(InputError, match=rf"{name} is not a regular file"):
+            read_model(tmp_path / name)

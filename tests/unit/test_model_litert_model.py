@@ -102,3 +102,25 @@ def test_every_step_takes_a_path(model: LiteRTModel) -> None:
     assert as_model(str(model.path)) == model
     with pytest.raises(InputError, match="a dict is not a LiteRT model"):
         as_model({})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "file_name"),
+    [
+        ("../../x", "_.._x.tflite"),
+        ("<script>", "_script_.tflite"),
+        ("new\nline", "new_line.tflite"),
+        ("...", "model.tflite"),
+        ("x" * 400, "x" * 200 + ".tflite"),
+        ("mobilenet_v2 (int8)", "mobilenet_v2 (int8).tflite"),
+    ],
+)
+def test_saving_to_a_folder_stays_in_it_whatever_the_name(tmp_path: Path, name: str, file_name: str) -> None:
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    model = LiteRTModel.open(models.write(tmp_path, models.add()), name=name)
+
+    saved = model.save(folder)
+
+    assert saved == folder / file_name
+    assert saved.is_file()

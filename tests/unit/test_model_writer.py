@@ -99,3 +99,27 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbedlError, match="nowhere"):
         write_file(tmp_path / "nowhere" / "model.tflite", b"x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(InputError, match="pipe is not a regular file"):
+        write_file(pipe, b"data")
+
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_name_that_is_just_short_enough_is_written(tmp_path: Path) -> None:
+    target = tmp_path / ("x" * 255)
+
+    assert write_file(target, b"data").read_bytes() == b"data"
+
+
+def test_a_name_that_no_file_can_have_is_one_clear_error(tmp_path: Path) -> None:
+    for name in ("x" * 256, "nul\0"):
+        with pytest.raises(EmbedlError, match="could not be written"):
+            write_file(tmp_path / name, b"data")
