@@ -19,7 +19,7 @@ from embedl_nb.runtime import litert_c
 from embedl_nb.runtime.invocation import Invocation
 from embedl_nb.runtime.memory import PeakMemory
 from embedl_nb.runtime.options import options_toml
-from embedl_nb.runtime.profile import Profile, aggregate
+from embedl_nb.runtime.profile import PROFILER_CAPACITY, Profile, aggregate
 from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 from embedl_nb.runtime.samples import first_sample, random_inputs, save_outputs
 from embedl_nb.runtime.sampling import Samples, check_request, measure_samples, warm_up
@@ -62,7 +62,7 @@ class _Headline:
     first_ns: int
     warmup_ns: tuple[int, ...]
     samples: Samples
-    outputs_path: str
+    outputs: Arrays
 
 
 def measure(request: MeasureRequest) -> RawRun:
@@ -110,7 +110,7 @@ def measure(request: MeasureRequest) -> RawRun:
         profiled_ms=profile.profiled_ms,
         profile_note=profile.note,
         events=profile.events,
-        outputs_path=headline.outputs_path,
+        outputs_path=save_outputs(headline.outputs),  # last: whatever fails before leaves no file behind
         inputs="given" if given is not None else "random",
         pid=os.getpid(),
         wall_start=wall_start,
@@ -137,12 +137,12 @@ def _take_samples(case: _Case, memory: PeakMemory) -> _Headline:
         first_ns=first_ns,
         warmup_ns=warmup_ns,
         samples=samples,
-        outputs_path=save_outputs(outputs),
+        outputs=outputs,
     )
 
 
 def _profile(case: _Case, *, num_samples: int) -> Profile:
-    """Run the model again, for half the budget at most, and profile each iteration.
+    """Run the model again, for half the budget at most, and profile each iteration as long as the profiler has room.
 
     Events are fetched once the iterations are over: fetching them in between would leave each one cold caches.
     """
@@ -160,6 +160,8 @@ def _profile(case: _Case, *, num_samples: int) -> Profile:
             while len(ends) < most and (len(ends) < _FEWEST_PROFILED or time.monotonic() < deadline):
                 invocation.run_ns()
                 ends.append(compiled.num_events())
+                if ends[-1] + ends[0] >= PROFILER_CAPACITY:  # the next one would not fit
+                    break
         events = compiled.events()
     return aggregate([events[begin:end] for begin, end in itertools.pairwise([0, *ends])])
 

@@ -10,6 +10,7 @@ take far less than 1 ms say little.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,11 +18,11 @@ from embedl_nb.runtime.litert_c import EventType
 from embedl_nb.runtime.raw_run import EventKind, ProfiledEvent
 from embedl_nb.runtime.session import RawEvent
 
-__all__ = ["Profile", "aggregate"]
+__all__ = ["PROFILER_CAPACITY", "Profile", "aggregate"]
 
 # LiteRT's profiler keeps this many events and then overwrites the oldest: litert/runtime/compiled_model.cc,
 # GetOrCreateProfiler.
-_BUFFER_EVENTS = 512 * 1024
+PROFILER_CAPACITY = 512 * 1024
 _NO_NODE = 2**64 - 1
 # A delegate's own sections lie within the operator event of its node (DELEGATE_OPERATOR is left out, not added).
 _STEP_TYPES = (EventType.OPERATOR, EventType.DELEGATE_PROFILED_OPERATOR)
@@ -79,13 +80,13 @@ def aggregate(iterations: Sequence[Sequence[RawEvent]]) -> Profile:
 
     Iterations whose sequence differs from the most common one are left out, and the note says so.
     """
-    if sum(len(events) for events in iterations) >= _BUFFER_EVENTS:
+    if sum(len(events) for events in iterations) >= PROFILER_CAPACITY:
         return Profile(
             events=(), profiled_ms=(), note="the profiled iterations have more events than the runtime's profiler holds"
         )
     sequences = [_steps(events) for events in iterations]
     identities = [tuple(step.identity for step in steps) for steps in sequences]
-    common = max(identities, key=identities.count, default=())
+    common = Counter(identities).most_common(1)[0][0] if identities else ()
     kept = [index for index, identity in enumerate(identities) if identity == common]
     note = ""
     if len(kept) < len(sequences):

@@ -89,7 +89,7 @@ def test_nothing_profiled_gives_nothing() -> None:
 
 
 def test_a_profile_that_overflowed_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile, "_BUFFER_EVENTS", 10)
+    monkeypatch.setattr(profile, "PROFILER_CAPACITY", 10)
     found = aggregate([inference(), inference()])
     assert found.events == ()
     assert "more events" in found.note
