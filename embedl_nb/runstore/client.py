@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from embedl_nb.errors import EmbedlError, RunStoreError, RuntimeCrashedError
+from embedl_nb.errors import EmbedlError, RunStoreError, RuntimeCrashedError, RuntimeTimeoutError
 from embedl_nb.runstore import spool
 from embedl_nb.runstore.location import Store
 from embedl_nb.runtime.process import Child
@@ -52,6 +52,7 @@ class Recorder:
         self._is_closed = False
         self._num_pauses = 0
         self._is_stopped = False
+        self._was_stopped = False
         self._child: Child | None = None
         self._login: dict[str, str] = {}
 
@@ -108,7 +109,7 @@ class Recorder:
             self._num_pauses += 1
             if not self._changed.wait_for(lambda: not self._is_busy or self._is_stopped, _GRACE_S):
                 self._signal("SIGSTOP")
-                self._is_stopped = True
+                self._is_stopped = self._was_stopped = True
         try:
             yield
         finally:
@@ -145,9 +146,10 @@ class Recorder:
 
     def _start_thread(self) -> None:
         if self._thread is None:
+            atexit.register(self.close)
+        if self._thread is None or not self._thread.is_alive():  # the spool's disk may have gone under it
             self._thread = threading.Thread(target=self._work, name="embedl_nb recorder", daemon=True)
             self._thread.start()
-            atexit.register(self.close)
 
     def _work(self) -> None:
         while (task := self._next_task()) is not None:
@@ -169,8 +171,8 @@ class Recorder:
                     self._is_busy = True
                     return task
                 if now >= idle_until and self._child is not None:
-                    self._child.close()
-                    self._child = None
+                    self._is_busy = True
+                    return self._let_child_go
                 wake_at = idle_until if self._child is not None else now + _IDLE_S
                 if self._due_at is not None and self._num_pauses == 0:
                     wake_at = min(wake_at, self._due_at)
@@ -186,6 +188,7 @@ class Recorder:
         for path in spool.paths(store.fingerprint, within=self._folder):
             if self._tries.get(path, 0) < _NUM_TRIES:
                 self._tries[path] = self._tries.get(path, 0) + 1
+                self._was_stopped = False
                 return lambda: self._record(path, store)
         self._due_at = None
         self._changed.notify_all()
@@ -196,11 +199,11 @@ class Recorder:
             answer = self._request("record", {"path": str(path), "store": store.to_json()}, _REQUEST_S)
         except RuntimeCrashedError as err:
             self._note(err)  # killed by somebody or by this very file: once more, then the next one
+        except RuntimeTimeoutError as err:
+            if not self._was_stopped:  # its time ran out while it was stopped for a measurement: once more
+                self._give_up(err)
         except Exception as err:
-            # Whatever the store has against this file it has against the others, for now.
-            self._note(err if isinstance(err, EmbedlError) else RunStoreError(f"the recorder failed: {err}"))
-            with self._changed:
-                self._due_at = None
+            self._give_up(err if isinstance(err, EmbedlError) else RunStoreError(f"the recorder failed: {err}"))
         else:
             self._after(path, answer)
 
@@ -215,6 +218,12 @@ class Recorder:
             self._tries[path] = _NUM_TRIES
             self._note(RunStoreError(answer["reason"]))
 
+    def _give_up(self, err: EmbedlError) -> None:
+        """Leave the files for the next call: what the store has against one it has against the others, for now."""
+        self._note(err)
+        with self._changed:
+            self._due_at = None
+
     def _note(self, err: EmbedlError) -> None:
         with self._changed:
             self._problems.append(err)
@@ -224,12 +233,16 @@ class Recorder:
             name: value for name, value in os.environ.items() if name.startswith(_LOGIN_PREFIXES) and name != _NO_LOGIN
         }
         if self._child is not None and (login != self._login or not self._child.is_alive):
-            self._child.close()
-            self._child = None
+            self._let_child_go()
         if self._child is None:
             self._login = login
             self._child = Child(_MODULE, what="the recorder")
         return self._child.request(command, payload, timeout_s=timeout_s)
+
+    def _let_child_go(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
     def _signal(self, name: str) -> None:
         child, number = self._child, getattr(signal, name, None)
