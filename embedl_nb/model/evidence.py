@@ -62,7 +62,8 @@ def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
     Returns
     -------
     float
-        ``inf`` where they are equal; ``-inf`` where the reference is all zeros and the value is not.
+        ``inf`` where they are equal; ``-inf`` where the reference is all zeros and the value is not, or where the value
+        is not finite and the reference is.
 
     Examples
     --------
@@ -71,20 +72,24 @@ def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
     >>> sqnr_db([1.0, 2.0], [1.0, 2.0])
     inf
     """
+    import numpy as np
+
     r, v = _finite(reference, value)
     # Scaled to 1, so that squares neither overflow nor vanish.
     scale = _largest(r) or 1.0
-    noise, signal = float((((r - v) / scale) ** 2).sum()), float(((r / scale) ** 2).sum())
+    with np.errstate(over="ignore"):
+        noise, signal = float((((r - v) / scale) ** 2).sum()), float(((r / scale) ** 2).sum())
     if noise == 0:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal else -math.inf
+    return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf
 
 
 def cosine(reference: ArrayLike, value: ArrayLike) -> float:
     """Return the cosine of the angle between two arrays taken as vectors, -1 to 1; 1 is the same direction.
 
     ``sum(r v) / sqrt(sum(r^2) sum(v^2))`` in float64. Two zero vectors are alike (1), one zero vector is like no other
-    (0). Elements that are not finite in the reference are left out.
+    (0), and so is a value that is not finite where the reference is. Elements that are not finite in the reference are
+    left out.
 
     Examples
     --------
@@ -94,6 +99,8 @@ def cosine(reference: ArrayLike, value: ArrayLike) -> float:
     import numpy as np
 
     r, v = _finite(reference, value)
+    if not np.isfinite(v).all():
+        return 0.0
     r, v = r / (_largest(r) or 1.0), v / (_largest(v) or 1.0)
     lengths = float(np.linalg.norm(r)) * float(np.linalg.norm(v))
     if lengths == 0:

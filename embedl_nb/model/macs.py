@@ -83,6 +83,8 @@ _FORMULAS: dict[str, Callable[[Operator, _Shapes, _Shapes], int]] = {
 
 # Run their one subgraph exactly once.
 _RUN_ONCE = frozenset({"STABLEHLO_COMPOSITE", "CALL"})
+# Subgraphs that run subgraphs beyond this depth are a damaged file (or one that runs itself).
+_DEEPEST_CALL = 32
 
 
 def count_macs(operator: Operator, subgraph: Subgraph, graph: ModelGraph) -> int | None:
@@ -93,45 +95,51 @@ def count_macs(operator: Operator, subgraph: Subgraph, graph: ModelGraph) -> int
     operator
         Of ``subgraph``, which is of ``graph``.
     """
-    return _count(operator, subgraph, graph, frozenset({subgraph.index}))
+    return _Counter(graph).count(operator, subgraph, depth=0)
 
 
 def total_macs(subgraph: Subgraph, graph: ModelGraph) -> tuple[int, int]:
     """Return the multiply-accumulates known of a subgraph, and the number of operators of which they are not."""
-    counts = [count_macs(operator, subgraph, graph) for operator in subgraph.operators]
+    counter = _Counter(graph)
+    counts = [counter.count(operator, subgraph, depth=0) for operator in subgraph.operators]
     return sum(count or 0 for count in counts), counts.count(None)
 
 
-def _count(operator: Operator, subgraph: Subgraph, graph: ModelGraph, running: frozenset[int]) -> int | None:
-    if operator.code in _WITHOUT_MACS:
-        return 0
-    if operator.code in _RUN_ONCE:
-        return _count_called(operator, graph, running)
-    formula = _FORMULAS.get(operator.code)
-    if formula is None:
-        return None
-    inputs, outputs = _shapes(operator.inputs, subgraph.tensors), _shapes(operator.outputs, subgraph.tensors)
-    if inputs is None or outputs is None:
-        return None
-    try:
-        count = formula(operator, inputs, outputs)
-    except IndexError:  # fewer inputs or dimensions than the operator is defined for
-        return None
-    return count if count <= _LARGEST_COUNT else None
+class _Counter:
+    """Counts the operators of one graph; a subgraph that several of them run is counted once."""
 
+    def __init__(self, graph: ModelGraph) -> None:
+        self._graph = graph
+        self._known: dict[int, int | None] = {}
 
-def _count_called(operator: Operator, graph: ModelGraph, running: frozenset[int]) -> int | None:
-    total = 0
-    for called in operator.calls:
-        if called in running:  # it calls itself: a damaged file
+    def count(self, operator: Operator, subgraph: Subgraph, *, depth: int) -> int | None:
+        if operator.code in _WITHOUT_MACS:
+            return 0
+        if operator.code in _RUN_ONCE:
+            called = [self._called(index, depth=depth + 1) for index in operator.calls]
+            return sum(count for count in called if count is not None) if called and None not in called else None
+        formula = _FORMULAS.get(operator.code)
+        if formula is None:
             return None
-        body = graph.subgraphs[called]
-        for inner in body.operators:
-            count = _count(inner, body, graph, running | {called})
-            if count is None:
-                return None
-            total += count
-    return total if operator.calls else None
+        inputs, outputs = _shapes(operator.inputs, subgraph.tensors), _shapes(operator.outputs, subgraph.tensors)
+        if inputs is None or outputs is None:
+            return None
+        try:
+            count = formula(operator, inputs, outputs)
+        except IndexError:  # fewer inputs or dimensions than the operator is defined for
+            return None
+        return count if count <= _LARGEST_COUNT else None
+
+    def _called(self, index: int, *, depth: int) -> int | None:
+        if depth > _DEEPEST_CALL:
+            return None
+        if index not in self._known:
+            self._known[index] = None  # what it is while it is being counted, in case that it runs itself
+            body = self._graph.subgraphs[index]
+            counts = [self.count(operator, body, depth=depth) for operator in body.operators]
+            if None not in counts:
+                self._known[index] = sum(count for count in counts if count is not None)
+        return self._known[index]
 
 
 def _shapes(indices: tuple[int, ...], tensors: tuple[Tensor, ...]) -> _Shapes | None:

@@ -55,7 +55,7 @@ class MemoryEstimate:
     peak_live_bytes
         The most that is needed at once; no placement can do with less.
     peak_operator_index
-        The operator while which that is.
+        The operator that runs at that moment.
     constant_bytes
         Constants of the subgraph, which stay in the file's own mapping.
     num_unknown

@@ -141,7 +141,16 @@ def num_parameters(graph: ModelGraph) -> int:
 
 def _weights(operator: Operator, tensors: tuple[Tensor, ...]) -> Tensor | None:
     position = _WEIGHTS_INPUT.get(operator.code)
-    if position is None or position >= len(operator.inputs) or operator.inputs[position] < 0:
+    return None if position is None else _input(operator, tensors, position)
+
+
+def _values(operator: Operator, tensors: tuple[Tensor, ...]) -> Tensor | None:
+    return _input(operator, tensors, _VALUES_INPUT.get(operator.code, 0))
+
+
+def _input(operator: Operator, tensors: tuple[Tensor, ...], position: int) -> Tensor | None:
+    """Return an input, None where it is left out or the operator has fewer."""
+    if position >= len(operator.inputs) or operator.inputs[position] < 0:
         return None
     return tensors[operator.inputs[position]]
 
@@ -157,24 +166,24 @@ def precision_of(graph: ModelGraph) -> str:
         decide; in a model without any, the outputs do.
     """
     subgraph = graph.main
+    tensors = subgraph.tensors
     # Weights that are stored small and turned into real numbers before use count as they are stored.
     stored = {
-        operator.outputs[0]: subgraph.tensors[operator.inputs[0]]
+        operator.outputs[0]: tensors[operator.inputs[0]]
         for operator in subgraph.operators
         if operator.code == "DEQUANTIZE" and operator.inputs and operator.outputs and operator.inputs[0] >= 0
     }
     kinds: Counter[str] = Counter()
     for operator in subgraph.operators:
-        weights = _weights(operator, subgraph.tensors)
-        position = _VALUES_INPUT.get(operator.code, 0)
-        if weights is None or operator.code == "EMBEDDING_LOOKUP" or operator.inputs[position] < 0:
+        weights, values = _weights(operator, tensors), _values(operator, tensors)
+        if weights is None or values is None or operator.code == "EMBEDDING_LOOKUP":
             continue
         weights = stored.get(weights.index, weights)
         if not weights.is_constant:  # a product of two values that are both computed
             continue
-        kinds[_precision(weights.dtype, subgraph.tensors[operator.inputs[position]].dtype)] += 1
+        kinds[_precision(weights.dtype, values.dtype)] += 1
     if not kinds:
-        kinds.update(_short(subgraph.tensors[index].dtype) for index in subgraph.outputs if index >= 0)
+        kinds.update(_short(tensors[index].dtype) for index in subgraph.outputs if index >= 0)
     return "+".join(kind for kind, _ in kinds.most_common()) or "f32"
 
 

@@ -35,6 +35,16 @@ def test_sqnr_neither_overflows_nor_vanishes() -> None:
         assert sqnr_db(np.array([3.0, 4.0]) * scale, np.array([3.0, 4.5]) * scale) == pytest.approx(20.0)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300])
+def test_a_value_beyond_all_measure_is_as_far_as_can_be(value: float) -> None:
+    assert sqnr_db([1e-300, 1.0e-300], [1e-300, value]) == -math.inf
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_value_that_is_not_finite_points_nowhere(value: float) -> None:
+    assert cosine([1.0, 1.0], [1.0, value]) == 0.0
+
+
 def test_cosine_tells_direction_and_not_length() -> None:
     assert cosine([1, 2], [10, 20]) == pytest.approx(1)
     assert cosine([1, 0], [-2, 0]) == -1

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from embedl_nb.model.flatbuffer import read_model
+from embedl_nb.model.graph import ModelGraph, Operator, Subgraph
 from embedl_nb.model.macs import _WITHOUT_MACS, total_macs
 from embedl_nb.model.operators import describe_operators, num_parameters, operators_frame, precision_of
 from embedl_nb.model.schema import operator_code, schema
 from embedl_nb.model.source_names import source_module
+from embedl_nb.model.spec import Signature
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
 
@@ -212,3 +214,30 @@ def test_an_operator_that_makes_the_models_output_is_known_by_its_own_weights() 
     (info,) = describe_operators(read_model(builder.build({"y": y})))
 
     assert info.source == "classifier"
+
+
+def test_an_operator_with_too_few_inputs_is_described_all_the_same() -> None:
+    graph = read_model(one_operator("TRANSPOSE_CONV", [(1, 4)], [weights(1, 1, 1, 1)], (1, 4)))
+    assert precision_of(graph) == "f32"
+    assert [info.macs for info in describe_operators(graph)] == [None]
+
+
+def nested_composites(depth: int, *, fan: int) -> ModelGraph:
+    """Build subgraphs each of which runs the next one ``fan`` times."""
+    subgraphs = []
+    for index in range(depth):
+        calls = (index + 1,) if index + 1 < depth else ()
+        code = "STABLEHLO_COMPOSITE" if calls else "ADD"
+        operators = tuple(Operator(index=i, code=code, inputs=(), outputs=(), calls=calls) for i in range(fan))
+        subgraphs.append(Subgraph(index=index, name="", tensors=(), operators=operators, inputs=(), outputs=()))
+    return ModelGraph(subgraphs=tuple(subgraphs), signatures=(Signature(key="", inputs=(), outputs=()),))
+
+
+def test_subgraphs_that_run_each_other_over_and_over_are_counted_once() -> None:
+    graph = nested_composites(30, fan=4)  # 4^30 runs of the innermost
+    assert total_macs(graph.main, graph) == (0, 0)
+
+
+def test_subgraphs_nested_beyond_reason_have_an_unknown_number() -> None:
+    graph = nested_composites(5000, fan=1)
+    assert total_macs(graph.main, graph) == (0, 1)
