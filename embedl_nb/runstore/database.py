@@ -99,7 +99,7 @@ def _migrate(path: Path) -> None:
         _copy(path, before)
         _copy(path, migrated)
         subprocess.run(
-            [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{migrated}"],
+            [sys.executable, "-P", "-m", "mlflow", "db", "upgrade", f"sqlite:///{migrated}"],
             check=True,
             capture_output=True,
             text=True,

@@ -17,12 +17,16 @@ from urllib.request import url2pathname
 
 from embedl_nb.runstore.rows import EXPERIMENT, METRICS, TAG_PREFIX, TAGS, row
 
-__all__ = ["NotReadable", "list_rows", "read_record"]
+__all__ = ["NotReadable", "latest_ids", "list_rows", "read_record"]
 
 _BUSY_S = 2.0
 _OURS = (
     "FROM runs JOIN experiments ON experiments.experiment_id = runs.experiment_id "
     "WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'"
+)
+_LATEST = (
+    "SELECT tags.value FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid "
+    "WHERE tags.key = ? AND runs.lifecycle_stage = 'active' ORDER BY tags.value DESC LIMIT ?"
 )
 
 
@@ -51,6 +55,20 @@ def list_rows(path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def latest_ids(path: Path, limit: int, *, patience_s: float) -> list[str]:
+    """Return our ids of the latest runs, newest first; none where there is no file yet.
+
+    Raises
+    ------
+    NotReadable
+        If MLflow has to be asked, or somebody writes to the file for longer than ``patience_s``.
+    """
+    if not path.exists():
+        return []
+    with _reading(path, patience_s) as connection:
+        return [str(value) for (value,) in connection.execute(_LATEST, (f"{TAG_PREFIX}run_id", limit))]
+
+
 def read_record(path: Path, run_id: str) -> dict[str, Any]:
     """Return the ``record.json`` of a run whose files are on this machine.
 
@@ -76,10 +94,10 @@ def read_record(path: Path, run_id: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _reading(path: Path, patience_s: float = _BUSY_S) -> Iterator[sqlite3.Connection]:
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=patience_s)
         ) as connection:
             yield connection
     except sqlite3.Error as err:

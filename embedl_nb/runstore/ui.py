@@ -35,7 +35,7 @@ _VIEW = "workflowType=machine_learning"  # MLflow 3 opens its pages for language
 
 def command(port: int) -> list[str]:
     """Return the command line of MLflow's server; it needs :func:`environment` as well."""
-    return [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"]
 
 
 def environment(store: Store) -> dict[str, str]:
