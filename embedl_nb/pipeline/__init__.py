@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.quickstart import quickstart
-from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs  # noqa: A004
-from embedl_nb.pipeline.ui import ui
+from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
 
 __all__ = ["benchmark", "cache_clear", "compile", "devices", "doctor", "load", "quickstart", "report", "runs", "ui"]

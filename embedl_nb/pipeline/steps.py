@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
 
-__all__ = ["benchmark", "cache_clear", "compile", "devices", "load", "report", "runs"]
+__all__ = ["benchmark", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
 
 _Result = TypeVar("_Result", "LiteRTModel", "Benchmark")
 
@@ -223,6 +223,26 @@ def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Pa
     from embedl_nb.reports import write_report
 
     return write_report(results, path)
+
+
+def ui(*, port: int | None = None) -> None:
+    """Serve MLflow's own web page on the recorded runs, to this machine only, until interrupted.
+
+    Parameters
+    ----------
+    port
+        A free one is taken by default.
+
+    Raises
+    ------
+    InputError
+        If the port is not free.
+    RunStoreError
+        If the store cannot be served.
+    """
+    from embedl_nb import runstore
+
+    runstore.serve_ui(port=port)
 
 
 def cache_clear() -> int:
