@@ -64,17 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(result: Any) -> int:
     """Print a result as its kind asks for and return the exit code it means."""
-    from embedl_nb.pipeline.quickstart import Quickstart
-
     if result is None:
         return _DONE
-    if isinstance(result, Quickstart):
-        print(f"notebook  {result.notebook_path}\nreport    {result.report_path}\ntook      {result.seconds:.0f} s")
-        return _DONE
     if hasattr(result, "to_string"):
-        print(_frame_text(result) if len(result) else "nothing yet")
-        return _DONE
-    print(result)
+        result = _frame_text(result) if len(result) else "nothing yet"
+    # Flushed here, where a reader that has gone away is still noticed.
+    print(result, flush=True)
     return _DONE if getattr(result, "can_measure", True) else _FAILED
 
 

@@ -7,6 +7,7 @@ to one line that says where the time went.
 from __future__ import annotations
 
 import html
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any, TextIO
 
 from embedl_nb.progress import Event, listening
 
-__all__ = ["showing"]
+__all__ = ["TerminalLine", "showing"]
 
 _MIN_INTERVAL_S = 0.1
 
@@ -41,6 +42,25 @@ def showing(verb: str) -> Iterator[None]:
         finish(bar.summary("stopped after"))
         raise
     finish(bar.summary("took"))
+
+
+class TerminalLine:
+    """A line of a terminal that is overwritten; cut to the window, because what wraps cannot be taken back."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, line: str) -> None:
+        """Put ``line`` in place of what was shown."""
+        self._write(line[: shutil.get_terminal_size().columns - 1])
+
+    def clear(self) -> None:
+        """Take away what was shown."""
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
 
 
 class _Bar:
@@ -93,12 +113,14 @@ def _surface() -> _Surface:
 
 
 def _terminal(stream: TextIO) -> _Surface:
+    shown = TerminalLine(stream)
+
     def draw(line: str, _share: float | None) -> None:
-        stream.write(f"\r\x1b[K{line[:110]}")
-        stream.flush()
+        shown.show(line)
 
     def finish(summary: str) -> None:
-        stream.write(f"\r\x1b[K{summary}\n")
+        shown.clear()
+        stream.write(f"{summary}\n")
         stream.flush()
 
     return draw, finish

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from embedl_nb.errors import InputError, MissingDependencyError
 from embedl_nb.imports import is_installed
+from embedl_nb.pipeline.bar import TerminalLine
 
 __all__ = ["Quickstart", "quickstart"]
 
@@ -47,6 +48,9 @@ class Quickstart:
     notebook_path: Path
     report_path: Path
     seconds: float
+
+    def __str__(self) -> str:
+        return f"notebook  {self.notebook_path}\nreport    {self.report_path}\ntook      {self.seconds:.0f} s"
 
 
 def quickstart(folder: str | Path = "embedl_nb_quickstart") -> Quickstart:
@@ -106,7 +110,7 @@ class _Terminal:
     """Answers go to stdout; progress is one line of stderr that is overwritten, and only where somebody watches."""
 
     def __init__(self) -> None:
-        self._is_watched = sys.stderr.isatty()
+        self._line = TerminalLine(sys.stderr) if sys.stderr.isatty() else None
 
     def say(self, text: str) -> None:
         self.clear()
@@ -114,14 +118,12 @@ class _Terminal:
         sys.stdout.flush()
 
     def progress(self, line: str) -> None:
-        if self._is_watched:
-            sys.stderr.write(f"\r\x1b[K{line[:110]}")
-            sys.stderr.flush()
+        if self._line is not None:
+            self._line.show(line)
 
     def clear(self) -> None:
-        if self._is_watched:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        if self._line is not None:
+            self._line.clear()
 
 
 def _prepared(folder: Path) -> Path:
