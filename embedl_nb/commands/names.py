@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -146,8 +147,7 @@ def _array_file(name: str) -> Any:
             arrays = dict(loaded)
     except FileNotFoundError as err:
         raise InputError(f"there is no file {path}", hint="check the path; it starts at the current folder") from err
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as err:
         raise InputError(f"{path} holds no readable arrays: {err}", hint="save the arrays with numpy.savez") from err
-    if all(re.fullmatch(r"arr_\d+", key) for key in arrays):
-        return tuple(arrays[f"arr_{position}"] for position in range(len(arrays)))
-    return arrays
+    unnamed = [f"arr_{position}" for position in range(len(arrays))]
+    return tuple(arrays[key] for key in unnamed) if set(unnamed) == set(arrays) else arrays

@@ -83,6 +83,11 @@ def test_unnamed_arrays_are_positional(tmp_path: Path) -> None:
     assert [int(array[0]) for array in arrays] == list(range(11))
 
 
+def test_arrays_with_a_gap_in_their_numbers_are_read_by_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", arr_1=np.ones(2))
+    assert list(ShellNames().samples(str(tmp_path / "x.npz"))) == ["arr_1"]
+
+
 def test_one_array_is_itself(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(3))
     assert ShellNames().samples(str(tmp_path / "x.npy")).tolist() == [0, 1, 2]
