@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -66,3 +67,17 @@ def test_a_holder_that_left_no_note_is_another_process(tmp_path: Path) -> None:
         (tmp_path / "host.json").write_text("half a no")
         with pytest.raises(DeviceBusy, match="another process"), leased("host://", wait_s=0, folder=tmp_path):
             pass
+
+
+def test_a_full_disk_does_not_keep_anybody_from_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+
+    with (
+        leased("host://", wait_s=0, folder=tmp_path),
+        pytest.raises(DeviceBusy, match="in use by another process"),
+        leased("host://", wait_s=0, folder=tmp_path),
+    ):
+        pass
