@@ -28,6 +28,8 @@ __all__ = ["Rounds", "with_rounds"]
 
 _aten = torch.ops.aten
 _Table = dict[Any, Callable[..., Any]]
+# Traced without gradients, these become operators of a CPU library, which no table decomposes.
+_RECURRENT = ("aten.lstm.", "aten.gru.", "aten.rnn_tanh.", "aten.rnn_relu.")
 _PASSED_ON = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 # Composite operators that always return a tensor of their own, so that writing into it changes nothing else.
 _FRESH = {
@@ -117,6 +119,8 @@ def _check(program: ExportedProgram) -> Any:
     for node in program.graph.nodes:
         if node.op == "get_attr" or isinstance(node.target, torch._ops.HigherOrderOperator):
             raise _NotLocalError(f"it has control flow or a subgraph ({node.name})")
+        if str(node.target).startswith(_RECURRENT):
+            raise _NotLocalError(f"it has a recurrent layer ({node.name})")
         for value in _pytree.tree_leaves(node.meta.get("val")):
             if isinstance(value, FakeTensor):
                 fake_mode = value.fake_mode
@@ -202,9 +206,8 @@ def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any]
         tracer = make_fx(function, decomposition_table=plain, tracing_mode="real", _allow_non_fake_inputs=True)
         return tracer(*values)
 
-    # Without the Python dispatcher the overriding of composite operators is not seen. Gradients are on because without
-    # them an LSTM on the CPU becomes one operator of another library, which no table decomposes.
-    with fake_mode, _override_composite_implicit_decomp(composites), enable_python_dispatcher(), torch.enable_grad():
+    # Without the Python dispatcher the overriding of composite operators is not seen.
+    with fake_mode, _override_composite_implicit_decomp(composites), enable_python_dispatcher(), torch.no_grad():
         yield trace, is_kept
 
 

@@ -141,6 +141,7 @@ class _Constants:
         graph, specs = self._program.graph, self._program.graph_signature.input_specs
         with graph.inserting_before(beside):
             node = graph.placeholder(f"{beside.name}_{suffix}")
+        node.target = node.name  # the graph makes names unique, not targets
         spec = self._specs[beside.name]
         target = f"{spec.target}_{suffix}"
         while target in self._program.state_dict:
