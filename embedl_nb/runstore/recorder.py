@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import re
 import signal
@@ -98,6 +99,7 @@ def _opened(store: Store, *, writing: bool = False) -> Iterator[MlflowClient]:
     from filelock import FileLock, Timeout
 
     try:
+        importlib.import_module("mlflow.tracking")  # takes seconds: not while others wait for the lock
         with FileLock(store.lock_path, timeout=_LOCK_S):
             path = store.sqlite_path
             if path is not None:
