@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HostDevice", "HostProvider"]
 
-_WORKER = "embedl_nb.runtime.worker"
-_WHAT = "the LiteRT runtime"
 _LEASE_WAIT_S = 300.0
 _START_LIMIT_S = 600.0
 _ITERATION_LIMIT_S = 2.0
@@ -51,8 +49,9 @@ class HostDevice:
         """Measure once, in a process that is started for it and ends with it."""
         from embedl_nb.runtime.process import Child
         from embedl_nb.runtime.raw_run import RawRun
+        from embedl_nb.runtime.running import WORKER, WORKER_NAME
 
-        with Child(_WORKER, what=_WHAT) as child:
+        with Child(WORKER, what=WORKER_NAME) as child:
             return RawRun.from_json(child.request("measure", request.to_json(), timeout_s=_time_limit_s(request)))
 
     def conditions(self) -> Conditions:

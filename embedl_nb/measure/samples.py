@@ -15,7 +15,7 @@ from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import InputSource, OutputCheck, OutputState
 from embedl_nb.model.calling import bind_inputs, restore_outputs
 from embedl_nb.model.evidence import SampleSource, compare_outputs
-from embedl_nb.runtime.arrays import load_arrays, save_arrays
+from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays, take_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,10 +105,7 @@ def check_outputs(
     """Compare the outputs of one process with the golden ones, and remove their file."""
     if outputs_path is None:
         return OutputCheck(state=OutputState.NOT_CHECKED, sentence="the device returned no outputs")
-    try:
-        arrays = _first(load_arrays(outputs_path)) if golden is not None else {}
-    finally:
-        Path(outputs_path).unlink(missing_ok=True)
+    arrays = _first(take_arrays(outputs_path))
     if golden is None:
         return OutputCheck(state=OutputState.NOT_CHECKED, sentence=_why_not_checked(sample))
     outputs = restore_outputs(signature, arrays)
@@ -165,5 +162,4 @@ def _outputs_hint(names: list[str]) -> str:
 
 
 def _first(arrays: Arrays) -> Arrays:
-    """Return the first sample of a file whose arrays are named ``"<i>/<name>"``."""
-    return {name.removeprefix("0/"): array for name, array in arrays.items() if name.startswith("0/")}
+    return next(iter(by_sample(arrays).values()), {})

@@ -7,7 +7,6 @@ the repr reads nothing. It runs in a worker process, so that a crash of the runt
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["LiteRTModel", "as_model"]
 
 SCHEMA_VERSION = 1
-_WORKER = "embedl_nb.runtime.worker"
-_RUN_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -191,29 +188,12 @@ class LiteRTModel(Displayable):
         BenchmarkError
             If the runtime refuses the model, crashes, hangs or runs out of memory.
         """
-        from embedl_nb.runtime.arrays import load_arrays, save_arrays
-        from embedl_nb.runtime.pool import warm
+        from embedl_nb.runtime.running import run_samples
 
         signature = pick_signature(self.signatures, signature_key)
         arrays = bind_inputs(signature, args, inputs, raw=raw)
-        with (
-            tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder,
-            warm(_WORKER, what="the LiteRT runtime") as child,
-        ):
-            inputs_path = Path(folder) / "inputs.npz"
-            save_arrays(inputs_path, {f"0/{name}": array for name, array in arrays.items()})
-            request = {
-                "model_path": str(self.path),
-                "signature_key": signature.key or None,
-                "inputs_path": str(inputs_path),
-                "num_threads": None,
-            }
-            answer = child.request("run", request, timeout_s=_RUN_TIMEOUT_S)
-            outputs_path = Path(answer["outputs_path"])
-            try:
-                results = load_arrays(outputs_path)
-            finally:
-                outputs_path.unlink(missing_ok=True)
+        sample = {f"0/{name}": array for name, array in arrays.items()}
+        results = run_samples(self.path, sample, signature_key=signature.key or None)
         outputs = {name.removeprefix("0/"): array for name, array in results.items()}
         return restore_outputs(signature, outputs, raw=raw)
 

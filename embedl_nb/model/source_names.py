@@ -2,8 +2,9 @@
 
 A name lists the modules around an operation, each as its class's full name, ``_`` and the last part of its own name,
 ``__main__.Net/torch.nn.modules.container.Sequential_f/torch.nn.modules.conv.Conv2d_3;2`` for ``f.3``. Operations that
-were fused are joined by ``;;``; the last is the one that does the work, unless it only pads. A name that holds ``<path>|<class>`` instead
-(the form our own compiler writes) carries the full path, which the classes' form loses for a ``ModuleList``.
+were fused are joined by ``;;``; the last is the one that does the work, unless it only pads. A name that holds
+``<path>|<class>`` instead (the form our own compiler writes) carries the full path, which the classes' form loses for a
+``ModuleList``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Arrays in files: what passes between the parent and a child, and what is kept as samples. Plain .npz, no pickle."""
+"""Arrays in files: what passes between the parent and a child, and what is kept as samples. Plain .npz, no pickle.
+
+Inputs and outputs are named ``"<sample>/<name>"``, samples counted from 0.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from embedl_nb.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["load_arrays", "save_arrays"]
+__all__ = ["by_sample", "load_arrays", "save_arrays", "take_arrays"]
 
 _STORABLE_KINDS = "biufc"
 
@@ -66,6 +69,37 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray[Any, Any]]:
         raise InputError(f"there is no array file {str(path)!r}") from err
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise InputError(f"{str(path)!r} is not a readable .npz file of plain arrays: {err}") from err
+
+
+def take_arrays(path: str | Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Read all arrays of a .npz file that nobody else needs, and remove it.
+
+    Raises
+    ------
+    InputError
+        See :func:`load_arrays`; the file is gone all the same.
+    """
+    try:
+        return load_arrays(path)
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def by_sample(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[int, dict[str, np.ndarray[Any, Any]]]:
+    """Group arrays named ``"<sample>/<name>"`` by sample, in order of their numbers.
+
+    Raises
+    ------
+    InputError
+        If a name has no number.
+    """
+    samples: dict[int, dict[str, np.ndarray[Any, Any]]] = {}
+    for key, array in arrays.items():
+        number, slash, name = key.partition("/")
+        if not (slash and number.isascii() and number.isdigit()):
+            raise InputError(f"array {key!r} is not named like '0/input'", hint="name it <sample>/<name>")
+        samples.setdefault(int(number), {})[name] = array
+    return dict(sorted(samples.items()))
 
 
 def _checked(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

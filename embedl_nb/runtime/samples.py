@@ -1,7 +1,4 @@
-"""Samples as files of arrays, and inputs made up where none were given.
-
-A file holds an array named ``"<i>/<input name>"`` for each input of sample ``i``, and outputs the same way.
-"""
+"""The measured sample: read from a file, or made up where none was given; and its outputs in a file."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
-from embedl_nb.runtime.arrays import load_arrays, save_arrays
+from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays
 from embedl_nb.runtime.dtypes import random_array
 from embedl_nb.runtime.session import SignatureInfo
 
@@ -20,35 +17,18 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["first_sample", "random_inputs", "read_samples", "save_outputs"]
-
-
-def read_samples(inputs_path: str) -> dict[str, Arrays]:
-    """Return the samples of a file in order of their number, each an array by input name.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or an array's name has no number.
-    """
-    samples: dict[str, Arrays] = {}
-    for key, array in load_arrays(inputs_path).items():
-        index, slash, name = key.partition("/")
-        if not (slash and index.isdigit()):
-            raise InputError(f"array {key!r} in {inputs_path!r} is not named like '0/input'")
-        samples.setdefault(index, {})[name] = array
-    return dict(sorted(samples.items(), key=lambda item: int(item[0])))
+__all__ = ["first_sample", "random_inputs", "save_outputs"]
 
 
 def first_sample(inputs_path: str) -> Arrays:
-    """Return the sample of the lowest number.
+    """Return the sample of the lowest number in a file.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or the file cannot be read.
     """
-    samples = read_samples(inputs_path)
+    samples = by_sample(load_arrays(inputs_path))
     if not samples:
         raise InputError(f"{inputs_path!r} holds no sample", hint="store arrays named like '0/input'")
     return next(iter(samples.values()))

@@ -1,7 +1,7 @@
 """The measured child: ``python -m embedl_nb.runtime.worker`` loads, compiles, runs and times models in LiteRT.
 
-``run`` computes outputs for a caller who wants them and keeps models loaded; ``measure`` starts from nothing and
-records each stage. Paths to arrays come in and go out (see arrays.py), numbers as JSON.
+``run`` computes outputs for a caller who wants them (see running.py) and keeps models loaded; ``measure`` starts from
+nothing and records each stage. Paths to arrays come in and go out (see arrays.py), numbers as JSON.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.errors import InputError
+from embedl_nb.runtime.arrays import by_sample, load_arrays
 from embedl_nb.runtime.invocation import Invocation
 from embedl_nb.runtime.measuring import measure
 from embedl_nb.runtime.raw_run import MeasureRequest
-from embedl_nb.runtime.samples import read_samples, save_outputs
+from embedl_nb.runtime.samples import save_outputs
 from embedl_nb.runtime.serve import serve
 from embedl_nb.runtime.session import CompiledModel, LoadedModel, refusals_explained
 from embedl_nb.runtime.threads import resolve_num_threads
@@ -66,13 +67,12 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
     """Compute the outputs of every sample in a file."""
     compiled = _models.get(payload["model_path"], resolve_num_threads(payload.get("num_threads")))
     signature = compiled.model.signature(payload.get("signature_key"))
-    samples = read_samples(payload["inputs_path"])
+    samples = by_sample(load_arrays(payload["inputs_path"]))
     if not samples:
         if signature.inputs:
             raise InputError(f"{payload['inputs_path']!r} holds no sample", hint="store arrays named like '0/input'")
-        samples = {"0": {}}  # a model that takes nothing has one sample of nothing
+        samples = {0: {}}  # a model that takes nothing has one sample of nothing
     outputs: Arrays = {}
-    total_ns = 0
     with refusals_explained(compiled.model.path), contextlib.ExitStack() as stack:
         invocation: Invocation | None = None
         for done, (index, inputs) in enumerate(samples.items(), start=1):
@@ -82,10 +82,10 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
                 stack.close()
                 invocation = Invocation(compiled, signature, inputs)
                 stack.callback(invocation.close)
-            total_ns += invocation.run_ns()
+            invocation.run_ns()
             outputs.update({f"{index}/{name}": array for name, array in invocation.read().items()})
             progress.emit("run", done=done, total=len(samples))
-    return {"outputs_path": save_outputs(outputs), "seconds": total_ns / 1e9}
+    return {"outputs_path": save_outputs(outputs)}
 
 
 def _measure(payload: dict[str, Any]) -> dict[str, Any]:

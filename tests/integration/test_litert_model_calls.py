@@ -13,6 +13,7 @@ from embedl_nb.model import LiteRTModel
 from embedl_nb.model.evidence import sqnr_db
 from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.writer import replace_constants
+from embedl_nb.runtime import running
 from embedl_nb.runtime.pool import close_all
 from embedl_nb.testing import models
 
@@ -31,6 +32,15 @@ def test_a_model_is_called_by_position_and_by_name(make: Callable[[bytes], LiteR
     for outputs in (model(a, b), model(b=b, a=a), model(a, b=b, signature_key="serving_default")):
         assert {name: float(value[0, 0]) for name, value in outputs.items()} == {"sum": 5.0, "product": 6.0}
         assert list(outputs) == ["sum", "product"]
+
+
+def test_a_call_leaves_no_file_behind(make: Callable[[bytes], LiteRTModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, taken = make(models.add()), []
+    take = running.take_arrays
+    monkeypatch.setattr(running, "take_arrays", lambda path: (taken.append(path), take(path))[1])
+    model(np.ones((1, 4), np.float32), np.ones((1, 4), np.float32))
+    assert len(taken) == 1
+    assert not Path(taken[0]).exists()
 
 
 def test_a_model_without_a_signature_is_called(make: Callable[[bytes], LiteRTModel]) -> None:

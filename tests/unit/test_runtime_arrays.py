@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedl_nb.errors import InputError
-from embedl_nb.runtime.arrays import load_arrays, save_arrays
+from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays, take_arrays
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int8", "int64", "uint8", "bool", "complex64"])
@@ -81,3 +81,23 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         save_arrays(path, {"x": np.array([object()])})
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.npz"]
     assert np.array_equal(load_arrays(path)["x"], np.ones(2))
+
+
+def test_arrays_that_are_taken_leave_no_file(tmp_path: Path) -> None:
+    save_arrays(tmp_path / "a.npz", {"0/x": np.ones(2)})
+    assert take_arrays(tmp_path / "a.npz")["0/x"].tolist() == [1, 1]
+    (tmp_path / "b.npz").write_bytes(b"damaged")
+    with pytest.raises(InputError):
+        take_arrays(tmp_path / "b.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_in_the_order_of_their_numbers() -> None:
+    x = np.zeros(1)
+    assert by_sample({"10/x": x, "2/x": x, "2/y/z": x}) == {2: {"x": x, "y/z": x}, 10: {"x": x}}
+
+
+@pytest.mark.parametrize("name", ["x", "/x", "a/x", "-1/x", "²/x"])
+def test_an_array_of_no_sample_is_named(name: str) -> None:
+    with pytest.raises(InputError, match="is not named like '0/input'"):
+        by_sample({name: np.zeros(1)})
