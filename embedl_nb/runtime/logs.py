@@ -5,6 +5,7 @@ A full disk, a read-only home or a folder that somebody removes costs the log, n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -59,18 +60,19 @@ def _open(name: str) -> tuple[Path, int]:
             directory = folder()
             _prune(directory)
             fd, path = tempfile.mkstemp(prefix=f"embedl_nb-{name}-{stamp}-", suffix=".log", dir=directory)
+            os.close(fd)
+            # Append mode, because parent and child share the file: reading the tail must not move the child's position.
+            return Path(path), os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except OSError:
             continue  # no room or no such folder here: the next one, and in the end no log at all
-        os.close(fd)
-        # Append mode, because parent and child share the file: reading the tail must not move the child's position.
-        return Path(path), os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
     return Path(os.devnull), os.open(os.devnull, os.O_RDWR)
 
 
 def _prune(directory: Path) -> None:
     logs = sorted(directory.glob("embedl_nb-*.log"), key=_modified, reverse=True)
     for old in logs[_KEPT_LOGS - 1 :]:
-        old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone already, or on Windows still open elsewhere
+            old.unlink()
 
 
 def _modified(path: Path) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import json
 import os
 import queue
@@ -62,16 +61,19 @@ class Child:
         self._what = what
         self._owner_pid = os.getpid()
         self._lock = threading.Lock()
-        self._ids = itertools.count(1)
         self._is_new = True
         self._log = ChildLog(module.rsplit(".", 1)[-1])
-        self._process = _start(module, self._log.fd, what)
+        try:
+            self._process = _start(module, self._log.fd, what)
+        except BaseException:
+            self._log.close()
+            raise
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it was asked for as a pipe
-        reader = threading.Thread(
+        self._reader = threading.Thread(
             target=_read_messages, args=(self._process.stdout, self._log.fd, self._messages), daemon=True
         )
-        reader.start()
+        self._reader.start()
         _living.add(self)
 
     @property
@@ -138,11 +140,15 @@ class Child:
             return
         self._hang_up()
         try:
-            self._process.wait(_GOODBYE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        _kill_group(self._process)
-        self._log.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GOODBYE_S)
+        finally:
+            self.kill()  # also what it has started, and also where the wait was interrupted
+        self._reader.join(_GOODBYE_S)
+        # The reader writes to the log by its number, which must not become another file's meanwhile. It outlives the
+        # child only where something in a session of its own holds the output open.
+        if not self._reader.is_alive():
+            self._log.close()
 
     def __enter__(self) -> Child:
         return self
@@ -153,7 +159,7 @@ class Child:
         self.close()
 
     def _send(self, command: str, payload: dict[str, Any], timeout_s: float) -> None:
-        message = {"id": next(self._ids), "command": command, "payload": payload, "timeout_s": timeout_s}
+        message = {"command": command, "payload": payload, "timeout_s": timeout_s}
         stream = self._process.stdin
         data = memoryview(encode(message))
         # A child that is already dead is reported by what it left behind, not by the broken pipe.
@@ -261,6 +267,7 @@ def _read_messages(stdout: IO[bytes], log_fd: int, messages: queue.SimpleQueue[d
                 elif line:
                     with contextlib.suppress(OSError):
                         os.write(log_fd, line + b"\n")
+        os.write(log_fd, pending)  # last words without an end of line
     messages.put(None)
 
 
