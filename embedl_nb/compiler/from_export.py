@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_program
-from embedl_nb.compiler.from_torch import failed_forward, output_array
+from embedl_nb.compiler.from_torch import failed_forward, output_array, save_program
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.pt2_check import SAVE_AGAIN, refuse_untrusted
 from embedl_nb.compiler.samples import Samples
@@ -88,10 +88,8 @@ class ProgramSource:
 
     def export(self, path: Path) -> None:
         """Write it as a ``.pt2`` file."""
-        import torch
-
         with quiet():
-            torch.export.save(self.program, path)
+            save_program(self.program, path)
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_torch
 from embedl_nb.compiler.outputs import flatten_outputs
@@ -19,10 +19,12 @@ from embedl_nb.compiler.user_code import user_line
 from embedl_nb.errors import CompileError, InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
+    import io
+
     import numpy as np
     import torch
 
-__all__ = ["TorchSource", "failed_forward", "output_array"]
+__all__ = ["TorchSource", "failed_forward", "output_array", "save_program"]
 
 _DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependentSymNode", "DataDependentOutputException")
 
@@ -132,7 +134,7 @@ class TorchSource:
                 raise _failed_export(self.name, err) from err
         try:
             with quiet():
-                torch.export.save(program, path)
+                save_program(program, path)
         except OSError:
             raise
         except Exception as err:
@@ -205,6 +207,44 @@ def _failed_export(name: str, err: Exception) -> CompileError:
         hint="see .details; torch.export.export(module.eval(), inputs, strict=False) shows the same",
         details=text,
     )
+
+
+def save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+    """Write ``program`` to ``path``.
+
+    Raises
+    ------
+    OSError
+        If the disk is full. torch's own writer would end the whole process: its destructor throws.
+    """
+    import torch
+
+    with path.open("wb") as file:
+        sink = _Sink(file)
+        torch.export.save(program, cast("io.BytesIO", sink))
+        if sink.error is not None:
+            raise sink.error
+
+
+class _Sink:
+    """A file that remembers its first error instead of raising it into torch's C++."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write, or lose the data after an error."""
+        if self.error is None:
+            try:
+                self._file.write(data)
+                self._file.flush()
+            except OSError as err:
+                self.error = err
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: every write is flushed."""
 
 
 def output_array(name: str, tensor: torch.Tensor) -> np.ndarray[Any, Any]:

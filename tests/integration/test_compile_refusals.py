@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import textwrap
 from collections import OrderedDict
@@ -343,3 +345,33 @@ def test_a_converter_killed_while_it_lowers_is_said() -> None:
     with pytest.raises((ConverterCrashedError, OutOfMemoryError), match="killed") as caught, progress.listening(kill):
         compile_model(_linear(), X)
     assert Path(getattr(caught.value, "log_path", __file__)).is_file()
+
+
+def test_a_disk_that_fills_up_while_the_program_is_saved_does_not_end_the_kernel() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    script = """
+        import gc, pathlib, torch
+        from embedl_nb.compiler.from_torch import save_program
+
+        program = torch.export.export(torch.nn.Linear(4, 4).eval(), (torch.ones(1, 4),))
+        try:
+            save_program(program, pathlib.Path("/dev/full"))
+        except OSError as err:
+            print(err.strerror)
+        gc.collect()
+        save_program(program, pathlib.Path("program.pt2"))
+        torch.export.load("program.pt2")
+        print("alive")
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ended = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert ended.stdout.split("\n")[:2] == ["No space left on device", "alive"], ended.stderr
