@@ -82,7 +82,8 @@ class Memory:
     Attributes
     ----------
     by_stage
-        Peak up to the end of each stage: ``start`` (an empty worker), ``load``, ``compile``, ``first``, ``run``.
+        Peak of each stage: ``start`` (an empty worker), ``load``, ``compile``, ``first``, ``run``. Where the system
+        cannot reset its counter (all but Linux), the peak up to the end of the stage.
     """
 
     peak_memory_bytes: int

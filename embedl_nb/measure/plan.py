@@ -38,7 +38,7 @@ class MeasureOptions:
     allow_fallback
         Whether another unit may take over; it is then said aloud.
     num_threads
-        Threads of the CPU kernels; None leaves it to the runtime.
+        Threads of the CPU kernels; None takes one for each processor this process may use, 4 at the most.
     processes
         Fresh processes, >= 1. One process cannot tell how much a restart changes.
     iterations

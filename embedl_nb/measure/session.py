@@ -122,6 +122,7 @@ def measure(
     target = open_device(device)
     unit = _choose_unit(target, options)
     opened = as_model(model)
+    opened.content()  # what is measured is recorded by its hash: a file that has changed since is refused
     signature = opened.signatures[0]
     with tempfile.TemporaryDirectory(prefix="embedl_nb-measure-") as folder:
         sample = choose_sample(opened, signature, inputs, Path(folder))

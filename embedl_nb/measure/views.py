@@ -106,8 +106,11 @@ def _layers_note(result: Benchmark) -> str:
     if result.profiled_mean_ms is None or result.unattributed_ms is None:
         return ""
     covered = 1 - result.unattributed_ms / result.profiled_mean_ms if result.profiled_mean_ms else 0.0
-    mean, rest = format_ms(result.profiled_mean_ms), format_ms(abs(result.unattributed_ms))
-    note = f"The layers sum to {format_ratio(covered)} of the profiled run's mean of {mean}; {rest} belong to no layer."
+    note = (
+        f"The layers sum to {format_ratio(covered)} of the profiled run's mean of {format_ms(result.profiled_mean_ms)}"
+    )
+    rest_ms = result.unattributed_ms
+    note += f"; {format_ms(rest_ms)} belong to no layer." if rest_ms > 0 else "."
     if result.unattributed_operators:
         note += f" No layer covers {_plural(len(result.unattributed_operators), 'operator')}."
     return note

@@ -153,9 +153,16 @@ class LiteRTModel(Displayable):
         target = Path(path).expanduser()
         if target.is_dir():
             target = target / f"{_file_stem(self.name)}.tflite"
-        return write_file(target, self._content())
+        return write_file(target, self.content())
 
-    def _content(self) -> bytes:
+    def content(self) -> bytes:
+        """Return the file's bytes, which are those that :attr:`sha256` stands for.
+
+        Raises
+        ------
+        InputError
+            If the file is gone or has changed since it was opened.
+        """
         data, _ = read_bytes(self.path)
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise InputError(f"{self.path} has changed since it was opened", hint="open it again")

@@ -101,9 +101,13 @@ class LoadedModel:
                     f"{self.path.name} is not a model that LiteRT can read ({err.message})",
                     hint="check that the .tflite file is whole",
                 ) from err
-        count = c_size_t()
-        call("LiteRtGetNumModelSignatures", self.handle, byref(count))
-        self.signatures = tuple(_read_signature(self.path, self.handle, index) for index in range(count.value))
+        try:
+            count = c_size_t()
+            call("LiteRtGetNumModelSignatures", self.handle, byref(count))
+            self.signatures = tuple(_read_signature(self.path, self.handle, index) for index in range(count.value))
+        except BaseException:
+            self.close()
+            raise
 
     def signature(self, key: str | None) -> SignatureInfo:
         """Return the signature with this key; None for the first.

@@ -300,3 +300,11 @@ def test_the_environment_is_recorded(model_path: Path) -> None:
     assert environment.num_cores >= 1
     assert {"python", "numpy", "ai-edge-litert", "embedl_nb", "runtime"} <= set(environment.versions)
     assert environment.started_at.startswith("2026-11-22T")
+
+
+def test_a_model_whose_file_has_changed_is_not_measured_under_the_old_hash(model_path: Path) -> None:
+    device, model = VirtualDevice(), LiteRTModel.open(model_path)
+    model_path.write_bytes(models.fully_connected(seed=1))
+    with pytest.raises(InputError, match="has changed since it was opened"):
+        measured(device, model)
+    assert device.requests == []
