@@ -123,7 +123,16 @@ def _checked(spec: TensorSpec, value: Any, *, raw: bool) -> np.ndarray[Any, Any]
             f"input {spec.name!r} has shape {array.shape}, expected {_wanted(spec, raw=raw)}",
             hint="reshape it, or compile the model with an example input of this shape",
         )
-    return _quantized(array, spec) if takes_real else array
+    if takes_real:
+        return _quantized(array, spec)
+    if spec.dtype in _RANGES and array.size:
+        lowest, highest = _RANGES[spec.dtype]
+        if array.min() < lowest or array.max() > highest:
+            raise SignatureMismatchError(
+                f"input {spec.name!r} holds values from {array.min()} to {array.max()}, which {spec.dtype} cannot hold",
+                hint=f"keep them between {lowest} and {highest}",
+            )
+    return array
 
 
 def _as_array(value: Any, name: str, *, wanted: str) -> np.ndarray[Any, Any]:

@@ -84,6 +84,10 @@ def _bring_in_offsets(model: Any, data: bytes, where: str) -> None:
         for operator in subgraph.operators or ():
             start, size = operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize
             if start > 1:
+                if start + size > len(content):
+                    raise InputError(
+                        f"{where} is truncated: an operator's options lie behind its end", hint="download it again"
+                    )
                 operator.customOptions = content[start : start + size]
                 operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
 

@@ -120,3 +120,9 @@ def test_an_unknown_signature_is_answered_with_close_ones() -> None:
         pick_signature([signature(A)], "serving_defualt")
     assert error.value.candidates == ("serving_default",)
     assert pick_signature([signature(A)], None).key == "serving_default"
+
+
+@pytest.mark.parametrize("value", [-9, 8])
+def test_an_integer_beyond_four_bits_is_refused_and_not_wrapped(value: int) -> None:
+    with pytest.raises(SignatureMismatchError, match="int4 cannot hold"):
+        bind_inputs(signature(spec("x", (1,), "int4")), (np.array([value], np.int8),), {}, raw=True)
