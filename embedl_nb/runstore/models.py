@@ -40,7 +40,9 @@ def keep(source: Path, sha256: str) -> Path:
             sha256 = _sha256(source)
         target = _folder() / f"{sha256}.tflite"
         if target.exists():
-            return target
+            if (source.exists() and target.samefile(source)) or _sha256(target) == sha256:
+                return target
+            target.unlink()  # damaged on disk, maybe together with the cached file it was a link of
         if source.absolute().is_relative_to(config.cache_dir().absolute()):
             with contextlib.suppress(OSError):  # another file system: copied below
                 os.link(source, target)

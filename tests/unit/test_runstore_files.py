@@ -199,3 +199,15 @@ def test_a_repository_without_a_commit_and_a_folder_that_is_gone_are_no_error(
     (tmp_path / "gone" / ".git").rmdir()
     (tmp_path / "gone").rmdir()
     assert "folder" not in source.describe()
+
+
+def test_a_kept_model_that_was_damaged_is_replaced_when_it_is_recorded_again(tmp_path: Path) -> None:
+    source = tmp_path / "model.tflite"
+    source.write_bytes(b"a model")
+    sha256 = hashlib.sha256(b"a model").hexdigest()
+    kept = models.keep(source, sha256)
+    kept.write_bytes(b"damaged")
+
+    assert models.keep(source, sha256) == kept
+    assert kept.read_bytes() == b"a model"
+    assert models.keep(kept, sha256) == kept
