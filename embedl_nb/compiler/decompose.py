@@ -28,8 +28,8 @@ __all__ = ["Rounds", "with_rounds"]
 
 _aten = torch.ops.aten
 _Table = dict[Any, Callable[..., Any]]
-# Traced without gradients, these become operators of a CPU library, which no table decomposes.
-_RECURRENT = ("aten.lstm.", "aten.gru.", "aten.rnn_tanh.", "aten.rnn_relu.")
+# Traced by themselves, these become operators of a CPU library, which no table decomposes.
+_LIBRARY_CALLS = ("aten.lstm.", "aten.gru.", "aten.rnn_tanh.", "aten.rnn_relu.", "aten.instance_norm.")
 _PASSED_ON = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 # Composite operators that always return a tensor of their own, so that writing into it changes nothing else.
 _FRESH = {
@@ -98,11 +98,16 @@ def _decompose(program: ExportedProgram, table: _Table) -> None:
         for node in list(graph.nodes):
             if node.op != "call_function":
                 continue
+            if node.target is _aten.lift_fresh_copy.default:
+                node.target = _aten.clone.default
             if node.target is operator.getitem or is_kept(node.target):
                 if not changed.isdisjoint(node.all_input_nodes):
                     _update_value(node, changed)
-            else:
-                _put_in_place(program, node, trace, changed)
+                continue
+            waiting = [node]
+            while waiting:
+                new = _put_in_place(program, waiting.pop(), trace, changed)
+                waiting += [part for part in new if not is_kept(part.target)]
     for node in graph.nodes:
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor) and "tensor_meta" not in node.meta:
@@ -119,8 +124,8 @@ def _check(program: ExportedProgram) -> Any:
     for node in program.graph.nodes:
         if node.op == "get_attr" or isinstance(node.target, torch._ops.HigherOrderOperator):
             raise _NotLocalError(f"it has control flow or a subgraph ({node.name})")
-        if str(node.target).startswith(_RECURRENT):
-            raise _NotLocalError(f"it has a recurrent layer ({node.name})")
+        if str(node.target).startswith(_LIBRARY_CALLS):
+            raise _NotLocalError(f"it has an operator of a library ({node.name})")
         for value in _pytree.tree_leaves(node.meta.get("val")):
             if isinstance(value, FakeTensor):
                 fake_mode = value.fake_mode
@@ -133,11 +138,11 @@ def _check(program: ExportedProgram) -> Any:
     return fake_mode
 
 
-def _without_writes(graph: Graph) -> None:
+def _without_writes(graph: Graph) -> list[Node]:
     """Turn operators that write into a tensor into those that return a new one, where nothing else sees the write."""
-    for node in graph.nodes:
-        if not _writes(node.target):
-            continue
+    writing = [node for node in graph.nodes if _writes(node.target)]
+    place = {node: index for index, node in enumerate(graph.nodes)} if writing else {}
+    for node in writing:
         written = node.args[0] if node.args else None
         functional = _functional(node.target)
         if functional is None or not isinstance(written, Node) or not _is_fresh(written.target):
@@ -145,11 +150,10 @@ def _without_writes(graph: Graph) -> None:
         if any(_aliases(user.target) for user in written.users if user is not node):
             raise _NotLocalError(f"{node.target} writes into a tensor that has views")
         node.target = functional
-        later = False
-        for other in list(graph.nodes):
-            later = later or other is node
-            if later and other is not node and written in other.all_input_nodes:
-                other.replace_input_with(written, node)
+        for user in list(written.users):
+            if place[user] > place[node]:
+                user.replace_input_with(written, node)
+    return writing
 
 
 def _writes(target: Any) -> bool:
@@ -213,8 +217,14 @@ def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any]
 
 def _update_value(node: Node, changed: set[Node]) -> None:
     """Compute the node's shape and strides anew, because an input's are others than they were."""
-    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda used: used.meta["val"])
+    args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), _value)
     _set_value(node, node.target(*args, **kwargs), changed)
+
+
+def _value(node: Node) -> Any:
+    if "val" not in node.meta:
+        raise _NotLocalError(f"the shape of {node.name} is not known")
+    return node.meta["val"]
 
 
 def _set_value(node: Node, value: Any, changed: set[Node]) -> None:
@@ -233,7 +243,8 @@ def _layouts(value: Any) -> list[Any]:
 
 def _put_in_place(
     program: ExportedProgram, node: Node, trace: Callable[..., torch.fx.GraphModule], changed: set[Node]
-) -> None:
+) -> list[Node]:
+    """Replace ``node`` by what it decomposes into; return those new nodes that the tables have not been asked about."""
     leaves, spec = _pytree.tree_flatten((node.args, node.kwargs))
     inputs = list(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, Node)))
     position = {leaf: index for index, leaf in enumerate(inputs)}
@@ -244,8 +255,8 @@ def _put_in_place(
         args, kwargs = _pytree.tree_unflatten(filled, spec)
         return target(*args, **kwargs)
 
-    traced = trace(call, [leaf.meta["val"] for leaf in inputs]).graph
-    _without_writes(traced)
+    traced = trace(call, [_value(leaf) for leaf in inputs]).graph
+    rewritten = _without_writes(traced)
     traced.eliminate_dead_code()
     mapping: dict[Node, Node] = {}
     remaining = iter(inputs)
@@ -257,12 +268,15 @@ def _put_in_place(
             result = torch.fx.node.map_arg(part.args[0], lambda used: mapping[used])
         elif part.op != "call_function":
             raise _NotLocalError(f"{node.target} decomposes into {part.target}")
+        elif part.target in (_aten.alias.default, _aten.detach.default):
+            mapping[part] = mapping[part.all_input_nodes[0]]
         else:
             with program.graph.inserting_before(node):
                 mapping[part] = program.graph.node_copy(part, lambda used: mapping[used])
             kept = {key: node.meta[key] for key in _PASSED_ON if key in node.meta}
-            mapping[part].meta = {"val": part.meta["val"], "tensor_meta": part.meta.get("tensor_meta"), **kept}
+            mapping[part].meta = {"val": _value(part), "tensor_meta": part.meta.get("tensor_meta"), **kept}
     _replace(program, node, result, changed)
+    return [mapping[part] for part in rewritten if part in mapping]
 
 
 def _replace(program: ExportedProgram, node: Node, result: Any, changed: set[Node]) -> None:
