@@ -40,7 +40,7 @@ _PATIENCE_MS = 120_000
 # Console errors that say nothing about embedl_nb, each with its reason.
 _HARMLESS_ERRORS: dict[str, str] = {}
 
-_LAB_SETTINGS = {
+_LAB_SETTINGS: dict[str, dict[str, object]] = {
     # No question about news, no look-up of newer versions: both would cover the notebook or leave the machine.
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     # Every cell stays in the document, so that what is counted is what was drawn.
@@ -85,14 +85,14 @@ def browser(chromium_path: str) -> Iterator[Any]:
 class LabServer:
     """A JupyterLab of the tests' own: no settings, extensions or kernels of the user's."""
 
-    def __init__(self, folder: Path, *, theme: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.notebooks = folder / "notebooks"
         self.notebooks.mkdir(parents=True)
         self.token = secrets.token_hex(16)
         self._runtime = folder / "jupyter_runtime"
         self._log_path = folder / "jupyterlab.log"
         self._settings = folder / "lab_settings"
-        self._write_settings(theme)
+        self._write_settings()
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -104,9 +104,8 @@ class LabServer:
             )
         self.url = self._wait_for_url()
 
-    def _write_settings(self, theme: str) -> None:
-        settings: dict[str, dict[str, object]] = {**_LAB_SETTINGS, "apputils-extension/themes": {"theme": theme}}
-        for plugin, values in settings.items():
+    def _write_settings(self) -> None:
+        for plugin, values in _LAB_SETTINGS.items():
             path = self._settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values), encoding="utf-8")
@@ -259,6 +258,11 @@ class LabPage:
         label.wait_for()
         return {"layer": target["layer"], "text": label.text_content(), "seconds": time.monotonic() - started}
 
+    @property
+    def completer(self) -> Any:
+        """The list that Tab opens."""
+        return self.page.locator(".jp-Completer:visible")
+
     def cell_with(self, source: str) -> Any:
         """Return the first cell whose source contains ``source``."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").filter(has_text=source).first
@@ -271,9 +275,10 @@ class LabPage:
         """Delete the active cell."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:delete-cell')")
 
-    def saved(self) -> Any:
-        """Return the notebook as it stands, outputs included."""
-        return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON()")
+    def use_theme(self, name: str) -> None:
+        """Change JupyterLab's theme and wait until the page has it."""
+        self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
 
     def text_errors(self) -> list[str]:
         """Return the error outputs that cells show."""
@@ -287,40 +292,28 @@ class LabPage:
 
 
 @pytest.fixture(scope="session")
-def lab_server_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LabServer]]:
-    """Return a function that starts (once) the JupyterLab server with a theme."""
-    servers: dict[str, LabServer] = {}
-
-    def start(theme: str) -> LabServer:
-        if theme not in servers:
-            servers[theme] = LabServer(tmp_path_factory.mktemp("lab"), theme=theme)
-        return servers[theme]
-
-    yield start
-    for server in servers.values():
-        server.close()
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """Start JupyterLab once for the session."""
+    server = LabServer(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
-def open_notebook(
-    browser: Any, lab_server_for: Callable[[str], LabServer], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Any]:
-    """Return ``open_notebook(path, theme=..., size=...)``, a context manager that yields a :class:`LabPage`.
+def open_notebook(browser: Any, lab_server: LabServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return ``open_notebook(path, size=...)``, a context manager that yields a :class:`LabPage`.
 
     The notebook is copied first. At the end of the block there must have been no console error and no request that left
     this machine.
     """
-    screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots")).resolve()
 
     @contextmanager
-    def opened(
-        path: Path, *, theme: str = "JupyterLab Light", size: tuple[int, int] = (1280, 1000)
-    ) -> Iterator[LabPage]:
-        server = lab_server_for(theme)
-        shutil.copy(path, server.notebooks / path.name)
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, device_scale_factor=1)
+    def opened(path: Path, *, size: tuple[int, int] = (1280, 1000)) -> Iterator[LabPage]:
+        shutil.copy(path, lab_server.notebooks / path.name)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         try:
-            lab = LabPage(context.new_page(), server, screenshots)
+            lab = LabPage(context.new_page(), lab_server, screenshots)
             lab.open(path.name)
             yield lab
             assert lab.console_errors == []
