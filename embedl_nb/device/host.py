@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedl_nb.device import machine
@@ -50,7 +51,11 @@ class HostDevice:
         from embedl_nb.runtime.process import Child
         from embedl_nb.runtime.raw_run import RawRun
         from embedl_nb.runtime.running import WORKER, WORKER_NAME
+        from embedl_nb.runtime.threads import default_num_threads
 
+        if request.num_threads is None:
+            # More threads than the container's share of CPU time would be stopped in the middle of an inference.
+            request = replace(request, num_threads=default_num_threads(machine.num_usable_cores()))
         with Child(WORKER, what=WORKER_NAME) as child:
             return RawRun.from_json(child.request("measure", request.to_json(), timeout_s=_time_limit_s(request)))
 

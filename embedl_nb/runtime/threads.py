@@ -11,17 +11,23 @@ __all__ = ["default_num_threads", "resolve_num_threads"]
 _MOST_BY_DEFAULT = 4
 
 
-def default_num_threads() -> int:
+def default_num_threads(num_usable_cores: int | None = None) -> int:
     """Return the number of processors this process may use, 4 at the most.
 
     Phones have 4 fast cores or fewer, and on servers small models get slower with more threads; what was used is
-    recorded with each measurement. A process that is bound to some processors (``taskset``, a container) counts those.
+    recorded with each measurement.
+
+    Parameters
+    ----------
+    num_usable_cores
+        Where the caller knows more than the processors this process is bound to, e.g. a container's share of CPU time.
     """
-    try:
-        available = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        available = os.cpu_count() or 1
-    return max(1, min(available, _MOST_BY_DEFAULT))
+    if num_usable_cores is None:
+        try:
+            num_usable_cores = len(os.sched_getaffinity(0))
+        except AttributeError:  # macOS, Windows
+            num_usable_cores = os.cpu_count() or 1
+    return max(1, min(num_usable_cores, _MOST_BY_DEFAULT))
 
 
 def resolve_num_threads(num_threads: int | None) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from embedl_nb import progress
+from embedl_nb.device import machine
 from embedl_nb.device.host import HostDevice
 from embedl_nb.device.lease import leased
 from embedl_nb.errors import EmbedlError, InputError, RuntimeCrashedError, WrongOutputError
@@ -167,3 +168,12 @@ def _note_pids(monkeypatch: pytest.MonkeyPatch, pids: list[int]) -> None:
         return request(child, command, payload, timeout_s=timeout_s)
 
     monkeypatch.setattr(Child, "request", noting)
+
+
+def test_a_container_with_one_core_of_cpu_time_is_measured_with_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    monkeypatch.setattr(machine, "_CGROUP_V2", tmp_path)
+    model = models.write(tmp_path, models.fully_connected())
+    assert measure(model, processes=1, iterations=3, profile=False).environment.num_threads == 1

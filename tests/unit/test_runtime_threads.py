@@ -34,3 +34,8 @@ def test_a_given_number_is_taken() -> None:
 def test_a_number_that_cannot_be_meant_is_refused(number: object) -> None:
     with pytest.raises(InputError, match="num_threads"):
         resolve_num_threads(number)  # type: ignore[arg-type]
+
+
+def test_a_containers_share_of_the_processors_limits_the_threads() -> None:
+    assert default_num_threads(1) == 1
+    assert default_num_threads(16) == 4
