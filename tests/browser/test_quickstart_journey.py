@@ -47,7 +47,7 @@ def test_the_first_cell_says_equal_how_fast_and_not_a_phone(lab):
     assert "p50" in answer
     assert "not a phone" in answer
     lab.scroll_to(lab.cell_with("%load_ext embedl_nb").locator(".embedl-result, .jp-OutputArea-output").last)
-    lab.screenshot("quickstart_answer")
+    lab.screenshot("quickstart")
 
 
 def test_the_waterfall_has_one_bar_a_layer_and_the_hover_names_it(lab):
