@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import commands
+from embedl_nb.commands.lines import one_line, warnings_in_one_line
 from embedl_nb.commands.running import is_usage_error
 from embedl_nb.errors import EmbedlError, UnstableMeasurementWarning
 
@@ -40,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     names = commands.ShellNames()
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+    with warnings_in_one_line():
         warnings.simplefilter("ignore", UnstableMeasurementWarning)  # the printed result says the same
         try:
             result = commands.run(commands.SHELL, words, program="embedl-nb", names=names)
@@ -85,17 +85,9 @@ def _frame_text(frame: pd.DataFrame) -> str:
 def _show_error(message: str, hint: str, names: commands.Names) -> None:
     if names.is_verbose or os.environ.get("EMBEDL_NB_DEBUG"):
         traceback.print_exc()
-    print(f"Error: {_one_line(message)}", file=sys.stderr)
+    print(f"Error: {one_line(message)}", file=sys.stderr)
     if hint:
-        print(f"Try: {_one_line(hint)}", file=sys.stderr)
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"Warning: {_one_line(str(message))}", file=sys.stderr)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+        print(f"Try: {one_line(hint)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

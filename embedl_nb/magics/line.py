@@ -56,11 +56,13 @@ class LineMagic:
         names: Names | None = None
         try:
             from embedl_nb import commands
+            from embedl_nb.commands.lines import warnings_in_one_line
 
             variables = ChainMap(local_ns or {}, self._shell.user_ns)
             names = commands.NotebookNames(variables)
             command = commands.COMMANDS[MAGICS[self.__name__]]
-            return commands.run(command, commands.split_line(line), program=f"%{self.__name__}", names=names)
+            with warnings_in_one_line():
+                return commands.run(command, commands.split_line(line), program=f"%{self.__name__}", names=names)
         except EmbedlError as err:
             if not os.environ.get("EMBEDL_NB_DEBUG") and not (names and names.is_verbose):
                 show_in_two_lines(err)
@@ -75,12 +77,10 @@ class LineMagic:
 
 def show_in_two_lines(error: EmbedlError) -> None:
     """Make IPython show ``error`` as its message and its hint instead of a traceback."""
-    lines = [f"{type(error).__name__}: {_one_line(error.message)}"]
+    from embedl_nb.commands.lines import one_line
+
+    lines = [f"{type(error).__name__}: {one_line(error.message)}"]
     if error.hint:
-        lines.append(f"Try: {_one_line(error.hint)}")
+        lines.append(f"Try: {one_line(error.hint)}")
     # IPython looks for this name; strings only, so that the error still pickles.
     vars(error)["_render_traceback_"] = partial(list, lines)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import pytest
 
-from embedl_nb.errors import CompileError, EmbedlError, InputError, UnknownNameError
+from embedl_nb.errors import CompileError, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.magics.line import show_in_two_lines
 
 
@@ -55,6 +56,19 @@ def test_an_error_of_the_work_is_two_lines_too(
     with pytest.raises(CompileError):
         shell.value("net = 1\n%embedl_compile net")
     assert capsys.readouterr().out.splitlines() == ["CompileError: no lowering for erfinv", "Try: replace it"]
+
+
+def test_a_warning_of_a_magic_is_one_line_without_a_place_in_our_files(
+    shell: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from embedl_nb import pipeline
+
+    def warn(*_: Any, **__: Any) -> None:
+        warnings.warn("busy machine:\nload 9", EmbedlWarning, stacklevel=2)
+
+    monkeypatch.setattr(pipeline, "benchmark", warn)
+    shell.value("small = 1\n%embedl_benchmark small")
+    assert capsys.readouterr().err == "Warning: busy machine: load 9\n"
 
 
 def test_an_error_without_a_hint_is_one_line(
