@@ -20,12 +20,24 @@ which takes names of variables and returns the object. Each has `--help`, and `-
 an error (`EMBEDL_NB_DEBUG=1` does so for all). This page is made by
 `python -m embedl_nb.commands.reference > docs/commands.md`.
 """
+_SETTINGS = """## Settings
+
+| variable | what | default |
+| --- | --- | --- |
+| `EMBEDL_NB_HOME` | Folder of everything that is kept: runs and their models in `data`, what can be made again in `cache`. | \
+the user's data and cache folders |
+| `EMBEDL_NB_CACHE_LIMIT` | Size above which the compiled models longest unused are removed, like `2GiB`. | `5GiB` |
+| `EMBEDL_NB_UPLOAD_MODELS` | `1` sends the models of recorded runs to a remote store as well. | off |
+| `EMBEDL_NB_DEBUG` | `1` shows the traceback of every error. | off |
+| `EMBEDL_NB_CHROMIUM` | The browser of the browser tests. | the first Chromium or Chrome on the path |
+| `MLFLOW_TRACKING_URI` | The MLflow store that runs go to. | SQLite in the data folder |
+"""
 
 
 def reference() -> str:
-    """Return the page as Markdown: each command with what it does, its arguments, options and defaults."""
+    """Return the page as Markdown: each command with its arguments, options and defaults, and the settings."""
     sections = (section for name, command in COMMANDS.items() for section in _of(name, command))
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, *sections, _SETTINGS])
 
 
 def _of(path: str, command: click.Command) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import embedl_nb
 from embedl_nb.commands import COMMANDS
 from embedl_nb.commands.reference import reference
 from embedl_nb.magics.line import MAGICS
@@ -42,3 +44,9 @@ def test_the_page_is_linked_to(project_root: Path) -> None:
 
 def test_a_magic_is_called_as_its_command() -> None:
     assert list(MAGICS) == [f"embedl_{command}" for command in MAGICS.values()]
+
+
+def test_every_setting_that_the_package_reads_is_on_the_page(page: str) -> None:
+    files = Path(embedl_nb.__file__).parent.rglob("*.py")
+    named = {name for file in files for name in re.findall(r"\bEMBEDL_NB_[A-Z_]+\b", file.read_text(encoding="utf-8"))}
+    assert sorted(name for name in named if f"`{name}`" not in page) == []
