@@ -24,8 +24,7 @@ _SETTINGS = """## Settings
 
 | variable | what | default |
 | --- | --- | --- |
-| `EMBEDL_NB_HOME` | Folder of everything that is kept: runs and their models in `data`, what can be made again in `cache`. | \
-the user's data and cache folders |
+| `EMBEDL_NB_HOME` | Folder of what is kept: runs and models in `data`, the rest in `cache`. | the user's own folders |
 | `EMBEDL_NB_CACHE_LIMIT` | Size above which the compiled models longest unused are removed, like `2GiB`. | `5GiB` |
 | `EMBEDL_NB_UPLOAD_MODELS` | `1` sends the models of recorded runs to a remote store as well. | off |
 | `EMBEDL_NB_DEBUG` | `1` shows the traceback of every error. | off |

@@ -39,7 +39,7 @@ def write_report(results: Displayable | Sequence[Displayable], path: str | Path)
     shown = _checked(results)
     target = Path(path).expanduser().absolute()
     sections = [section(result, number=number) for number, result in enumerate(shown, start=1)]
-    title = "On-device report: " + ", ".join(dict.fromkeys(each.title.split(" | ")[0] for each in sections))
+    title = "Report: " + ", ".join(dict.fromkeys(each.title.split(" | ")[0] for each in sections))
     text = page(sections, title=title, plotly_js=_plotly_js() if any(each.figures for each in sections) else "")
     _make_folder(target)
     return write_file(target, text.encode())

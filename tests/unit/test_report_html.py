@@ -150,7 +150,7 @@ def test_a_model_shows_its_parity(tmp_path):
 def test_several_results_are_listed_with_links_into_the_page(tmp_path):
     page = _page([_Note("one | f32"), _Note("two | f32")], tmp_path)
     assert page.addresses == ["#result-1", "#result-2"]
-    assert "On-device report: one, two" in page.text
+    assert "Report: one, two" in page.text
 
 
 def test_an_existing_report_is_replaced_whole(tmp_path):
@@ -220,5 +220,5 @@ def test_one_thing_that_is_no_result_is_named_as_a_whole(wrong, tmp_path):
 def test_the_page_has_a_language_a_title_and_both_colour_schemes(tmp_path):
     text = write_report(_Note(), tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="en">' in text
-    assert "<title>On-device report: net</title>" in text
+    assert "<title>Report: net</title>" in text
     assert "color-scheme:light dark" in text
