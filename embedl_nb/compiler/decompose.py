@@ -186,16 +186,21 @@ def _is_composite(op: Any) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"))
 
 
+@functools.lru_cache(maxsize=8)
+def _split(table: frozenset[tuple[Any, Callable[..., Any]]]) -> tuple[_Table, _Table]:
+    """Tell composite operators (kept or overridden by a table) from plain ones; litert-torch has three tables."""
+    from torch.export.exported_program import _split_decomp_table_to_cia_and_python_decomp
+
+    composites, plain = _split_decomp_table_to_cia_and_python_decomp(dict(table))
+    return composites, plain
+
+
 @contextlib.contextmanager
 def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any], Callable[[Any], bool]]]:
     """Yield how to trace one operator, and whether a target stays as it is under ``table``."""
-    from torch.export.exported_program import (
-        _override_composite_implicit_decomp,
-        _special_op_to_preserve_cia,
-        _split_decomp_table_to_cia_and_python_decomp,
-    )
+    from torch.export.exported_program import _override_composite_implicit_decomp, _special_op_to_preserve_cia
 
-    composites, plain = _split_decomp_table_to_cia_and_python_decomp(table)
+    composites, plain = _split(frozenset(table.items()))
     kept_composites = {op for op, way in composites.items() if way is _special_op_to_preserve_cia}
 
     @functools.cache

@@ -49,6 +49,7 @@ class TorchSource:
     def __init__(self, module: torch.nn.Module, samples: Samples) -> None:
         self.samples = samples
         self.root = unwrap(module)
+        _refuse_scripted(self.root)
         self.output_names: tuple[str, ...] = ()
         self.dropped: tuple[str, ...] = ()
         self._on_cpu: torch.nn.Module | None = None
@@ -147,6 +148,18 @@ class TorchSource:
         if self._on_cpu is None:
             self._on_cpu = cpu_copy(self.root)
         return self._on_cpu
+
+
+def _refuse_scripted(module: torch.nn.Module) -> None:
+    import torch
+
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            what = f"part {name!r}" if name else "the module"
+            raise InputError(
+                f"{what} is a TorchScript module, which has no Python code to export",
+                hint="put the torch.nn.Module it was made from in its place",
+            )
 
 
 def _check_values(module: torch.nn.Module) -> None:

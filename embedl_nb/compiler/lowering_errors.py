@@ -77,15 +77,20 @@ def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlErr
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
     return CompileError(
         f"LiteRT's converter failed: {first}",
-        hint="see .details for what it said",
+        hint=f"{_hint(program)}; .details has what it said",
         details=f"{type(err).__name__}: {text}",
     )
 
 
 def _hint(program: ExportedProgram | None) -> str:
+    if program is not None and program.range_constraints:
+        return "export the program with fixed sizes: what lowers a dimension that varies is often missing"
     values = [node.meta.get("val") for node in program.graph.nodes] if program is not None else []
-    if any(isinstance(value, torch.Tensor) and value.dtype is torch.float64 for value in values):
+    dtypes = {value.dtype for value in values if isinstance(value, torch.Tensor)}
+    if torch.float64 in dtypes:
         return "LiteRT has few operators in float64: compile module.float() with float32 inputs"
+    if any(dtype.is_complex for dtype in dtypes):
+        return "LiteRT has next to no complex numbers: compute real and imaginary parts apart"
     return "write this part of the module with other operations"
 
 

@@ -30,21 +30,11 @@ _HOOKS = (
 
 
 def unwrap(module: torch.nn.Module) -> torch.nn.Module:
-    """Return the module inside ``torch.compile``, DataParallel and DistributedDataParallel wrappers.
-
-    Raises
-    ------
-    InputError
-        If it is a TorchScript module, which torch cannot export.
-    """
+    """Return the module inside ``torch.compile``, DataParallel and DistributedDataParallel wrappers."""
     import torch
 
     wrappers = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
     while True:
-        if isinstance(module, torch.jit.ScriptModule):
-            raise InputError(
-                "a TorchScript module has no Python code to export", hint="give the torch.nn.Module it was made from"
-            )
         if isinstance(module, wrappers):
             module = module.module
         elif "_orig_mod" in module._modules:
@@ -68,8 +58,7 @@ def as_in_eval(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             part.module.training = False
             if part.module.__dict__.get("_compiled_call_impl"):
                 part.module._compiled_call_impl = None
-        stand_in = copy.copy(module)
-        stand_in.__dict__ = {**module.__dict__}
+        stand_in = _like(module, module.__dict__)
         for reference in ("_trainer", "_fabric"):  # a Lightning module drags its trainer along
             if reference in stand_in.__dict__:
                 stand_in.__dict__[reference] = None
@@ -78,6 +67,13 @@ def as_in_eval(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     finally:
         for part in saved:
             part.restore()
+
+
+def _like(module: torch.nn.Module, attributes: dict[str, Any]) -> torch.nn.Module:
+    """Return an object of the same class with ``attributes``; copy.copy would ask the class, which may refuse."""
+    stand_in: torch.nn.Module = object.__new__(type(module))
+    stand_in.__dict__.update(attributes)
+    return stand_in
 
 
 class _Saved:
@@ -118,10 +114,8 @@ def with_flat_calls(module: torch.nn.Module, samples: Samples, output_names: tup
         # Not module(...): the tracer would look for ``module`` among the children of the stand-in.
         return dict(zip(output_names, tensors_of(module._call_impl(*args, **kwargs)), strict=True))
 
-    flat = copy.copy(module)
-    flat.__dict__ = {**module.__dict__, "forward": flat_forward}
-    flat.__dict__ |= {name: OrderedDict() for name in _HOOKS if name in module.__dict__}
-    return flat
+    without_hooks: dict[str, Any] = {name: OrderedDict() for name in _HOOKS if name in module.__dict__}
+    return _like(module, {**module.__dict__, "forward": flat_forward, **without_hooks})
 
 
 def cpu_copy(module: torch.nn.Module) -> torch.nn.Module:

@@ -125,7 +125,7 @@ def _cast(array: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any,
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             raise SignatureMismatchError(
                 f"{what} holds {int(abs(array).max())}, which {dtype}, its type in a LiteRT model, cannot hold",
-                hint="use samples whose integers fit",
+                hint="LiteRT models have 32-bit integers: use values that fit",
             )
     return array.astype(target)
 
