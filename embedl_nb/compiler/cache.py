@@ -33,6 +33,7 @@ __all__ = [
     "find",
     "locked",
     "publish",
+    "remove_damaged",
     "write_meta",
 ]
 
@@ -96,16 +97,21 @@ def find(key: str) -> Entry | None:
             _remove(folder)
         return None
     except (OSError, ValueError):
-        _remove(folder)
+        remove_damaged(key)
         return None
-    if hashlib.sha256(content).hexdigest() != meta.get("sha256"):
-        progress.emit("cache", "a cached model is damaged; it is removed and compiled anew")
-        _remove(folder)
+    if not isinstance(meta, dict) or hashlib.sha256(content).hexdigest() != meta.get("sha256"):
+        remove_damaged(key)
         return None
     with contextlib.suppress(OSError):  # a read-only cache still gives its models
         os.utime(folder / _META)
     _in_use.add(key)
     return Entry(folder=folder, meta=meta)
+
+
+def remove_damaged(key: str) -> None:
+    """Remove an entry that cannot be what was written, and say so."""
+    progress.emit("cache", "a cached model is damaged; it is removed and compiled anew")
+    _remove(_root() / key)
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> Entry:
@@ -145,7 +151,7 @@ def publish(key: str, built: Entry) -> Entry | None:
     except OSError as err:
         shutil.rmtree(staging, ignore_errors=True)
         warnings.warn(
-            f"the compiled model is not kept in the cache {root}: {err.strerror or err}. It is usable in this session; "
+            f"the compiled model is not kept in the cache {root}: {_reason(err)}. It is usable in this session; "
             "save it with model.save(path).",
             EmbedlWarning,
             stacklevel=4,
@@ -202,6 +208,12 @@ def locked(key: str, *, timeout_s: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _reason(err: OSError) -> str:
+    if isinstance(err, shutil.Error):  # a list of (from, to, why)
+        return str(err.args[0][0][2])
+    return err.strerror or str(err)
 
 
 def _root() -> Path:

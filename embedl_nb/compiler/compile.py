@@ -96,8 +96,7 @@ def compile_model(
         model = build(request, key="")
     else:
         with cache.locked(fingerprint.key, timeout_s=timeout_s):
-            entry = cache.find(fingerprint.key)
-            model = build(request, key=fingerprint.key) if entry is None else _cached(entry, request)
+            model = _cached(fingerprint.key, request) or build(request, key=fingerprint.key)
     return dataclasses.replace(model, name=request.name, notes=(*notes, *model.notes))
 
 
@@ -108,16 +107,21 @@ def pass_on_tflite(path: Path, example_inputs: Any, *, name: str | None, verify:
     return pass_on(path, example_inputs, name=name, verify=verify)
 
 
-def _cached(entry: cache.Entry, request: Request) -> LiteRTModel:
-    """Return a model made before; on samples it was not verified on, it is verified now."""
-    model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
-    evidence = evidence_for(request, entry, model)
+def _cached(key: str, request: Request) -> LiteRTModel | None:
+    """Return a model made before, None without; on samples it was not verified on, it is verified now."""
+    entry = cache.find(key)
+    if entry is None:
+        return None
+    try:
+        model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
+        evidence = evidence_for(request, entry, model)
+        parity = Parity.from_record(evidence.parity) if evidence.parity and request.verify else None
+    except (KeyError, TypeError, AttributeError):
+        cache.remove_damaged(key)
+        return None
     progress.emit("cache", f"{request.name} was compiled before")
     return dataclasses.replace(
-        model,
-        parity=Parity.from_record(evidence.parity) if evidence.parity and request.verify else None,
-        samples_path=evidence.samples_path,
-        golden_path=evidence.golden_path,
+        model, parity=parity, samples_path=evidence.samples_path, golden_path=evidence.golden_path
     )
 
 

@@ -16,7 +16,7 @@ import logging
 import pathlib
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.installed import installed_package, is_installed_module, origin_token
@@ -41,6 +41,9 @@ _MODULE_NOISE = {
     "_is_full_backward_hook", "_is_torch_compile", "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks",
     "_non_persistent_buffers_set", "_state_dict_hooks", "_state_dict_pre_hooks", "_trainer", "training",
 }  # fmt: skip
+# What a computation may ask for that no attribute, global or closure holds.
+_OUTSIDE_BUILTINS = {"__import__", "eval", "exec", "globals", "input", "open"}
+_OUTSIDE_MODULES = {"random", "secrets", "time", "uuid"}
 _HOOK_DICTS = {"_forward_hooks", "_forward_pre_hooks"}
 _HOOK_FLAGS = {"_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs"}
 
@@ -229,7 +232,9 @@ class Digest:
         self.add((function.__defaults__, function.__kwdefaults__), path)
         self.add([_content(cell) for cell in function.__closure__ or ()], path)
         self.add({key: item for key, item in vars(function).items() if key != "__wrapped__"}, path)
-        used, attributes = _names(function.__code__)
+        used, attributes, imported = _names(function.__code__)
+        if function.__name__ != "__init__":  # what made the module has run; what it computes with is to come
+            _refuse_the_outside(function, used, attributes, imported, path)
         for name in sorted(used):
             if name not in function.__globals__:
                 continue
@@ -244,6 +249,7 @@ class Digest:
         """Add an imported module: by version where it is installed, by what is used of it where it is the user's."""
         self._token("python module", origin_token(module.__name__))
         if is_installed_module(module.__name__):
+            self.add_patches(module, attributes, path)
             return
         for name in sorted(attributes & vars(module).keys()):
             value = vars(module)[name]
@@ -253,6 +259,19 @@ class Digest:
                     self._add_python_module(value, attributes - {name}, f"{path}.{name}")
             else:
                 self.add(value, f"{path}.{name}")
+
+    def add_patches(self, owner: types.ModuleType | type, names: Iterable[str], path: str) -> None:
+        """Add those members of an installed module or class that somebody has replaced; its version tells the rest."""
+        prefix = f"{owner.__qualname__}." if isinstance(owner, type) else ""
+        for name in sorted(names):
+            if name not in vars(owner) or name in _CLASS_NOISE:
+                continue
+            value = vars(owner)[name]
+            if _is_foreign(value):
+                self._token("patch", name)
+                self.add(value, f"{path}.{name}")
+            elif isinstance(value, types.FunctionType) and value.__qualname__ != prefix + name:
+                self._token("alias", f"{name} {value.__module__} {value.__qualname__}")
 
     def _add_code(self, code: types.CodeType, path: str) -> None:
         self._token(
@@ -267,12 +286,11 @@ class Digest:
     def _add_class(self, cls: type, path: str) -> None:
         self._token("class", f"{cls.__qualname__} {origin_token(cls.__module__)}")
         self.add(cls.__bases__, path)
-        installed = installed_package(cls.__module__)
+        if installed_package(cls.__module__):
+            self.add_patches(cls, vars(cls), cls.__qualname__)
+            return
         for name, value in vars(cls).items():
             if name in _CLASS_NOISE:
-                continue
-            # Of an installed class only what somebody has replaced is not known by the package's version.
-            if installed and not _is_foreign(value):
                 continue
             if isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
                 self._token("slot", name)
@@ -321,25 +339,53 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _is_foreign(value: Any) -> bool:
-    """Say whether a member of an installed class was written elsewhere (a patch)."""
+    """Say whether a member of an installed module or class was put there by somebody else."""
     function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
-    return isinstance(function, types.FunctionType) and not (
-        is_installed_file(function.__code__.co_filename) or function.__code__.co_filename.startswith("<")
-    )
+    if isinstance(function, types.FunctionType):
+        # Generated code (a dataclass's methods) has no file, but lives in its package all the same.
+        return not (is_installed_file(function.__code__.co_filename) or is_installed_module(function.__module__ or ""))
+    return not is_installed_module(type(function).__module__)
+
+
+def _refuse_the_outside(
+    function: types.FunctionType, used: frozenset[str], attributes: frozenset[str], imported: frozenset[str], path: str
+) -> None:
+    """Refuse code that computes with what is neither in the module nor in the names it uses.
+
+    Raises
+    ------
+    UnreducibleError
+        Naming what it asks for: a file, the environment, chance, a name made up while it runs.
+    """
+    asked = {name for name in used & _OUTSIDE_BUILTINS if name not in function.__globals__}
+    modules = {name: function.__globals__[name] for name in used if name in function.__globals__}
+    for name, value in modules.items():
+        if isinstance(value, types.ModuleType):
+            asked |= {name} & _OUTSIDE_MODULES
+            if value.__name__ == "os":
+                asked |= attributes & {"environ", "getenv"}
+            if "getattr" in used and not is_installed_module(value.__name__):
+                asked.add(f"getattr of {name}")
+    asked |= {name for name in imported if not is_installed_module(name)}
+    if asked:
+        raise UnreducibleError(f"{path or 'the module'}: {function.__qualname__} uses {min(asked)}", function)
 
 
 @functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the globals that code uses, its nested functions included, and the attributes it asks for."""
+def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the globals that code uses, the attributes it asks for and the modules it imports while it runs."""
     used: set[str] = set()
     attributes: set[str] = set()
+    imported: set[str] = set()
     for part in _with_nested(code):
         for instruction in dis.get_instructions(part):
             if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 used.add(str(instruction.argval))
             elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
                 attributes.add(str(instruction.argval))
-    return frozenset(used), frozenset(attributes)
+            elif instruction.opname == "IMPORT_NAME":
+                imported.add(str(instruction.argval))
+    return frozenset(used), frozenset(attributes), frozenset(imported)
 
 
 def _with_nested(code: types.CodeType) -> Iterator[types.CodeType]:

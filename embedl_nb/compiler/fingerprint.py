@@ -55,9 +55,13 @@ def fingerprint_torch(module: torch.nn.Module, samples: Samples) -> Fingerprint:
         digest.add((str(torch.get_default_dtype()), torch.is_autocast_enabled("cpu")), "torch's settings")
         for hooks in (module_globals._global_forward_hooks, module_globals._global_forward_pre_hooks):
             digest.add(list(hooks.values()), "a global forward hook")
+        for owner in (torch, torch.nn.functional, torch.Tensor):
+            digest.add_patches(owner, vars(owner), owner.__name__)
         digest.add(module, "")
     except UnreducibleError as err:
-        return Fingerprint(reason=f"{err.path or 'the module'} is a {err.kind}, which has no content to compare")
+        return Fingerprint(reason=_said(err, "the module"))
+    except RecursionError:
+        return Fingerprint(reason="its attributes are nested too deeply to compare")
     return Fingerprint(key=digest.hexdigest())
 
 
@@ -70,7 +74,7 @@ def fingerprint_program(program: torch.export.ExportedProgram, samples: Samples)
         digest.add(dict(program.state_dict), "")
         digest.add(dict(program.constants), "")
     except UnreducibleError as err:
-        return Fingerprint(reason=f"{err.path or 'the program'} is a {err.kind}, which has no content to compare")
+        return Fingerprint(reason=_said(err, "the program"))
     return Fingerprint(key=digest.hexdigest())
 
 
@@ -79,6 +83,12 @@ def fingerprint_samples(arrays: dict[str, Any]) -> str:
     digest = Digest()
     digest.add(arrays, "example_inputs")
     return digest.hexdigest()
+
+
+def _said(err: UnreducibleError, whole: str) -> str:
+    if err.kind == "function":
+        return f"{err.path}, which is not part of it"
+    return f"{err.path or whole} is a {err.kind}, which has no content to compare"
 
 
 def _started(kind: str) -> Digest:

@@ -249,3 +249,64 @@ def test_an_attribute_without_content_is_named(make: Callable[[], Any]) -> None:
     assert found.key == ""
     assert "0.handle.deep[0]" in found.reason
     assert type(attribute).__name__ in found.reason
+
+
+@pytest.mark.parametrize(
+    ("forward", "named"),
+    [
+        ("import usermod; return x * usermod.SCALE", "usermod"),
+        ("return x * globals()['SCALE']", "globals"),
+        ("return x * len(open('f').read())", "open"),
+        ("return x * random.random()", "random"),
+        ("return x * len(os.environ['HOME'])", "environ"),
+        ("return x * eval('SCALE')", "eval"),
+    ],
+)
+def test_code_that_computes_with_the_outside_has_no_key(forward: str, named: str) -> None:
+    cell = f"""
+        import os, random
+        import torch
+        SCALE = 2.0
+
+        class Net(torch.nn.Module):
+            def forward(self, x):
+                {forward}
+
+        net = Net()
+    """
+    fingerprint = fingerprint_torch(_run(cell)["net"], read_samples(INPUT))
+    assert fingerprint.key == ""
+    assert named in fingerprint.reason
+
+
+def test_a_patch_typed_at_a_prompt_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3))
+    before = _key(net)
+    patch = "def forward(self, x):\n    return torch.nn.functional.linear(x, self.weight)"
+    for filename in ("<ipython-input-3-abc>", "<stdin>"):
+        variables = {"__name__": "__main__", "torch": torch}
+        exec(compile(patch, filename, "exec"), variables)
+        monkeypatch.setattr(torch.nn.Linear, "forward", variables["forward"])
+        assert _key(net) != before
+
+
+def test_a_forward_taken_from_another_class_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+    before = _key(net)
+    monkeypatch.setattr(torch.nn.ReLU, "forward", torch.nn.Tanh.forward)
+    assert _key(net) != before
+
+
+@pytest.mark.parametrize("owner", [torch, torch.nn.functional, torch.Tensor])
+def test_a_replaced_function_of_torch_changes_the_key(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+    before = _key(net)
+    monkeypatch.setattr(owner, "relu", lambda x, inplace=False: x * 2)
+    assert _key(net) != before
+
+
+def test_attributes_that_nest_too_deeply_are_said_to() -> None:
+    net = torch.nn.Linear(4, 3)
+    for _ in range(5000):
+        net.chain = {"next": getattr(net, "chain", None)}
+    assert "deep" in fingerprint_torch(net, read_samples(INPUT)).reason

@@ -16,7 +16,7 @@ pytest.importorskip("litert_torch")
 
 from torch import nn  # noqa: E402
 
-from embedl_nb import progress  # noqa: E402
+from embedl_nb import config, progress  # noqa: E402
 from embedl_nb.compiler import cache, compile_model  # noqa: E402
 from embedl_nb.errors import EmbedlWarning  # noqa: E402
 from embedl_nb.model import LiteRTModel  # noqa: E402
@@ -382,3 +382,14 @@ def test_a_cache_without_room_still_gives_the_model(monkeypatch: pytest.MonkeyPa
         model = compile_model(nn.Linear(4, 3).eval(), X)
     assert _passes(model)
     assert model(X.numpy())["output_0"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(("file", "content"), [("meta.json", "[]"), ("*.parity.json", '{"x": 1}')])
+def test_a_cache_entry_of_another_form_is_made_anew(file: str, content: str, empty_home: Path) -> None:
+    net, sample = torch.nn.Linear(4, 3), torch.ones(1, 4)
+    compile_model(net, sample)
+    (damaged,) = (config.cache_dir() / "compile").glob(f"*/{file}")
+    damaged.write_text(content)
+    model = compile_model(net, sample)
+    assert model.parity is not None
+    assert model.parity.passed
