@@ -65,7 +65,7 @@ def split_line(line: str) -> list[str]:
     Raises
     ------
     InputError
-        If a quote is not closed.
+        If a quote is not closed, or a backslash at the end has nothing to escape.
     """
     lexer = shlex.shlex(line.strip().removesuffix(";"), posix=True, punctuation_chars=False)
     lexer.whitespace_split = True
@@ -75,7 +75,8 @@ def split_line(line: str) -> list[str]:
     try:
         words = list(lexer)
     except ValueError as err:
-        raise InputError(f"the line {line.strip()!r} cannot be read: {err}", hint="close the quotation") from err
+        hint = "leave the backslash at its end out" if lexer.state == lexer.escape else "close the quotation"
+        raise InputError(f"the line {line.strip()!r} cannot be read: {err}", hint=hint) from err
     comment = next((place for place, word in enumerate(words) if word.startswith("#")), len(words))
     return words[:comment]
 

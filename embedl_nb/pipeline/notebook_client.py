@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from embedl_nb.errors import EmbedlError
 
@@ -41,7 +41,7 @@ def execute(notebook: Any, folder: Path, say: Callable[[str], None], progress: C
     Raises
     ------
     EmbedlError
-        If a cell fails, with the cell's own error.
+        If a cell fails, with the cell's own error; if its kernel dies, or does not finish a cell in time.
     """
     manager = AsyncKernelManager(kernel_name="python3")
     if manager.kernel_spec is not None:
@@ -62,6 +62,17 @@ def execute(notebook: Any, folder: Path, say: Callable[[str], None], progress: C
         raise EmbedlError(
             f"the quickstart notebook stopped: {err.ename}: {err.evalue}",
             hint="run 'embedl-nb doctor', which names what is missing on this machine",
+            details=str(err),
+        ) from err
+    except DeadKernelError as err:
+        raise EmbedlError(
+            "the quickstart notebook stopped: its kernel died",
+            hint="run it again; if nobody stopped it, look for a limit on memory or time on this machine",
+        ) from err
+    except CellTimeoutError as err:
+        raise EmbedlError(
+            f"the quickstart notebook stopped: a cell did not finish within {_CELL_TIMEOUT_S} s",
+            hint="run it again when the machine is less busy",
             details=str(err),
         ) from err
 

@@ -181,6 +181,12 @@ def test_a_quotation_left_open_is_named() -> None:
         commands.split_line("net --name 'two")
 
 
+def test_a_backslash_at_the_end_is_not_called_an_open_quotation() -> None:
+    with pytest.raises(InputError, match="No escaped character") as caught:
+        commands.split_line("net --processes 1 \\")
+    assert caught.value.hint == "leave the backslash at its end out"
+
+
 def _leaves(group: click.Command) -> list[click.Command]:
     if isinstance(group, click.Group):
         return [leaf for command in group.commands.values() for leaf in _leaves(command)]
