@@ -75,7 +75,7 @@ def split_line(line: str) -> list[str]:
     try:
         words = list(lexer)
     except ValueError as err:
-        hint = "leave the backslash at its end out" if lexer.state == lexer.escape else "close the quotation"
+        hint = "leave the backslash at its end out" if str(err) == "No escaped character" else "close the quotation"
         raise InputError(f"the line {line.strip()!r} cannot be read: {err}", hint=hint) from err
     comment = next((place for place, word in enumerate(words) if word.startswith("#")), len(words))
     return words[:comment]
