@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.samples import Samples
 
-__all__ = ["CONVERTER", "Request", "Source", "build", "evidence_for"]
+__all__ = ["CONVERTER", "Request", "Source", "build", "evidence_for", "evidence_on_hit"]
 
 CONVERTER, _CONVERTER_NAME = "embedl_nb.compiler.torch_child", "the converter"
 _PROGRAM = "program.pt2"
@@ -169,6 +169,17 @@ def evidence_for(
     save_arrays(samples_path, typed.inputs)
     save_arrays(golden_path, typed.golden)
     return cache.add_evidence(entry, digest, parity)
+
+
+def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) -> cache.Evidence:
+    """Do :func:`evidence_for` for a cached model; where the cache takes no more files they go to a temporary folder."""
+    try:
+        return evidence_for(request, entry, model)
+    except OSError:
+        work = Path(tempfile.mkdtemp(prefix="embedl_nb-compile-"))
+        atexit.register(shutil.rmtree, work, ignore_errors=True)
+    with _disk_full_said(work):
+        return evidence_for(request, cache.Entry(folder=work, meta=entry.meta), model)
 
 
 def _lowered(

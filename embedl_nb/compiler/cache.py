@@ -88,7 +88,10 @@ class Entry:
 
 def find(key: str) -> Entry | None:
     """Return the entry of ``key``, None where there is none. A damaged one is removed first."""
-    folder = _root() / key
+    try:
+        folder = _root() / key
+    except OSError:
+        return None
     try:
         meta = json.loads((folder / _META).read_bytes())
         content = (folder / MODEL).read_bytes()
@@ -142,17 +145,19 @@ def publish(key: str, built: Entry) -> Entry | None:
     Entry or None
         None where the cache cannot take it (a full disk); the reason is warned of and ``built`` stays what it is.
     """
-    root = _root()
-    staging = root / f".{key[:16]}-{uuid.uuid4().hex}"
+    staging: Path | None = None
     try:
+        root = _root()
+        staging = root / f".{key[:16]}-{uuid.uuid4().hex}"
         shutil.copytree(built.folder, staging)
         _remove(root / key)
         staging.replace(root / key)
     except OSError as err:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
         warnings.warn(
-            f"the compiled model is not kept in the cache {root}: {_reason(err)}. It is usable in this session; "
-            "save it with model.save(path).",
+            f"the compiled model is not kept in the cache {config.cache_dir()}: {_reason(err)}. It is usable in this "
+            "session; save it with model.save(path).",
             EmbedlWarning,
             stacklevel=4,
         )
@@ -190,10 +195,11 @@ def locked(key: str, *, timeout_s: float) -> Iterator[None]:
     """
     import filelock
 
-    folder = _root() / _LOCKS
-    folder.mkdir(exist_ok=True)
-    lock = filelock.FileLock(folder / f"{key}.lock", is_singleton=False, thread_local=False)
+    lock: Any = None
     try:
+        folder = _root() / _LOCKS
+        folder.mkdir(exist_ok=True)
+        lock = filelock.FileLock(folder / f"{key}.lock", is_singleton=False, thread_local=False)
         lock.acquire(timeout=0)
     except filelock.Timeout:
         progress.emit("wait", "waiting for another process that compiles the same model")
@@ -204,10 +210,13 @@ def locked(key: str, *, timeout_s: float) -> Iterator[None]:
                 f"another process has been compiling the same model for more than {timeout_s:g} s",
                 hint="look for it, or give timeout_s more time",
             ) from err
+    except OSError:
+        lock = None  # a full disk or a folder without locks: work done twice is better than none
     try:
         yield
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def _reason(err: OSError) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import imports, progress
 from embedl_nb.compiler import cache
-from embedl_nb.compiler.build import Request, build, evidence_for
+from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
 from embedl_nb.model import LiteRTModel, Parity
 
@@ -114,7 +114,7 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
         return None
     try:
         model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
-        evidence = evidence_for(request, entry, model)
+        evidence = evidence_on_hit(request, entry, model)
         parity = Parity.from_record(evidence.parity) if evidence.parity and request.verify else None
     except (KeyError, TypeError, AttributeError):
         cache.remove_damaged(key)

@@ -217,6 +217,19 @@ def test_another_default_dtype_is_another_model() -> None:
         torch.set_default_dtype(torch.float32)
 
 
+def test_a_traced_graph_counts_by_its_code() -> None:
+    class Plus(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x + 1
+
+    class Minus(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x - 1
+
+    first, same, other = (_key(torch.fx.symbolic_trace(net())) for net in (Plus, Plus, Minus))
+    assert first == same != other
+
+
 def test_a_recurrent_layer_has_a_key() -> None:
     net = torch.nn.LSTM(4, 3)
     assert _key(net) == _key(copy.deepcopy(net))

@@ -17,7 +17,7 @@ pytest.importorskip("litert_torch")
 from torch import nn  # noqa: E402
 
 from embedl_nb import config, progress  # noqa: E402
-from embedl_nb.compiler import cache, compile_model  # noqa: E402
+from embedl_nb.compiler import build, cache, compile_model  # noqa: E402
 from embedl_nb.errors import EmbedlWarning  # noqa: E402
 from embedl_nb.model import LiteRTModel  # noqa: E402
 
@@ -270,6 +270,11 @@ def test_a_trainer_is_no_part_of_a_module() -> None:
     assert next(net._trainer) == 0
 
 
+def test_a_module_that_refuses_to_be_copied_compiles() -> None:
+    net = torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)).eval()
+    assert _passes(compile_model(net, X))
+
+
 def test_hooks_see_the_arguments_they_expect() -> None:
     net = Keywords().eval()
     net.register_forward_pre_hook(lambda module, args, kwargs: (args, kwargs | {"scale": 3.0}), with_kwargs=True)
@@ -371,6 +376,34 @@ def test_a_module_that_cannot_be_reduced_is_compiled_and_not_cached() -> None:
     _, again = _stages(net, X)
     assert "lower" in stages
     assert "lower" in again
+
+
+def test_a_cache_without_room_for_new_samples_still_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Linear(4, 3).eval()
+    first = compile_model(net, X)
+    save = build.save_arrays
+
+    def full(path: Path, arrays: Any) -> None:
+        if path.is_relative_to(first.path.parent):
+            raise OSError(28, "No space left on device")
+        save(path, arrays)
+
+    monkeypatch.setattr(build, "save_arrays", full)
+    again = compile_model(net, X + 1)
+    assert _passes(again)
+    assert again.path == first.path
+    assert again.samples_path is not None
+    assert again.samples_path.is_file()
+
+
+def test_a_cache_that_cannot_be_locked_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    import filelock
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", fail)
+    assert _passes(compile_model(nn.Linear(4, 3).eval(), X))
 
 
 def test_a_cache_without_room_still_gives_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

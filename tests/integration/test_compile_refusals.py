@@ -148,7 +148,8 @@ def test_a_weight_that_is_no_number_is_named(value: float, says: str) -> None:
     ("make", "says"),
     [
         (lambda: nn.Linear(4, 3, device="meta"), "has no values"),
-        (lambda: torch.jit.script(nn.Linear(4, 3)), "TorchScript"),
+        (lambda: torch.jit.script(nn.Linear(4, 3)), "the module is a TorchScript module"),
+        (lambda: nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(4, 3))), "part '1' is a TorchScript module"),
         (lambda: nn.Linear(4, 3).bfloat16(), "fails on its example inputs"),
     ],
 )
