@@ -17,7 +17,8 @@ from embedl_nb import progress
 from embedl_nb.compiler import cache
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
 from embedl_nb.compiler.installed import version_of
-from embedl_nb.compiler.verify import RUNTIME, RUNTIME_NAME, require_parity, run_model, typed_samples
+from embedl_nb.compiler.sample_source import source_of
+from embedl_nb.compiler.verify import require_parity, run_model, typed_samples
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,
@@ -31,6 +32,7 @@ from embedl_nb.errors import (
 from embedl_nb.model import LiteRTModel, Parity
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.pool import prewarm, warm
+from embedl_nb.runtime.running import WORKER, WORKER_NAME
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +100,7 @@ def build(request: Request, *, key: str) -> LiteRTModel:
     """
     prewarm(CONVERTER, what=_CONVERTER_NAME)
     if request.verify:
-        prewarm(RUNTIME, what=RUNTIME_NAME)
+        prewarm(WORKER, what=WORKER_NAME)
     source, work = request.source, Path(tempfile.mkdtemp(prefix="embedl_nb-compile-"))
     keep = False
     try:
@@ -164,7 +166,7 @@ def evidence_for(
     if request.verify:
         outputs = _run(request, model, typed.inputs, signature.key or None)
         progress.emit("verify", "comparing it with its source")
-        parity = require_parity(request.name, typed.golden, outputs).to_record()
+        parity = require_parity(request.name, typed.golden, outputs, sample_source=source_of(typed.inputs)).to_record()
     samples_path, golden_path = cache.evidence_paths(entry.folder, digest)
     save_arrays(samples_path, typed.inputs)
     save_arrays(golden_path, typed.golden)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["compile_model"]
 
 _TIMEOUT_S = 900.0
+# torch traces with global state: two exports at once in one process break each other.
+_exporting = threading.Lock()
 _KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, a .pt2 path or a .tflite path"
 
 
@@ -89,15 +92,19 @@ def compile_model(
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
     request = Request(source=taken, name=name or taken.name, verify=verify, timeout_s=timeout_s)
+    with _exporting:
+        model, doubts = _found_or_built(request)
+    return dataclasses.replace(model, name=request.name, notes=(*notes, *doubts, *model.notes))
+
+
+def _found_or_built(request: Request) -> tuple[LiteRTModel, tuple[str, ...]]:
+    """Return the model, and why it could not be taken from the cache, where it could not."""
     progress.emit("cache", "looking for the same model, compiled before")
-    fingerprint = taken.fingerprint()
+    fingerprint = request.source.fingerprint()
     if not fingerprint.key:
-        notes += (f"not cached: {fingerprint.reason}",)
-        model = build(request, key="")
-    else:
-        with cache.locked(fingerprint.key, timeout_s=timeout_s):
-            model = _cached(fingerprint.key, request) or build(request, key=fingerprint.key)
-    return dataclasses.replace(model, name=request.name, notes=(*notes, *model.notes))
+        return build(request, key=""), (f"not cached: {fingerprint.reason}",)
+    with cache.locked(fingerprint.key, timeout_s=request.timeout_s):
+        return _cached(fingerprint.key, request) or build(request, key=fingerprint.key), ()
 
 
 def pass_on_tflite(path: Path, example_inputs: Any, *, name: str | None, verify: bool) -> LiteRTModel:
@@ -130,7 +137,7 @@ def _take(source: Any, example_inputs: Any) -> Source:
     if isinstance(source, str | Path):
         return _take_file(Path(source).expanduser(), example_inputs)
     if torch is None or not hasattr(torch, "nn"):
-        raise InputError(f"a {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
+        raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
     if isinstance(source, torch.nn.Module):
         _require_torch()
         from embedl_nb.compiler.from_torch import TorchSource
@@ -144,7 +151,7 @@ def _take(source: Any, example_inputs: Any) -> Source:
         raise InputError(
             f"{source.__name__} is a class, not a module", hint=f"give an instance: {source.__name__}(...)"
         )
-    raise InputError(f"a {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
+    raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
 
 
 def _take_file(path: Path, example_inputs: Any) -> Source:

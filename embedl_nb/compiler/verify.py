@@ -6,7 +6,6 @@ and the arrays in the dtypes that the compiled model takes. A model that does no
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb import progress
 from embedl_nb.errors import ParityError, SignatureMismatchError
 from embedl_nb.model import Parity, Signature, compare_outputs
-from embedl_nb.runtime.arrays import load_arrays, save_arrays
-from embedl_nb.runtime.pool import warm
+from embedl_nb.model.evidence import SampleSource
+from embedl_nb.runtime.arrays import by_sample
+from embedl_nb.runtime.running import run_samples
 
 if TYPE_CHECKING:
     import numpy as np
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-__all__ = ["RUNTIME", "RUNTIME_NAME", "TypedSamples", "require_parity", "run_model", "typed_samples"]
-
-RUNTIME, RUNTIME_NAME = "embedl_nb.runtime.worker", "the LiteRT runtime"
+__all__ = ["TypedSamples", "require_parity", "run_model", "typed_samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +72,10 @@ def run_model(model_path: Path, inputs: Arrays, *, signature_key: str | None, ti
         If the runtime refuses the model, crashes, hangs or runs out of memory.
     """
     progress.emit("verify", "running the compiled model")
-    with tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder, warm(RUNTIME, what=RUNTIME_NAME) as child:
-        inputs_path = Path(folder) / "inputs.npz"
-        save_arrays(inputs_path, inputs)
-        request = {
-            "model_path": str(model_path),
-            "signature_key": signature_key,
-            "inputs_path": str(inputs_path),
-            "num_threads": None,
-        }
-        answer = child.request("run", request, timeout_s=timeout_s)
-        outputs_path = Path(answer["outputs_path"])
-        try:
-            return dict(load_arrays(outputs_path))
-        finally:
-            outputs_path.unlink(missing_ok=True)
+    return run_samples(model_path, inputs, signature_key=signature_key, timeout_s=timeout_s)
 
 
-def require_parity(name: str, golden: Arrays, outputs: Arrays) -> Parity:
+def require_parity(name: str, golden: Arrays, outputs: Arrays, *, sample_source: SampleSource) -> Parity:
     """Compare outputs with the reference's, sample by sample.
 
     Raises
@@ -99,7 +83,8 @@ def require_parity(name: str, golden: Arrays, outputs: Arrays) -> Parity:
     ParityError
         With the figures of every output, if one does not match.
     """
-    parity = compare_outputs(_by_sample(golden), _by_sample(outputs))
+    expected, found = (list(by_sample(arrays).values()) for arrays in (golden, outputs))
+    parity = compare_outputs(expected, found, sample_source=sample_source)
     if parity.passed:
         return parity
     figures = "\n".join(
@@ -128,11 +113,3 @@ def _cast(array: np.ndarray[Any, Any], dtype: str, what: str) -> np.ndarray[Any,
                 hint="LiteRT models have 32-bit integers: use values that fit",
             )
     return array.astype(target)
-
-
-def _by_sample(arrays: Arrays) -> list[dict[str, Any]]:
-    samples: dict[int, dict[str, Any]] = {}
-    for key, array in arrays.items():
-        index, _, name = key.partition("/")
-        samples.setdefault(int(index), {})[name] = array
-    return [samples[index] for index in sorted(samples)]

@@ -40,12 +40,10 @@ LARGEST_RELATIVE_ERROR = 1e-4
 class SampleSource(StrEnum):
     """Where the samples come from on which two models were compared."""
 
-    REAL = "real"
-    """Real data: pictures, sentences, recordings."""
     GIVEN = "given"
-    """The caller's example inputs, of which nothing more is known."""
+    """The caller's; they may be real data."""
     SYNTHETIC = "synthetic"
-    """Random values made here."""
+    """Noise or constants: they exercise the model, but say little of real data."""
 
 
 def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:

@@ -283,6 +283,6 @@ def as_model(model: LiteRTModel | str | Path) -> LiteRTModel:
     if isinstance(model, str | Path):
         return LiteRTModel.open(model)
     raise InputError(
-        f"a {type(model).__name__} is not a LiteRT model",
+        f"an object of type {type(model).__name__} is not a LiteRT model",
         hint="compile it first: enb.compile(module, example_inputs); or give the path of a .tflite file",
     )

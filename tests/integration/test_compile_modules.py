@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -426,3 +427,10 @@ def test_a_cache_entry_of_another_form_is_made_anew(file: str, content: str, emp
     model = compile_model(net, sample)
     assert model.parity is not None
     assert model.parity.passed
+
+
+def test_two_threads_compile_one_after_the_other(empty_home: Path) -> None:
+    nets = [nn.Sequential(nn.Linear(4, width), nn.ReLU()) for width in (3, 5)]
+    with ThreadPoolExecutor(2) as pool:
+        models = list(pool.map(lambda net: compile_model(net, torch.ones(1, 4)), nets))
+    assert [model.signatures[0].outputs[0].shape for model in models] == [(1, 3), (1, 5)]

@@ -12,7 +12,7 @@ from embedl_nb.errors import InputError
 
 
 def test_something_that_is_no_model_is_named() -> None:
-    with pytest.raises(InputError, match="a dict is not a model") as caught:
+    with pytest.raises(InputError, match="type dict is not a model") as caught:
         compile_model({})
     assert "torch.nn.Module" in caught.value.hint
 

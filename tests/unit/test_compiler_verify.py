@@ -8,6 +8,9 @@ import pytest
 from embedl_nb.compiler.verify import require_parity, typed_samples
 from embedl_nb.errors import ParityError, SignatureMismatchError
 from embedl_nb.model import Signature, TensorSpec
+from embedl_nb.model.evidence import SampleSource
+
+GIVEN = SampleSource.GIVEN
 
 SIGNATURE = Signature(
     key="serving_default",
@@ -33,12 +36,12 @@ def test_an_integer_that_does_not_fit_is_named() -> None:
 def test_a_wrong_result_comes_with_its_figures() -> None:
     golden = {"0/y": np.array([1.0, 2.0], np.float32), "0/z": np.array([1.0], np.float32)}
     with pytest.raises(ParityError, match=r"net compiled, but the result is not equal .*y: SQNR") as caught:
-        require_parity("net", golden, golden | {"0/y": np.array([1.0, 3.0], np.float32)})
+        require_parity("net", golden, golden | {"0/y": np.array([1.0, 3.0], np.float32)}, sample_source=GIVEN)
     assert [line.split(":")[0] for line in caught.value.details.splitlines()] == ["y", "z"]
 
 
 def test_every_sample_counts() -> None:
     golden = {f"{index}/y": np.array([1.0], np.float32) for index in range(12)}
-    assert require_parity("net", golden, golden).num_samples == 12
+    assert require_parity("net", golden, golden, sample_source=GIVEN).num_samples == 12
     with pytest.raises(ParityError):
-        require_parity("net", golden, golden | {"11/y": np.array([2.0], np.float32)})
+        require_parity("net", golden, golden | {"11/y": np.array([2.0], np.float32)}, sample_source=GIVEN)

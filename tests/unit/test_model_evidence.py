@@ -131,8 +131,8 @@ def test_agreement_is_given_for_class_scores_only() -> None:
 
 def test_the_sentence_answers_in_one_line() -> None:
     r, v = noisy(113)
-    parity = compare_outputs([{"y": r}] * 2, [{"y": v}] * 2, sample_source="real")
-    assert parity.sentence == "equal to its source (SQNR 113 dB, 2 real samples)"
+    parity = compare_outputs([{"y": r}] * 2, [{"y": v}] * 2, sample_source="given")
+    assert parity.sentence == "equal to its source (SQNR 113 dB, 2 given samples)"
 
     r, v = noisy(20)
     parity = compare_outputs([{"y": r}], [{"y": v}], sample_source=SampleSource.SYNTHETIC, against="float LiteRT")

@@ -21,12 +21,12 @@ def model(tmp_path: Path) -> LiteRTModel:
 
 def test_the_first_line_answers_what_it_is(model: LiteRTModel) -> None:
     y = np.ones((1, 4))
-    parity = compare_outputs([{"y": y}] * 2, [{"y": y + 1e-6}] * 2, sample_source="real")
+    parity = compare_outputs([{"y": y}] * 2, [{"y": y + 1e-6}] * 2, sample_source="given")
     size = f"{model.size_bytes / 1024:.1f} KiB"
 
     assert repr(model).splitlines()[0] == f"tiny_net | f32 | {size} | 1 operator, 6.91 k MACs | not verified"
     verified = dataclasses.replace(model, parity=parity)
-    assert repr(verified).splitlines()[0].endswith(" | equal to its source (SQNR 120 dB, 2 real samples)")
+    assert repr(verified).splitlines()[0].endswith(" | equal to its source (SQNR 120 dB, 2 given samples)")
 
 
 def test_a_chip_operators_of_unknown_work_and_notes_are_shown(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_record_of_a_newer_version_and_no_record_are_told_apart(model: LiteRTM
 def test_every_step_takes_a_path(model: LiteRTModel) -> None:
     assert as_model(model) is model
     assert as_model(str(model.path)) == model
-    with pytest.raises(InputError, match="a dict is not a LiteRT model"):
+    with pytest.raises(InputError, match="type dict is not a LiteRT model"):
         as_model({})  # type: ignore[arg-type]
 
 
