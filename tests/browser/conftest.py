@@ -70,9 +70,13 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Any]:
-    """Start Chromium once for the session."""
+    """Start Chromium for one file of tests.
+
+    While Playwright's synchronous interface is open, its event loop counts as running, which would break whatever other
+    tests do with asyncio or a fork; so it is closed before the next file begins.
+    """
     # Imported here, so that a machine without a browser can still collect and skip these tests.
     from playwright.sync_api import sync_playwright
 
@@ -299,7 +303,7 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_notebook(browser: Any, lab_server: LabServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return ``open_notebook(path, size=...)``, a context manager that yields a :class:`LabPage`.
 
