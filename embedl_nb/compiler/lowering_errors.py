@@ -7,7 +7,6 @@ names. Runs in the child only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,40 +16,22 @@ from torch.fx import Node
 from embedl_nb.compiler.names import module_path
 from embedl_nb.compiler.user_code import is_installed_file, where
 from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
+from embedl_nb.runtime.refusals import RefusalPattern
 
-__all__ = ["FAILURE_PATTERNS", "FailurePattern", "lowering_error"]
+__all__ = ["FAILURE_PATTERNS", "lowering_error"]
 
 _LOCATION = re.compile(r'loc\("(?P<path>[^"|;]+)\|')
 _LINE = re.compile(r"(?P<file>/\S+\.py):(?P<line>\d+):\d+: error")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailurePattern:
-    """One sentence of the converter.
-
-    Attributes
-    ----------
-    pattern
-        Its group ``name`` is the operator's name, as torch or MLIR calls it.
-    sample
-        A line as it was seen.
-    source
-        Which version said it.
-    """
-
-    pattern: re.Pattern[str]
-    sample: str
-    source: str
-
-
 FAILURE_PATTERNS = (
-    FailurePattern(
+    RefusalPattern(
         pattern=re.compile(r"Lowering not found: (?P<name>[\w.:]+)"),
         sample="Lowering not found: aten.erfinv.default",
         source="litert-torch 0.10.0",
     ),
-    FailurePattern(
+    RefusalPattern(
         pattern=re.compile(r"failed to legalize operation '(?P<name>[^']+)'"),
         sample="error: failed to legalize operation 'stablehlo.sort' that was explicitly marked illegal",
         source="litert-converter 0.5.0",

@@ -18,7 +18,7 @@ _KEPT_LOG = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalPattern:
-    """One sentence of the runtime.
+    """One sentence of a tool.
 
     Attributes
     ----------
