@@ -73,7 +73,8 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
     too narrow (three give 75 % instead of 95 %), because the spread of K processes underestimates the spread they
     come from by sqrt((K - 1) / K) and is itself uncertain: ratios to the median are therefore raised to the
     power sqrt(K / (K - 1)) * t(0.975, K - 1) / z(0.975), which stretches small deviations by as much and keeps times
-    positive. One process is resampled by its iterations only.
+    positive. The interval ends where the samples do: nothing was seen beyond them. One process is resampled by its
+    iterations only.
 
     Parameters
     ----------
@@ -100,7 +101,11 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
     if p50 <= 0:  # a clock that did not move
         return float(low), float(high)
     stretch = _small_sample_stretch(len(processes))
-    return p50 * min(1.0, float(low) / p50) ** stretch, p50 * max(1.0, float(high) / p50) ** stretch
+    shortest, longest = min(map(np.min, processes)), max(map(np.max, processes))
+    return (
+        max(float(shortest), p50 * min(1.0, float(low) / p50) ** stretch),
+        min(float(longest), p50 * max(1.0, float(high) / p50) ** stretch),
+    )
 
 
 def _resampled_medians(processes: list[Array], rng: np.random.Generator) -> Array:

@@ -230,6 +230,10 @@ def write_file(path: str | Path, data: bytes) -> Path:
         partial.replace(target)
     except InputError:
         raise
+    except FileNotFoundError as err:
+        raise EmbedlError(
+            f"{target} could not be written: there is no folder {target.parent}", hint="create it"
+        ) from err
     except (OSError, ValueError) as err:
         raise EmbedlError(
             f"{target} ({format_bytes(len(data))}) could not be written: {getattr(err, 'strerror', None) or err}",

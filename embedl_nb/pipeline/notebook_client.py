@@ -21,6 +21,7 @@ __all__ = ["execute"]
 
 _ANSWER = "answer"
 _CELL_TIMEOUT_S = 600
+_WARNING = "Warning: "
 _PROGRESS_PREFIXES = ("compile | ", "benchmark | ")
 
 
@@ -94,8 +95,10 @@ class _FollowedClient(NotebookClient):  # type: ignore[misc]  # nbclient publish
             if line.startswith(_PROGRESS_PREFIXES):
                 self._progress(line)
         if _ANSWER in cell.metadata.get("tags", ()):
-            if kind == "stream" and content["name"] == "stdout":
-                self._say(content["text"].rstrip("\n"))
+            if kind == "stream":
+                for line in content["text"].splitlines():
+                    if content["name"] == "stdout" or line.startswith(_WARNING):
+                        self._say(line)
             elif kind == "execute_result":
                 self._say(content["data"].get("text/plain", "").split("\n", 1)[0])
         return super().process_message(msg, cell, cell_index)

@@ -69,7 +69,14 @@ class Platform:
         return {_TITLES[each.name]: getattr(self, each.name) for each in fields(self) if each.name != "name"}
 
 
-_TITLES = {"compile": "compile", "quantize": "quantize", "cpu": "CPU", "gpu": "GPU", "npu": "NPU", "phones": "phones"}
+_TITLES = {
+    "compile": "compile",
+    "quantize": "quantize (later)",
+    "cpu": "CPU",
+    "gpu": "GPU (later)",
+    "npu": "NPU (later)",
+    "phones": "phones (later)",
+}
 
 _YES = Capability(True, "")
 _WEBGPU = Capability(True, "WebGPU")

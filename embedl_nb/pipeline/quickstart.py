@@ -7,6 +7,7 @@ the terminal, and the report is written by the notebook itself.
 from __future__ import annotations
 
 import importlib.resources
+import itertools
 import sys
 import time
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def quickstart(folder: str | Path = "embedl_nb_quickstart") -> Quickstart:
     Parameters
     ----------
     folder
-        Where to write; made if it does not exist. Files of an earlier quickstart in it are replaced.
+        Where to write; made if it does not exist. A notebook that is there stays as it is: the new one takes the next
+        free name.
 
     Returns
     -------
@@ -93,17 +95,16 @@ def quickstart(folder: str | Path = "embedl_nb_quickstart") -> Quickstart:
 
     target = _prepared(Path(folder))
     notebook = nbformat.reads(_template(), as_version=4)
+    path = _free_path(target)
     terminal = _Terminal()
     try:
         execute(notebook, target, terminal.say, terminal.progress)
     finally:
         terminal.clear()
-        nbformat.write(notebook, target / _NOTEBOOK)
+        nbformat.write(notebook, path)
     # The notebook's kernel is gone; results that it left in their files are recorded from here.
     runstore.flush()
-    return Quickstart(
-        notebook_path=target / _NOTEBOOK, report_path=target / _REPORT, seconds=time.perf_counter() - started
-    )
+    return Quickstart(notebook_path=path, report_path=target / _REPORT, seconds=time.perf_counter() - started)
 
 
 class _Terminal:
@@ -136,6 +137,13 @@ def _prepared(folder: Path) -> Path:
             hint="name another one: embedl-nb quickstart FOLDER",
         ) from err
     return folder.resolve()
+
+
+def _free_path(folder: Path) -> Path:
+    """Return where the notebook goes: readers write into theirs, so one that is there is left alone."""
+    stem, suffix = _NOTEBOOK.split(".")
+    names = itertools.chain([_NOTEBOOK], (f"{stem}-{number}.{suffix}" for number in itertools.count(2)))
+    return next(path for path in (folder / name for name in names) if not path.exists())
 
 
 def _template() -> str:

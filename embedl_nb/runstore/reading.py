@@ -64,7 +64,7 @@ def runs() -> pd.DataFrame:
     except EmbedlError as err:
         problems.append(err)
     ids = {row["run_id"] for row in waiting}
-    rows = sorted([*waiting, *(row for row in recorded if row["run_id"] not in ids)], key=_newest_first)
+    rows = sorted([*waiting, *(row for row in recorded if row["run_id"] not in ids)], key=_when_recorded, reverse=True)
     if ids:
         recorder().wake(store)
     elif not problems:
@@ -180,5 +180,6 @@ def _waiting_rows() -> tuple[list[dict[str, Any]], list[EmbedlError]]:
     return rows, problems
 
 
-def _newest_first(row: Mapping[str, Any]) -> tuple[int, str]:
-    return -int(row["started_ms"] or 0), str(row["run_id"])
+def _when_recorded(row: Mapping[str, Any]) -> str:
+    """Return what sorts runs by time: their ids begin with the second in which they were recorded."""
+    return str(row["run_id"])

@@ -26,3 +26,13 @@ def test_a_cell_that_never_ends_is_one_clear_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(notebook_client, "_CELL_TIMEOUT_S", 1)
     with pytest.raises(EmbedlError, match="did not finish within 1 s"):
         _run("import time; time.sleep(60)", tmp_path)
+
+
+def test_a_warning_of_an_answer_reaches_the_terminal(tmp_path: Path) -> None:
+    source = (
+        "import sys; print('noise', file=sys.stderr); print('Warning: busy machine', file=sys.stderr); print('equal')"
+    )
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["answer"]})
+    said: list[str] = []
+    notebook_client.execute(nbformat.v4.new_notebook(cells=[cell]), tmp_path, said.append, said.append)
+    assert sorted(said) == ["Warning: busy", "equal"]
