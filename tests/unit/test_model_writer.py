@@ -123,8 +123,3 @@ def test_a_name_that_no_file_can_have_is_one_clear_error(tmp_path: Path) -> None
     for name in ("x" * 256, "nul\0"):
         with pytest.raises(EmbedlError, match="could not be written"):
             write_file(tmp_path / name, b"data")
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EmbedlError, match=r"there is no folder .*missing"):
-        write_file(tmp_path / "missing" / "net.tflite", b"x")
