@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["get", "model_path", "runs"]
 
+_SECOND = len("20261122-170401")
 _COLUMNS = {
     "run_id": "run_id",
     "kind": "kind",
@@ -180,6 +181,7 @@ def _waiting_rows() -> tuple[list[dict[str, Any]], list[EmbedlError]]:
     return rows, problems
 
 
-def _when_recorded(row: Mapping[str, Any]) -> str:
-    """Return what sorts runs by time: their ids begin with the second in which they were recorded."""
-    return str(row["run_id"])
+def _when_recorded(row: Mapping[str, Any]) -> tuple[str, bool, str]:
+    """Return what sorts runs by time: ids begin with a second, within which a step follows its parent."""
+    run_id = str(row["run_id"])
+    return run_id[:_SECOND], bool(row["parent_run_id"]), run_id

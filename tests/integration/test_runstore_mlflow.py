@@ -20,7 +20,7 @@ import pytest
 
 from embedl_nb import config, runstore
 from embedl_nb.errors import EmbedlWarning, RunStoreError, SchemaTooNewError, UnknownNameError
-from embedl_nb.runstore import client, direct, notices, reading, spool, store
+from embedl_nb.runstore import client, direct, notices, spool, store
 from embedl_nb.runstore.location import current_store
 
 RECORD: dict[str, Any] = {
@@ -154,13 +154,25 @@ def test_a_recorded_run_is_listed_and_read_back_by_its_beginning(database: Path)
         runstore.get("it's; DROP TABLE runs")
 
 
+def _by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: str(row["run_id"]))
+
+
+def test_a_step_stands_above_the_one_it_builds_on(database: Path) -> None:
+    parent = runstore.record("compile", {"name": "net", "sha256": "cd" * 32})
+    child = runstore.record("benchmark", RECORD, parent_run_id=parent)
+    assert list(runstore.runs()["run_id"])[:2] == [child, parent]
+    runstore.flush(60)
+    assert list(runstore.runs()["run_id"])[:2] == [child, parent]
+
+
 def test_the_direct_look_and_mlflow_see_the_same_runs(database: Path, recorder: client.Recorder) -> None:
     parent = runstore.record("compile", {"name": "net", "sha256": "cd" * 32})
     runstore.record("benchmark", RECORD, parent_run_id=parent)
     runstore.flush(60)
     where = current_store().to_json()
     answer = recorder.ask("rows", {"store": where})["rows"]
-    assert sorted(direct.list_rows(database), key=reading._newest_first) == sorted(answer, key=reading._newest_first)
+    assert _by_id(direct.list_rows(database)) == _by_id(answer)
     assert direct.read_record(database, parent) == recorder.ask("get", {"store": where, "run_id": parent})["record"]
 
 
