@@ -360,8 +360,8 @@ def _refuse_the_outside(
     asked = {name for name in used & _OUTSIDE_BUILTINS if name not in function.__globals__}
     modules = {name: function.__globals__[name] for name in used if name in function.__globals__}
     for name, value in modules.items():
+        asked |= {_origin(value)} & _OUTSIDE_MODULES
         if isinstance(value, types.ModuleType):
-            asked |= {name} & _OUTSIDE_MODULES
             if value.__name__ == "os":
                 asked |= attributes & {"environ", "getenv"}
             if "getattr" in used and not is_installed_module(value.__name__):
@@ -369,6 +369,15 @@ def _refuse_the_outside(
     asked |= {name for name in imported if not is_installed_module(name)}
     if asked:
         raise UnreducibleError(f"{path or 'the module'}: {function.__qualname__} uses {min(asked)}", function)
+
+
+def _origin(value: Any) -> str:
+    """Return the module that a value is, or comes from; whatever name it was imported under."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        return value.__module__ or type(value.__self__).__module__
+    return ""
 
 
 @functools.lru_cache(maxsize=4096)

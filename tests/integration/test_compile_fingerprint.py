@@ -271,6 +271,9 @@ def test_an_attribute_without_content_is_named(make: Callable[[], Any]) -> None:
         ("return x * globals()['SCALE']", "globals"),
         ("return x * len(open('f').read())", "open"),
         ("return x * random.random()", "random"),
+        ("return x * chance.random()", "random"),
+        ("return x * draw()", "random"),
+        ("return x * now()", "time"),
         ("return x * len(os.environ['HOME'])", "environ"),
         ("return x * eval('SCALE')", "eval"),
     ],
@@ -278,6 +281,9 @@ def test_an_attribute_without_content_is_named(make: Callable[[], Any]) -> None:
 def test_code_that_computes_with_the_outside_has_no_key(forward: str, named: str) -> None:
     cell = f"""
         import os, random
+        import random as chance
+        from random import random as draw
+        from time import time as now
         import torch
         SCALE = 2.0
 
