@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ _CHROMIUM_ARGS = (
 )
 # Machines are shared: a generous limit costs nothing when the condition holds at once.
 _PATIENCE_MS = 120_000
+# A kernel is there in five seconds, or never: ipykernel 7 can lose the front end's first question (ipykernel#1554).
+_KERNEL_START_MS = 40_000
 
 # Console errors that say nothing about embedl_nb, each with its reason.
 _HARMLESS_ERRORS: dict[str, str] = {}
@@ -145,9 +148,14 @@ class LabServer:
         while not info.exists() or not info.read_text(encoding="utf-8").rstrip().endswith("}"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.close()
-                pytest.fail(f"JupyterLab did not start:\n{self._log_path.read_text(errors='replace')[-4000:]}")
+                pytest.fail(f"JupyterLab did not start:\n{self.log_tail}")
             _pause()
         return str(json.loads(info.read_text(encoding="utf-8"))["url"])
+
+    @property
+    def log_tail(self) -> str:
+        """The last of what the server wrote."""
+        return self._log_path.read_text(errors="replace")[-4000:]
 
     def close(self) -> None:
         """End the server and its kernels."""
@@ -188,14 +196,27 @@ class LabPage:
         if parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
             self.requests_elsewhere.append(request.url)
 
-    def open(self, name: str) -> None:
+    def open(self, name: str, *, kernel_start_ms: float) -> None:
         """Open the notebook ``name`` and wait until its kernel is ready."""
+        from playwright.sync_api import TimeoutError
+
+        try:
+            self._go_to(name)
+            self._wait_for_kernel("idle", timeout_ms=kernel_start_ms)
+        except TimeoutError as err:
+            # Nothing of this project is loaded yet: start it again as its user would, and say so.
+            warnings.warn(f"a kernel that did not start was replaced: {err}\n{self._server.log_tail}", stacklevel=2)
+            self.shut_down()
+            self.console_errors.clear()
+            self._go_to(name)
+            self._wait_for_kernel("idle")
+        self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+    def _go_to(self, name: str) -> None:
         # A workspace of its own, or JupyterLab would bring back what the page before had open.
         workspace = secrets.token_hex(4)
         self.page.goto(f"{self._server.url}lab/workspaces/{workspace}/tree/{name}?token={self._server.token}")
         self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
-        self._wait_for_kernel("idle")
-        self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
 
     def shut_down(self) -> None:
         """End the notebook's kernel."""
@@ -313,12 +334,14 @@ def open_notebook(browser: Any, lab_server: LabServer, tmp_path_factory: pytest.
     screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots")).resolve()
 
     @contextmanager
-    def opened(path: Path, *, size: tuple[int, int] = (1280, 1000)) -> Iterator[LabPage]:
+    def opened(
+        path: Path, *, size: tuple[int, int] = (1280, 1000), kernel_start_ms: float = _KERNEL_START_MS
+    ) -> Iterator[LabPage]:
         shutil.copy(path, lab_server.notebooks / path.name)
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         try:
             lab = LabPage(context.new_page(), lab_server, screenshots)
-            lab.open(path.name)
+            lab.open(path.name, kernel_start_ms=kernel_start_ms)
             yield lab
             assert lab.console_errors == []
             assert lab.requests_elsewhere == []

@@ -32,6 +32,15 @@ def test_a_plotly_figure_is_drawn_without_network_or_console_error(open_notebook
         lab.screenshot("three_bars")
 
 
+def test_a_kernel_that_does_not_start_is_replaced(open_notebook, plotly_notebook):
+    with (
+        pytest.warns(UserWarning, match="a kernel that did not start was replaced"),
+        open_notebook(plotly_notebook, kernel_start_ms=1) as lab,
+    ):
+        lab.run_all(timeout_s=120)
+        assert lab.text_errors() == []
+
+
 def test_a_console_error_fails_the_page(open_notebook, plotly_notebook):
     def misbehave() -> None:
         with open_notebook(plotly_notebook) as lab:
