@@ -198,12 +198,12 @@ class LabPage:
 
     def open(self, name: str, *, kernel_start_ms: float) -> None:
         """Open the notebook ``name`` and wait until its kernel is ready."""
-        from playwright.sync_api import TimeoutError
+        from playwright.sync_api import TimeoutError as WaitedInVain
 
         try:
             self._go_to(name)
             self._wait_for_kernel("idle", timeout_ms=kernel_start_ms)
-        except TimeoutError as err:
+        except WaitedInVain as err:
             # Nothing of this project is loaded yet: start it again as its user would, and say so.
             warnings.warn(f"a kernel that did not start was replaced: {err}\n{self._server.log_tail}", stacklevel=2)
             self.shut_down()
