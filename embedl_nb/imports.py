@@ -1,10 +1,12 @@
-"""Optional packages: whether they are there, found out without importing them."""
+"""Packages: whether they are there and in which version, found out without importing them."""
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import importlib.util
 
-__all__ = ["is_installed"]
+__all__ = ["is_installed", "version_of"]
 
 
 def is_installed(module: str) -> bool:
@@ -13,3 +15,12 @@ def is_installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+@functools.cache
+def version_of(distribution: str) -> str:
+    """Return the installed version of a distribution, "" where there is none."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

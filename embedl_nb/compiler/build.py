@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from embedl_nb import progress
-from embedl_nb.compiler import cache
+from embedl_nb import cache, progress
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
-from embedl_nb.compiler.installed import version_of
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.verify import require_parity, run_model, typed_samples
 from embedl_nb.errors import (
@@ -29,6 +27,7 @@ from embedl_nb.errors import (
     RuntimeTimeoutError,
     UnsupportedOperatorError,
 )
+from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel, Parity
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.pool import prewarm, warm

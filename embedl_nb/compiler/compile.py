@@ -13,8 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb import imports, progress
-from embedl_nb.compiler import cache
+from embedl_nb import cache, imports, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
 from embedl_nb.model import LiteRTModel, Parity

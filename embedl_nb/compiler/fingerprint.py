@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.digest import Digest, UnreducibleError
-from embedl_nb.compiler.installed import version_of
+from embedl_nb.imports import version_of
 
 if TYPE_CHECKING:
     import torch

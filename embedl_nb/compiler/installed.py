@@ -7,17 +7,9 @@ import importlib.metadata
 import sys
 
 from embedl_nb.compiler.user_code import is_installed_file
+from embedl_nb.imports import version_of
 
-__all__ = ["installed_package", "is_installed_module", "origin_token", "version_of"]
-
-
-@functools.cache
-def version_of(distribution: str) -> str:
-    """Return the installed version of a distribution, "" where there is none."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+__all__ = ["installed_package", "is_installed_module", "origin_token"]
 
 
 @functools.cache

@@ -247,7 +247,7 @@ def ui(*, port: int | None = None) -> None:
 
 def cache_clear() -> int:
     """Remove the cached compiled models and return the bytes freed. Recorded runs keep theirs."""
-    from embedl_nb.compiler import cache
+    from embedl_nb import cache
 
     return cache.clear()
 

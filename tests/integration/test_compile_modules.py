@@ -422,7 +422,7 @@ def test_a_cache_without_room_still_gives_the_model(monkeypatch: pytest.MonkeyPa
 def test_a_cache_entry_of_another_form_is_made_anew(file: str, content: str, empty_home: Path) -> None:
     net, sample = torch.nn.Linear(4, 3), torch.ones(1, 4)
     compile_model(net, sample)
-    (damaged,) = (config.cache_dir() / "compile").glob(f"*/{file}")
+    (damaged,) = (config.cache_dir() / "models").glob(f"*/{file}")
     damaged.write_text(content)
     model = compile_model(net, sample)
     assert model.parity is not None

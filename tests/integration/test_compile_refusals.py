@@ -50,7 +50,7 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 
 def _entries() -> list[str]:
-    root = config.cache_dir() / "compile"
+    root = config.cache_dir() / "models"
     return sorted(path.name for path in root.iterdir() if path.name != "locks") if root.exists() else []
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from embedl_nb import config, progress
-from embedl_nb.compiler import cache
+from embedl_nb import cache, config, progress
 from embedl_nb.errors import CompileError, EmbedlWarning
 
 KEY = "a" * 64
@@ -26,7 +25,7 @@ def _built(folder: Path, content: bytes = b"model") -> cache.Entry:
 
 
 def _entries() -> list[str]:
-    return sorted(path.name for path in (config.cache_dir() / "compile").iterdir() if path.is_dir())
+    return sorted(path.name for path in (config.cache_dir() / "models").iterdir() if path.is_dir())
 
 
 def test_what_was_published_is_found(empty_home: Path, tmp_path: Path) -> None:

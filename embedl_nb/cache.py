@@ -1,4 +1,4 @@
-"""Compiled models by the key of what they were made from, in the user's cache folder.
+"""Models by the key of what they were made from, compiled or quantized, in the user's cache folder.
 
 An entry is one folder: ``model.tflite``, ``meta.json`` (what is known of it) and, for each set of samples it was
 verified on, three files that begin with the samples' hash. Entries appear whole or not at all, are checked when they
@@ -64,7 +64,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A compiled model in a folder of its own."""
+    """A model in a folder of its own."""
 
     folder: Path
     meta: dict[str, Any]
@@ -113,7 +113,7 @@ def find(key: str) -> Entry | None:
 
 def remove_damaged(key: str) -> None:
     """Remove an entry that cannot be what was written, and say so."""
-    progress.emit("cache", "a cached model is damaged; it is removed and compiled anew")
+    progress.emit("cache", "a cached model is damaged; it is removed and made anew")
     _remove(_root() / key)
 
 
@@ -156,7 +156,7 @@ def publish(key: str, built: Entry) -> Entry | None:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         warnings.warn(
-            f"the compiled model is not kept in the cache {config.cache_dir()}: {_reason(err)}. It is usable in this "
+            f"the model is not kept in the cache {config.cache_dir()}: {_reason(err)}. It is usable in this "
             "session; save it with model.save(path).",
             EmbedlWarning,
             stacklevel=4,
@@ -202,12 +202,12 @@ def locked(key: str, *, timeout_s: float) -> Iterator[None]:
         lock = filelock.FileLock(folder / f"{key}.lock", is_singleton=False, thread_local=False)
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        progress.emit("wait", "waiting for another process that compiles the same model")
+        progress.emit("wait", "waiting for another process that makes the same model")
         try:
             lock.acquire(timeout=timeout_s, poll_interval=0.1)
         except filelock.Timeout as err:
             raise CompileError(
-                f"another process has been compiling the same model for more than {timeout_s:g} s",
+                f"another process has been making the same model for more than {timeout_s:g} s",
                 hint="look for it, or give timeout_s more time",
             ) from err
     except OSError:
@@ -226,7 +226,7 @@ def _reason(err: OSError) -> str:
 
 
 def _root() -> Path:
-    root = config.cache_dir() / "compile"
+    root = config.cache_dir() / "models"
     root.mkdir(exist_ok=True)
     return root
 
