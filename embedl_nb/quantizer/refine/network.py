@@ -1,0 +1,187 @@
+"""Walk a model operator by operator: each runs alone, in LiteRT's own kernels, on whatever arrays it is given.
+
+In: a model's bytes and samples. Out: the values of its tensors, sample by sample, freed once nothing needs them. It is
+how the integers are had that a quantized model really computes, and what one operator makes of other inputs. Runs in a
+child process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from embedl_nb.errors import QuantizeError
+from embedl_nb.model.calling import bind_inputs, pick_signature
+from embedl_nb.model.flatbuffer import read_model
+from embedl_nb.model.graph import Operator
+from embedl_nb.model.slicer import slice_operators
+from embedl_nb.model.writer import unpack
+
+__all__ = ["Array", "Sample", "Step", "Values", "Walker"]
+
+Array = np.ndarray[Any, Any]
+Sample = Mapping[str, Array]
+# Of one tensor: an array a sample.
+Values = list[Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An operator that has just been run.
+
+    Attributes
+    ----------
+    operator
+        Which.
+    inputs, outputs
+        Values by tensor index; constants are left out.
+    """
+
+    operator: Operator
+    inputs: Mapping[int, Values]
+    outputs: Mapping[int, Values]
+
+
+class Walker:
+    """Runs the operators of one signature of a model one at a time.
+
+    Parameters
+    ----------
+    content
+        Of a ``.tflite`` file.
+    signature_key
+        Which signature; the first by default.
+
+    Raises
+    ------
+    InputError
+        If the model is damaged, or cannot be cut into its operators.
+    UnknownNameError
+        If there is no such signature.
+    """
+
+    def __init__(self, content: bytes, *, signature_key: str | None = None) -> None:
+        self._content = bytes(content)
+        graph = read_model(self._content)
+        self._signature = pick_signature(graph.signatures, signature_key)
+        self.subgraph = graph.subgraphs[self._signature.subgraph_index]
+        self._last_use = self._find_last_uses()
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """In order of execution."""
+        return self.subgraph.operators
+
+    def given(self, samples: Sequence[Sample]) -> dict[int, Values]:
+        """Return the samples as values of the input tensors; a quantized input gets its integers.
+
+        Raises
+        ------
+        SignatureMismatchError
+            If a sample's names, shapes or dtypes do not fit.
+        """
+        tensors = self._input_tensors()
+        bound = [bind_inputs(self._signature, (), sample) for sample in samples]
+        return {index: [arrays[name] for arrays in bound] for name, index in tensors.items()}
+
+    def run(self, index: int, values: Mapping[int, Values], *, num_samples: int) -> dict[int, Values]:
+        """Run one operator on each sample and return the values of its outputs.
+
+        Parameters
+        ----------
+        index
+            Of the operator.
+        values
+            At least those of its inputs that are no constants, by tensor index.
+        num_samples
+            How many there are; it counts where an operator reads constants alone.
+
+        Raises
+        ------
+        QuantizeError
+            If LiteRT refuses the operator, or fails in it.
+        """
+        part = self.slice(index)
+        return self.run_slice(part.data, part.inputs, part.outputs, values, num_samples=num_samples)
+
+    def slice(self, index: int) -> Any:
+        """Return one operator as a model of its own (:class:`~embedl_nb.model.slicer.ModelSlice`)."""
+        return slice_operators(self._content, index, subgraph_index=self.subgraph.index)
+
+    def run_slice(
+        self,
+        content: bytes,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        values: Mapping[int, Values],
+        *,
+        num_samples: int,
+    ) -> dict[int, Values]:
+        """Run a model of one operator (see :meth:`slice`) on the values of the tensors that are its inputs."""
+        missing = [index for index in inputs if index not in values]
+        if missing:
+            names = ", ".join(self.subgraph.tensors[index].name for index in missing)
+            raise QuantizeError(f"an operator reads {names}, which nothing has computed")
+        try:
+            runner = _Runner(content)
+            rows = [runner([values[index][i] for index in inputs]) for i in range(num_samples)]
+        except (RuntimeError, ValueError) as err:
+            raise QuantizeError(
+                f"LiteRT does not run the operator alone: {err}", hint="leave it float, or quantize without refining"
+            ) from err
+        return {index: [row[place] for row in rows] for place, index in enumerate(outputs)}
+
+    def walk(self, samples: Sequence[Sample]) -> Iterator[Step]:
+        """Run all operators in order, on what those before them made, and yield after each."""
+        values = self.given(samples)
+        for operator in self.operators:
+            inputs = {index: values[index] for index in operator.inputs if index in values}
+            outputs = self.run(operator.index, values, num_samples=len(samples))
+            values.update(outputs)
+            yield Step(operator=operator, inputs=inputs, outputs=outputs)
+            self.forget(operator.index, values)
+
+    def forget(self, index: int, values: dict[int, Values]) -> None:
+        """Drop the values that nothing reads after operator ``index``; those that the model returns stay."""
+        for tensor in [tensor for tensor in values if self._last_use.get(tensor, -1) <= index]:
+            del values[tensor]
+
+    def _find_last_uses(self) -> dict[int, int]:
+        uses = {tensor: operator.index for operator in self.operators for tensor in operator.inputs}
+        return uses | dict.fromkeys(self.subgraph.outputs, len(self.operators))
+
+    def _input_tensors(self) -> dict[str, int]:
+        """Return the tensor of each input by the name that the signature gives it."""
+        for definition in unpack(self._content).signatureDefs or ():
+            if (definition.signatureKey or b"").decode() == self._signature.key:
+                return {entry.name.decode(): int(entry.tensorIndex) for entry in definition.inputs}
+        names = [spec.name for spec in self._signature.inputs]
+        return dict(zip(names, self.subgraph.inputs, strict=True))
+
+
+class _Runner:
+    """A small model in an interpreter."""
+
+    def __init__(self, content: bytes) -> None:
+        self._interpreter = Interpreter(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
+        details = self._interpreter.get_input_details()
+        self._inputs = [int(detail["index"]) for detail in details]
+        self._shapes = [tuple(detail["shape"]) for detail in details]
+        self._outputs = [int(detail["index"]) for detail in self._interpreter.get_output_details()]
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        shapes = [array.shape for array in arrays]
+        if shapes != self._shapes:
+            for index, shape in zip(self._inputs, shapes, strict=True):
+                self._interpreter.resize_tensor_input(index, shape)
+            self._interpreter.allocate_tensors()
+            self._shapes = shapes
+        for index, array in zip(self._inputs, arrays, strict=True):
+            self._interpreter.set_tensor(index, array)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
