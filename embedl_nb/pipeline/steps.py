@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from embedl_nb.errors import EmbedlWarning, RunStoreError, UnknownNameError
 from embedl_nb.pipeline.bar import showing
+from embedl_nb.pipeline.recording import kept_path, recorded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
 
 __all__ = ["benchmark", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
-
-_Result = TypeVar("_Result", "LiteRTModel", "Benchmark")
 
 
 def compile(  # noqa: A001 - the public verb of the field
@@ -72,9 +69,8 @@ def compile(  # noqa: A001 - the public verb of the field
 
     with showing("compile"):
         model = compile_model(source, example_inputs, name=name, verify=verify)
-    model = _recorded("compile", model, model=model, parent_run_id=None)
-    # The cache may make room at any time; the copy of a recorded run stays.
-    return dataclasses.replace(model, path=_kept_path(model))
+    model = recorded("compile", model, model=model, parent_run_id=None)
+    return dataclasses.replace(model, path=kept_path(model))
 
 
 def benchmark(
@@ -160,7 +156,7 @@ def benchmark(
             profile=profile,
             runtime_options=runtime_options,
         )
-    return _recorded("benchmark", result, model=subject, parent_run_id=subject.run_id)
+    return recorded("benchmark", result, model=subject, parent_run_id=subject.run_id)
 
 
 def runs() -> pd.DataFrame:
@@ -250,28 +246,3 @@ def cache_clear() -> int:
     from embedl_nb import cache
 
     return cache.clear()
-
-
-def _kept_path(model: LiteRTModel) -> Path:
-    from embedl_nb import runstore
-
-    try:
-        return runstore.model_path(model.sha256)
-    except (UnknownNameError, RunStoreError):  # it could not be kept, which was said when it was recorded
-        return model.path
-
-
-def _recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
-    """Return ``result`` with the id of its run; a store that fails costs the record, never the result."""
-    from embedl_nb import runstore
-    from embedl_nb.display import figures
-
-    pictures = {"waterfall": figures.draw("waterfall_svg", result)} if getattr(result, "layer_table", ()) else {}
-    try:
-        run_id = runstore.record(
-            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=pictures
-        )
-    except RunStoreError as err:
-        warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
-        return result
-    return dataclasses.replace(result, run_id=run_id)

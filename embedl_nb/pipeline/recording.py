@@ -1,0 +1,44 @@
+"""A finished step goes into the run store, and takes its run's id and the store's copy of its model along."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from embedl_nb.errors import EmbedlWarning, RunStoreError, UnknownNameError
+
+if TYPE_CHECKING:
+    from embedl_nb.measure import Benchmark
+    from embedl_nb.model import LiteRTModel
+
+__all__ = ["kept_path", "recorded"]
+
+_Result = TypeVar("_Result", "LiteRTModel", "Benchmark")
+
+
+def kept_path(model: LiteRTModel) -> Path:
+    """Return where the store keeps the model; the cache may make room at any time, the copy of a recorded run stays."""
+    from embedl_nb import runstore
+
+    try:
+        return runstore.model_path(model.sha256)
+    except (UnknownNameError, RunStoreError):  # it could not be kept, which was said when it was recorded
+        return model.path
+
+
+def recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
+    """Return ``result`` with the id of its run; a store that fails costs the record, never the result."""
+    from embedl_nb import runstore
+    from embedl_nb.display import figures
+
+    pictures = {"waterfall": figures.draw("waterfall_svg", result)} if getattr(result, "layer_table", ()) else {}
+    try:
+        run_id = runstore.record(
+            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=pictures
+        )
+    except RunStoreError as err:
+        warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
+        return result
+    return dataclasses.replace(result, run_id=run_id)
