@@ -7,7 +7,18 @@ evidence. It knows the flatbuffer and the runtime's worker, nothing of devices, 
 from __future__ import annotations
 
 from embedl_nb.model.evidence import OutputMatch, Parity, compare_outputs
+from embedl_nb.model.fidelity import Fidelity, compare_fidelity
 from embedl_nb.model.litert_model import LiteRTModel, as_model
 from embedl_nb.model.spec import Signature, TensorSpec
 
-__all__ = ["LiteRTModel", "OutputMatch", "Parity", "Signature", "TensorSpec", "as_model", "compare_outputs"]
+__all__ = [
+    "Fidelity",
+    "LiteRTModel",
+    "OutputMatch",
+    "Parity",
+    "Signature",
+    "TensorSpec",
+    "as_model",
+    "compare_fidelity",
+    "compare_outputs",
+]

@@ -29,8 +29,10 @@ __all__ = [
     "SampleSource",
     "compare_outputs",
     "cosine",
+    "psnr_db",
     "sqnr_db",
     "top1_agreement",
+    "topk_agreement",
 ]
 
 LEAST_SQNR_DB = 60.0
@@ -82,6 +84,33 @@ def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
     return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf
 
 
+def psnr_db(reference: ArrayLike, value: ArrayLike) -> float:
+    """Return the peak signal to noise ratio of ``value``, in dB; larger is nearer.
+
+    ``10 log10(max(|r|)^2 / mean((r - v)^2))`` over all elements, in float64. The peak is the reference's own largest
+    absolute value, since an output has no range of its own. Elements that are not finite in the reference are left out.
+
+    Returns
+    -------
+    float
+        ``inf`` where they are equal; ``-inf`` as for :func:`sqnr_db`.
+
+    Examples
+    --------
+    >>> round(psnr_db([1.0, 2.0], [1.0, 2.002]), 1)
+    63.0
+    """
+    import numpy as np
+
+    r, v = _finite(reference, value)
+    scale = _largest(r) or 1.0
+    with np.errstate(over="ignore"):
+        noise = float((((r - v) / scale) ** 2).mean()) if r.size else 0.0
+    if noise == 0:
+        return math.inf
+    return -10 * math.log10(noise) if r.any() and math.isfinite(noise) else -math.inf
+
+
 def cosine(reference: ArrayLike, value: ArrayLike) -> float:
     """Return the cosine of the angle between two arrays taken as vectors, -1 to 1; 1 is the same direction.
 
@@ -122,6 +151,26 @@ def top1_agreement(reference: ArrayLike, value: ArrayLike) -> float:
     import numpy as np
 
     return float((np.argmax(reference, axis=-1) == np.argmax(value, axis=-1)).mean())
+
+
+def topk_agreement(reference: ArrayLike, value: ArrayLike, *, k: int) -> float:
+    """Return the share of rows whose largest entry in the reference is among the ``k`` largest of the value.
+
+    Parameters
+    ----------
+    reference, value
+        Shape (N, C), class scores, C > k.
+
+    Examples
+    --------
+    >>> topk_agreement([[0.1, 0.9, 0.0]], [[0.8, 0.2, 0.0]], k=2)
+    1.0
+    """
+    import numpy as np
+
+    winners = np.argmax(reference, axis=-1)[..., None]
+    first = np.argsort(-np.asarray(value), axis=-1, kind="stable")[..., :k]
+    return float((first == winners).any(axis=-1).mean())
 
 
 def _finite(reference: ArrayLike, value: ArrayLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -16,6 +16,7 @@ from embedl_nb.display import Displayable, Fact, View
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.model.calling import bind_inputs, pick_signature, restore_outputs
 from embedl_nb.model.evidence import Parity
+from embedl_nb.model.fidelity import Fidelity
 from embedl_nb.model.flatbuffer import read_bytes, read_graph
 from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.macs import total_macs
@@ -54,6 +55,8 @@ class LiteRTModel(Displayable):
         The steps that led here, oldest first: ``("torch MobileNetV2", "litert-torch 0.10.0")``.
     parity
         Whether it computes what its source computes; None where that was not verified.
+    fidelity
+        Of a quantized model: what quantizing cost; None for others.
     samples_path, golden_path
         .npz files with the samples (``"<i>/<input name>"``) and what the source model made of them
         (``"<i>/<output name>"``); None without.
@@ -76,6 +79,7 @@ class LiteRTModel(Displayable):
     num_parameters: int
     lineage: tuple[str, ...] = ()
     parity: Parity | None = None
+    fidelity: Fidelity | None = None
     samples_path: Path | None = None
     golden_path: Path | None = None
     target: str | None = None
@@ -209,7 +213,9 @@ class LiteRTModel(Displayable):
         record: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         for key in ("path", "samples_path", "golden_path"):
             record[key] = None if record[key] is None else str(record[key])
-        record["parity"] = None if self.parity is None else self.parity.to_record()
+        for key in ("parity", "fidelity"):
+            evidence = getattr(self, key)
+            record[key] = None if evidence is None else evidence.to_record()
         return record | {"lineage": list(self.lineage), "notes": list(self.notes)}
 
     @classmethod
@@ -231,8 +237,11 @@ class LiteRTModel(Displayable):
         try:
             paths = {key: Path(record[key]) if record[key] else None for key in ("samples_path", "golden_path")}
             parity = None if record["parity"] is None else Parity.from_record(record["parity"])
+            # Records from before models were quantized here have none.
+            fidelity = Fidelity.from_record(record["fidelity"]) if record.get("fidelity") else None
             texts = {key: tuple(record[key]) for key in ("lineage", "notes")}
-            return cls(**{**record, **paths, **texts, "path": Path(record["path"]), "parity": parity})
+            evidence = {"parity": parity, "fidelity": fidelity}
+            return cls(**{**record, **paths, **texts, **evidence, "path": Path(record["path"])})
         except (KeyError, TypeError, ValueError) as err:
             raise InputError(
                 f"this is no record of a model: {type(err).__name__}: {err}",
@@ -240,20 +249,29 @@ class LiteRTModel(Displayable):
             ) from err
 
     def _view(self) -> View:
-        verdict = self.parity.sentence if self.parity else "not verified"
-        headline = (
-            f"{self.name} | {self.precision} | {format_bytes(self.size_bytes)} | {self._work()} | "
-            f"{f'for {self.target} | ' if self.target else ''}{verdict}"
-        )
+        parts = [self.name, self.precision, format_bytes(self.size_bytes), self._work()]
+        parts += [f"for {self.target}"] if self.target else []
         facts = [Fact("file", str(self.path)), Fact("parameters", format_count(self.num_parameters))]
         facts += [Fact("made by", " -> ".join(self.lineage))] if self.lineage else []
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
+        warnings = self.notes
+        unknown, next_step = "how fast it runs, and which operators a phone's GPU and NPU take", "enb.benchmark(model)"
+        if self.fidelity:
+            from embedl_nb.model import fidelity_view
+
+            parts += [self.fidelity.sentence, fidelity_view.random_data_words(self.fidelity)]
+            facts += fidelity_view.model_facts(self.fidelity)
+            warnings += self.fidelity.warnings
+            if self.fidelity.latency:
+                unknown = "which operators a phone's GPU and NPU take, and how fast it is there"
+        else:
+            parts += [self.parity.sentence if self.parity else "not verified"]
         return View(
-            headline=headline,
+            headline=" | ".join(part for part in parts if part),
             facts=tuple(facts),
-            warnings=self.notes,
-            unknown="how fast it runs, and which operators a phone's GPU and NPU take",
-            next_step="enb.benchmark(model)",
+            warnings=warnings,
+            unknown=unknown,
+            next_step=next_step,
         )
 
     def _work(self) -> str:

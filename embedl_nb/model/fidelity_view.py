@@ -1,0 +1,231 @@
+"""What a Fidelity says of itself: headline, facts, missed floors with what to try, outputs and worst layers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from embedl_nb.display.view import Fact, Table, View
+from embedl_nb.model.fidelity import LEAST_SQNR_DB, LEAST_TOP1_AGREEMENT, Floor
+from embedl_nb.model.fidelity_rows import CalibrationSource
+from embedl_nb.units import format_bytes, format_count, format_ms
+
+if TYPE_CHECKING:
+    from embedl_nb.model.fidelity import Fidelity
+    from embedl_nb.model.fidelity_rows import CurvePoint, LayerFidelity, OutputFidelity
+
+__all__ = ["fidelity_view", "float_operators_words", "floor_sentence", "model_facts", "random_data_words", "sentence"]
+
+_TOP_LAYERS = 10
+_LONGEST_NAME = 48
+
+
+def sentence(fidelity: Fidelity) -> str:
+    """Return the worst output's figures and on which samples they were taken."""
+    degree = "exactly equal" if fidelity.sqnr_db == math.inf else f"{fidelity.sqnr_db:.1f} dB"
+    if (top1 := fidelity.top1_agreement) is not None:
+        degree += f", {_percent(top1)} of top-1 kept"
+    return f"{degree} ({_samples(fidelity)})"
+
+
+def _samples(fidelity: Fidelity) -> str:
+    kind = "random" if fidelity.data == CalibrationSource.RANDOM else "held-out" if fidelity.is_held_out else ""
+    count = _plural(fidelity.num_samples, f"{kind} sample".strip())
+    return count if fidelity.is_held_out else f"{count}, the same that calibrated it"
+
+
+def random_data_words(fidelity: Fidelity) -> str:
+    """Return what a headline adds for a model that never saw real data; "" for one that did."""
+    if fidelity.data != CalibrationSource.RANDOM:
+        return ""
+    return "calibrated with random data" if fidelity.num_calibration_samples else "judged on random data"
+
+
+def floor_sentence(fidelity: Fidelity, floor: Floor) -> str:
+    """Return which figure fell short of ``floor``, and what to try."""
+    if floor is Floor.SQNR:
+        worst = min(fidelity.outputs, key=lambda output: output.sqnr_db)
+        return (
+            f"Output {worst.name} keeps {worst.sqnr_db:.1f} dB, below {LEAST_SQNR_DB:.0f} dB: expect other answers "
+            f"than the float model's. Try {_more_accurate(fidelity)}."
+        )
+    if floor is Floor.TOP1:
+        return (
+            f"{_percent(fidelity.top1_agreement or 0.0)} of the top-1 answers are kept, below "
+            f"{_percent(LEAST_TOP1_AGREEMENT)}. Try {_more_accurate(fidelity)}."
+        )
+    if floor is Floor.LATENCY and fidelity.latency is not None:
+        check = fidelity.latency
+        return (
+            f"It is slower than the float model on {check.where}: {format_ms(check.quantized_p50_ms)} instead of "
+            f'{format_ms(check.float_p50_ms)}. Try enb.quantize(model, data, recipe="static_wi8_ai8"), '
+            "or keep the float model here."
+        )
+    if floor is Floor.RANDOM_DATA:
+        return (
+            f"It was {random_data_words(fidelity)}: its figures and ranges say little of real data. "
+            'Try enb.quantize(model, data="folder/of/samples").'
+        )
+    return (
+        "It was judged on the same samples that calibrated it, which flatters it. Try enb.quantize(model, data) with "
+        "more data than num_samples, so that some are held out."
+    )
+
+
+def _more_accurate(fidelity: Fidelity) -> str:
+    """Return the next command on the way to a more accurate model, given the recipe that was used."""
+    if fidelity.curve:
+        return "enb.quantize(model, data, min_sqnr_db=...) with a higher bound, or keep the float model"
+    if fidelity.recipe.get("name") != "auto":
+        return 'enb.quantize(model, data, recipe="auto")'
+    return f"enb.quantize(model, data, min_sqnr_db={LEAST_SQNR_DB:.0f}), which keeps the fewest operators in float"
+
+
+def fidelity_view(fidelity: Fidelity) -> View:
+    """Describe ``fidelity``."""
+    unknown, next_step = _unknown(fidelity)
+    tables = [_outputs_table(fidelity)]
+    tables += [_layers_table(fidelity)] if fidelity.layers else []
+    tables += [_curve_table(fidelity)] if fidelity.curve else []
+    parts = (
+        "quantized against float",
+        sentence(fidelity),
+        fidelity.latency.sentence if fidelity.latency else "",
+        random_data_words(fidelity),
+    )
+    return View(
+        headline=" | ".join(part for part in parts if part),
+        facts=_facts(fidelity),
+        warnings=fidelity.warnings,
+        tables=tuple(tables),
+        unknown=unknown,
+        next_step=next_step,
+    )
+
+
+def model_facts(fidelity: Fidelity) -> tuple[Fact, ...]:
+    """Return what the view of a quantized model shows of its fidelity."""
+    facts = [Fact("against float", fidelity.latency.sentence)] if fidelity.latency else []
+    return (*facts, *_facts(fidelity))
+
+
+def _facts(fidelity: Fidelity) -> tuple[Fact, ...]:
+    facts = []
+    if name := fidelity.recipe.get("name"):
+        facts.append(Fact("recipe", str(name)))
+    if fidelity.num_operators:
+        facts.append(Fact("left in float", float_operators_words(fidelity)))
+    if fidelity.num_calibration_samples:
+        facts.append(Fact("calibrated with", _plural(fidelity.num_calibration_samples, f"{fidelity.data} sample")))
+    if fidelity.evaluation:
+        facts.append(Fact("evaluate", fidelity.evaluation.sentence))
+    return tuple(facts)
+
+
+def float_operators_words(fidelity: Fidelity) -> str:
+    """Return how many operators were left in float, and of which types."""
+    if not fidelity.num_float_operators:
+        return f"none of {_plural(fidelity.num_operators, 'operator')}"
+    most_first = sorted(fidelity.float_operators.items(), key=lambda item: -item[1])
+    types = ", ".join(f"{count} {name}" for name, count in most_first if count)
+    return f"{fidelity.num_float_operators} of {_plural(fidelity.num_operators, 'operator')}: {types}"
+
+
+def _outputs_table(fidelity: Fidelity) -> Table:
+    return Table(
+        title="Outputs",
+        columns=("output", "SQNR dB", "PSNR dB", "cosine", "max error", "top-1", "top-5"),
+        rows=tuple(_output_row(output) for output in fidelity.outputs),
+        numeric=("SQNR dB", "PSNR dB", "cosine", "max error", "top-1", "top-5"),
+        note=" ".join(f"{output.name}: {output.note}." for output in fidelity.outputs if output.note),
+    )
+
+
+def _output_row(output: OutputFidelity) -> tuple[str, ...]:
+    return (
+        _shortened(output.name),
+        _db(output.sqnr_db),
+        _db(output.psnr_db),
+        f"{output.cosine:.4f}",
+        f"{output.max_error:.3g}",
+        "" if output.top1_agreement is None else _percent(output.top1_agreement),
+        "" if output.top5_agreement is None else _percent(output.top5_agreement),
+    )
+
+
+def _layers_table(fidelity: Fidelity) -> Table:
+    # The noise that is made somewhere counts; what flows through a layer has its cause before it.
+    able = [layer for layer in fidelity.layers if layer.made_here_db is not None]
+    worst = sorted(able, key=_made_here)[:_TOP_LAYERS]
+    return Table(
+        title=f"Layers that add most noise ({len(worst)} of {len(fidelity.layers)})",
+        columns=("#", "source", "operator", "precision", "SQNR dB", "made here dB", "inherited dB"),
+        rows=tuple(_layer_row(layer) for layer in worst),
+        numeric=("#", "SQNR dB", "made here dB", "inherited dB"),
+        note="Signal to noise: fewer dB, more noise. Made here: the operator alone, on the float network's values.",
+    )
+
+
+def _made_here(layer: LayerFidelity) -> float:
+    return math.inf if layer.made_here_db is None else layer.made_here_db
+
+
+def _layer_row(layer: LayerFidelity) -> tuple[str, ...]:
+    return (
+        str(layer.index),
+        _shortened(layer.source or layer.name),
+        layer.operator,
+        layer.precision,
+        _db(layer.sqnr_db),
+        _db(layer.made_here_db),
+        _db(layer.inherited_db),
+    )
+
+
+def _curve_table(fidelity: Fidelity) -> Table:
+    points = fidelity.curve
+    at = next((place for place, point in enumerate(points) if point.is_chosen), 0)
+    shown = sorted({0, max(0, at - 1), at, min(len(points) - 1, at + 1), len(points) - 1})
+    return Table(
+        title=f"Accuracy against latency ({len(shown)} of {len(points)} points)",
+        columns=("model", "in float", "SQNR dB", "top-1", "metric", "latency", "size"),
+        rows=tuple(_curve_row(points[place]) for place in shown),
+        numeric=("in float", "SQNR dB", "top-1", "metric", "latency", "size"),
+    )
+
+
+def _curve_row(point: CurvePoint) -> tuple[str, ...]:
+    return (
+        f"{point.label} (chosen)" if point.is_chosen else point.label,
+        format_count(point.num_float_operators),
+        _db(point.sqnr_db),
+        "" if point.top1_agreement is None else _percent(point.top1_agreement),
+        "" if point.metric is None else f"{point.metric:.4g}",
+        f"{format_ms(point.latency_ms)} ({point.provenance})",
+        format_bytes(point.size_bytes),
+    )
+
+
+def _unknown(fidelity: Fidelity) -> tuple[str, str]:
+    if fidelity.evaluation is None:
+        return "what it costs in your own metric", "enb.quantize(model, data, evaluate=my_metric)"
+    if fidelity.latency is None:
+        return "how fast it runs", "enb.benchmark(model)"
+    return "how it does on a phone, whose kernels may round differently", "model.save(...)"
+
+
+def _percent(share: float) -> str:
+    """Write a share so that only all is 100 %."""
+    return f"{share * 100:.0f} %" if share in (0.0, 1.0) or 0.01 <= share < 0.995 else f"{share * 100:.2f} %"
+
+
+def _db(value_db: float | None) -> str:
+    return "" if value_db is None else "no error" if value_db == math.inf else f"{value_db:.1f}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
