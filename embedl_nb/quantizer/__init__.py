@@ -1,0 +1,5 @@
+"""Quantize a LiteRT model and say what it cost: recipes, calibration, the quantized file, where the error comes from.
+
+The kernel's side handles recipes, samples and results; everything that touches the quantizer library, the interpreter
+or large arrays runs in one warm child (child.py), which is asked through engine.py. Nothing here imports the compiler.
+"""
