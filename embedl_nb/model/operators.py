@@ -17,7 +17,15 @@ from embedl_nb.model.source_names import source_module
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["OperatorInfo", "describe_operators", "num_parameters", "operators_frame", "precision_of"]
+__all__ = [
+    "OperatorInfo",
+    "count_float_operators",
+    "describe_operators",
+    "num_parameters",
+    "operator_precisions",
+    "operators_frame",
+    "precision_of",
+]
 
 # Where an operator's weights are among its inputs.
 _WEIGHTS_INPUT = {
@@ -167,12 +175,7 @@ def precision_of(graph: ModelGraph) -> str:
     """
     subgraph = graph.main
     tensors = subgraph.tensors
-    # Weights that are stored small and turned into real numbers before use count as they are stored.
-    stored = {
-        operator.outputs[0]: tensors[operator.inputs[0]]
-        for operator in subgraph.operators
-        if operator.code == "DEQUANTIZE" and operator.inputs and operator.outputs and operator.inputs[0] >= 0
-    }
+    stored = _stored(subgraph)
     kinds: Counter[str] = Counter()
     for operator in subgraph.operators:
         weights, values = _weights(operator, tensors), _values(operator, tensors)
@@ -185,6 +188,56 @@ def precision_of(graph: ModelGraph) -> str:
     if not kinds:
         kinds.update(_short(tensors[index].dtype) for index in subgraph.outputs if index >= 0)
     return "+".join(kind for kind, _ in kinds.most_common()) or "f32"
+
+
+def operator_precisions(subgraph: Subgraph) -> tuple[str, ...]:
+    """Return what each operator computes in.
+
+    Returns
+    -------
+    tuple of str
+        ``"w8a8"``; ``"a8"`` for one without weights; ``"w8af32"`` for 8-bit weights that meet real values, also where
+        they are turned into real ones first; ``"f32"``; ``"i64"`` for plain integers.
+    """
+    stored = _stored(subgraph)
+    return tuple(_operator_precision(operator, subgraph.tensors, stored) for operator in subgraph.operators)
+
+
+def _operator_precision(operator: Operator, tensors: tuple[Tensor, ...], stored: dict[int, Tensor]) -> str:
+    weights, values = _weights(operator, tensors), _values(operator, tensors)
+    if weights is not None and values is not None:
+        weights = stored.get(weights.index, weights)
+        if weights.is_constant:
+            return _precision(weights.dtype, values.dtype)
+    output = next((tensors[index] for index in operator.outputs if index >= 0), None)
+    if output is None:
+        return ""
+    short = _short(output.dtype)
+    return f"a{short.removeprefix('i')}" if output.quantization else short
+
+
+def _stored(subgraph: Subgraph) -> dict[int, Tensor]:
+    """Return, by tensor, what constant it is read from: weights that are stored small and made real before use."""
+    return {
+        operator.outputs[0]: subgraph.tensors[operator.inputs[0]]
+        for operator in subgraph.operators
+        if operator.code == "DEQUANTIZE" and operator.inputs and operator.outputs and operator.inputs[0] >= 0
+    }
+
+
+def count_float_operators(graph: ModelGraph) -> dict[str, int]:
+    """Return how many operators of the first signature compute in float with float weights, by type.
+
+    QUANTIZE and DEQUANTIZE are not counted: they lead into the others and out of them.
+    """
+    precisions = zip(graph.main.operators, operator_precisions(graph.main), strict=True)
+    return dict(
+        Counter(
+            operator.type_name
+            for operator, precision in precisions
+            if operator.code not in ("QUANTIZE", "DEQUANTIZE") and precision.startswith(("f", "bf", "wf", "wbf"))
+        )
+    )
 
 
 def _precision(weights: str, activations: str) -> str:
