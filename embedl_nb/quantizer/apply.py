@@ -91,7 +91,7 @@ def apply(model_path: str, rules: Rules, ranges: Mapping[str, Sequence[float]], 
     except Exception as err:
         raise _explained(err) from err
     if result.quantized_model is None:
-        raise QuantizeError("the library made no model", hint="try another recipe")
+        raise QuantizeError("the library made no model", hint="another recipe")
     write_file(output_path, bytes(result.quantized_model))
 
 
@@ -117,7 +117,7 @@ def _explained(err: Exception) -> EmbedlError:
             what = match.groupdict().get("what")
             return kind(f"the model cannot be quantized so{f' ({what})' if what else ''}: {said}", hint=hint)
     return QuantizeError(
-        f"ai-edge-quantizer failed: {type(err).__name__}: {said}", hint="try another recipe, e.g. 'dynamic_wi8_afp32'"
+        f"ai-edge-quantizer failed: {type(err).__name__}: {said}", hint="another recipe, e.g. 'dynamic_wi8_afp32'"
     )
 
 

@@ -7,7 +7,7 @@ child), and for two of the methods a histogram. Out: ranges by tensor name, as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import CalibrationError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Histograms", "RangeStatistics", "Ranges", "ranges_of"]
+__all__ = ["Histograms", "RangeStatistics", "Ranges", "ranges_of", "to_json"]
 
 Ranges = dict[str, tuple[float, float]]
 """Least and largest value that an activation is quantized for, by tensor name."""
@@ -55,7 +55,8 @@ class Histograms:
         import numpy as np
 
         bins = self.firsts[tensor] + np.arange(self.counts.shape[1] + 1)
-        return np.ldexp(bins.astype(np.float64), int(self.exponents[tensor]))
+        edges: Array = np.ldexp(bins.astype(np.float64), int(self.exponents[tensor]))
+        return edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +89,10 @@ class RangeStatistics:
     def num_samples(self) -> int:
         """How many samples were seen."""
         return int(self.minima.shape[0])
+
+    def first(self, num_samples: int) -> RangeStatistics:
+        """Return what the first samples showed; without histograms, which are of all."""
+        return replace(self, minima=self.minima[:num_samples], maxima=self.maxima[:num_samples], histograms=None)
 
 
 def ranges_of(

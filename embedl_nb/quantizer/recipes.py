@@ -103,7 +103,7 @@ def resolve_recipe(
     rules = [*resolved.rules]
     for key, value in overrides.items():
         rules += _override_rules(key, value, graph)
-    return replace(resolved, rules=tuple(rules))
+    return replace(resolved, name=f"{resolved.name} with overrides", rules=tuple(rules))
 
 
 def rules_of(name: str) -> list[dict[str, Any]] | None:

@@ -204,7 +204,8 @@ class _Watcher:
 
     def _read(self, tensor: int, subgraph: int) -> Array:
         try:
-            return self._native.tensor(self._interpreter, tensor, subgraph)
+            values: Array = self._native.tensor(self._interpreter, tensor, subgraph)
+            return values
         except ValueError:  # the body of a composite that the runtime has a kernel of its own for
             return np.empty(0, np.float32)
 
