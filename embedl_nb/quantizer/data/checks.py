@@ -85,7 +85,7 @@ class Checker:
         """
         converted: Sample = {}
         moments: list[Moments] = []
-        digest = hashlib.blake2b(digest_size=16)
+        digest = hashlib.sha256()  # quickest of the strong ones where the processor helps
         for spec in self._signature.inputs:
             given = sample[spec.name]
             array = _converted(given, spec, where=label)
@@ -121,10 +121,11 @@ class Checker:
         """
         if self._not_finite:
             count = len(self._not_finite)
+            named = sorted(self._not_finite, key=lambda text: (len(text), text))  # sample 9 before sample 10
             raise CalibrationError(
-                f"{count} sample{' holds' if count == 1 else 's hold'} NaN or infinity: {join_some(self._not_finite)}",
+                f"{count} input{' holds' if count == 1 else 's hold'} NaN or infinity: {join_some(named)}",
                 hint="repair these samples or leave them out",
-                details="\n".join(self._not_finite),
+                details="\n".join(named),
             )
 
     def conclude(self, facts: Sequence[SampleFacts]) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "name_values",
     "read_item",
     "shape_of",
+    "sizeable",
     "take_rows",
     "to_array",
 ]
@@ -73,7 +74,7 @@ def read_item(item: Any, signature: Signature, notes: Notes, *, where: str) -> B
         If an input is missing, or something has the wrong shape.
     """
     named = name_values(item, signature, notes, where=where)
-    values = {spec.name: _sizeable(named[spec.name], spec, where=where) for spec in signature.inputs}
+    values = {spec.name: sizeable(named[spec.name], spec, where=where) for spec in signature.inputs}
     fits = {spec.name: must_fit(shape_of(values[spec.name]), spec, where=where) for spec in signature.inputs}
     must_agree({name: fit.count for name, fit in fits.items()}, where=where)
     if any(fit.num_left_over for fit in fits.values()):
@@ -147,7 +148,7 @@ def _is_row_of_values(item: Any) -> bool:
     """Say whether a tuple or list holds a value for each input, rather than the numbers of one array."""
     if isinstance(item, tuple):
         return True
-    return isinstance(item, list) and bool(item) and all(hasattr(part, "shape") or _is_nest(part) for part in item)
+    return isinstance(item, list) and any(getattr(part, "shape", ()) or _is_nest(part) for part in item)
 
 
 def _is_nest(part: Any) -> bool:
@@ -159,9 +160,19 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in value.shape)
 
 
-def _sizeable(value: Any, spec: TensorSpec, *, where: str) -> Any:
-    """Return ``value`` if it is an array of some kind, or as an array."""
-    return value if hasattr(value, "shape") else to_array(value, spec, where=where)
+def sizeable(value: Any, spec: TensorSpec, *, where: str) -> Any:
+    """Return ``value`` if it is an array of some kind, which is not read yet, or as an array.
+
+    Raises
+    ------
+    CalibrationError
+        If it holds no numbers.
+    """
+    if not hasattr(value, "shape"):
+        return to_array(value, spec, where=where)
+    if getattr(getattr(value, "dtype", None), "kind", "f") not in "biuf":
+        raise _no_numbers(value, value.dtype, spec, where=where)
+    return value
 
 
 def take_rows(value: Any, fit: Fit, index: int, spec: TensorSpec) -> Array:
@@ -192,10 +203,7 @@ def to_array(value: Any, spec: TensorSpec, *, where: str) -> Array:
             f"{where}: input {spec.name!r} cannot be taken as an array: {err}", hint="give an array of numbers"
         ) from err
     if array.dtype.kind not in "biuf":
-        raise CalibrationError(
-            f"{where}: input {spec.name!r} is {_a(value, array.dtype)}, not an array of numbers",
-            hint=_numbers_hint(value),
-        )
+        raise _no_numbers(value, array.dtype, spec, where=where)
     if not hasattr(value, "dtype") and array.dtype.kind in "iuf" and array_dtype(spec).kind == "f":
         return array.astype(array_dtype(spec))
     return array
@@ -220,13 +228,12 @@ def array_dtype(spec: TensorSpec) -> np.dtype[Any]:
         ) from err
 
 
-def _a(value: Any, dtype: Any) -> str:
-    kind = f"a {type(value).__name__}"
-    return f"{kind} of dtype {dtype}" if hasattr(value, "shape") else kind
-
-
-def _numbers_hint(value: Any) -> str:
-    module = type(value).__module__
-    if isinstance(value, str) or module.startswith(("PIL", "pathlib")):
-        return "for picture files, give enb.images(folder, size=224, ...)"
-    return "give arrays of plain numbers; arrays of objects are never read"
+def _no_numbers(value: Any, dtype: Any, spec: TensorSpec, *, where: str) -> CalibrationError:
+    kind = f"an array of dtype {dtype}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+    is_picture = isinstance(value, str) or type(value).__module__.startswith(("PIL", "pathlib"))
+    return CalibrationError(
+        f"{where}: input {spec.name!r} is {kind}, not an array of numbers",
+        hint="for picture files give enb.images(folder, size=224, mean=..., std=...)"
+        if is_picture
+        else "give arrays of plain numbers; arrays of objects are never read",
+    )

@@ -49,7 +49,7 @@ def open_data(
         return from_path(Path(data).expanduser(), signature, notes, scratch=scratch, closing=closing)
     if isinstance(data, ImageSet):
         values = name_values(data, signature, notes, where="the set of pictures")
-        return columns(values, signature, notes, description=f"{data.source} ({data.preprocessing})")
+        return columns(values, signature, notes, description=f"the pictures of {data.source}")
     if isinstance(data, Mapping):
         values = name_values(data, signature, notes, where="the data")
         return columns(values, signature, notes, description=f"a dict of {', '.join(names)}")
@@ -62,7 +62,7 @@ def open_data(
         values = name_values(data, signature, notes, where=name)
         return columns(values, signature, notes, description=name)
     if isinstance(data, list | tuple):
-        return from_list(_listed(data), signature, notes, what=f"a {type(data).__name__}")
+        return from_list(_listed(data), signature, notes, what=f"a {type(data).__name__} of {len(data)} elements")
     return from_object(data, signature, notes)
 
 

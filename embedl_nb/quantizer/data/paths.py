@@ -69,8 +69,9 @@ def _named_arrays(arrays: Mapping[str, Any], signature: Signature, notes: Notes,
         for key, array in arrays.items():
             number, _, input_name = key.partition("/")
             samples.setdefault(int(number), {})[input_name] = array
-        listed = from_list([samples[number] for number in sorted(samples)], signature, notes, what=name)
-        return Indexed(description=name, count=listed.count, read=listed.read)
+        numbers = sorted(samples)
+        labels = [f"sample {number}" for number in numbers]
+        return from_list([samples[number] for number in numbers], signature, notes, what=name, labels=labels)
     return columns(name_values(arrays, signature, notes, where=name), signature, notes, description=name)
 
 
@@ -134,8 +135,7 @@ def _files(
 
     if read_item(opened(0), signature, notes, where=labels[0]).count != 1:
         arrays = [opened(index) for index in range(len(rows))]
-        listed = from_list(arrays, signature, notes, what=description)
-        return Indexed(description=f"{description} ({len(rows)} files)", count=listed.count, read=listed.read)
+        return from_list(arrays, signature, notes, what=f"{description} ({len(rows)} files)", labels=labels)
 
     def read(index: int) -> Any:
         batch = read_item(opened(index), signature, notes, where=labels[index])

@@ -32,6 +32,8 @@ from embedl_nb.runtime.arrays import load_arrays, save_arrays
 
 __all__ = ["CalibrationData", "read_data"]
 
+_NEWS = 10  # samples from one piece of progress to the next
+
 
 class CalibrationData:
     """Samples of one signature: some to calibrate with, others to judge with.
@@ -51,6 +53,7 @@ class CalibrationData:
         self._read = read
         self._split = split
         self._closing = closing
+        self._is_closed = False
 
     def calibration(self) -> Iterator[Sample]:
         """Give out the calibration samples, from the first, as often as wanted.
@@ -60,17 +63,24 @@ class CalibrationData:
         dict
             By input name, an array of the model's shape and dtype.
         """
-        return (self._read(position) for position in self._split.calibration)
+        return self._samples(self._split.calibration)
 
     def held_out(self) -> Iterator[Sample]:
         """Give out the samples that judge: at most 100, none of them among the calibration samples.
 
         Where fewer than 4 samples came they are the calibration samples; the report says so.
         """
-        return (self._read(position) for position in self._split.held_out)
+        return self._samples(self._split.held_out)
+
+    def _samples(self, positions: tuple[int, ...]) -> Iterator[Sample]:
+        for position in positions:
+            if self._is_closed:
+                raise InputError("this data was closed", hint="read it again: read_data(...)")
+            yield self._read(position)
 
     def close(self) -> None:
         """Remove temporary files and close what was opened."""
+        self._is_closed = True
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -178,7 +188,8 @@ class _Reader:
                 save_arrays(self._kept(len(facts)), converted)
             facts.append(fact)
             order.append(number)
-            progress.emit("read data", done=len(facts), total=total)
+            if len(facts) % _NEWS == 0 or len(facts) == total:
+                progress.emit("read data", done=len(facts), total=total)
             if len(facts) == needed:
                 break
         self._must_hold_samples(found, facts)
@@ -246,6 +257,7 @@ class _Reader:
             is_held_out_separate=split.is_separate,
             num_duplicates=num_duplicates,
             inputs=inputs,
+            preprocessing=found.preprocessing,
             skipped=tuple(sorted(self._skipped)),
             warnings=self._notes.warnings,
             notices=self._notes.notices,
@@ -274,8 +286,10 @@ class _Reader:
                 f"out: {join_some(sorted(self._skipped))}"
             )
         if len(facts) < self._num_samples:
-            kind = "ended after" if isinstance(found, Stream) else "holds"
-            self._notes.notice(f"{found.description} {kind} {len(facts)} of the {self._num_samples} samples asked for")
+            ended = "it ended early" if isinstance(found, Stream) else "there are no more"
+            self._notes.notice(
+                f"{len(facts)} of the {self._num_samples} samples asked for came from {found.description}: {ended}"
+            )
         if not split.is_separate:
             self._notes.warn(
                 f"there are only {len(facts)} samples, too few to hold some out: the same samples calibrate and judge"

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from embedl_nb.display import Displayable, Fact, Table, View
+from embedl_nb.quantizer.data.notes import join_some
 
 __all__ = ["DataKind", "DataReport", "InputStatistics"]
 
@@ -67,6 +68,8 @@ class DataReport(Displayable):
         False where so few samples came that the same ones calibrate and judge.
     num_duplicates
         Held-out samples that are equal, byte for byte, to a calibration sample.
+    preprocessing
+        What is done to each picture, in words; empty for other data.
     skipped
         What could not be read (names of pictures).
     warnings
@@ -85,6 +88,7 @@ class DataReport(Displayable):
     is_held_out_separate: bool
     num_duplicates: int
     inputs: tuple[InputStatistics, ...]
+    preprocessing: str = ""
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -115,17 +119,19 @@ class DataReport(Displayable):
                 item.name,
                 item.dtype,
                 *(f"{value:.4g}" for value in (item.minimum, item.maximum, item.mean, item.std)),
-                f"{item.minimum_sample}, {item.maximum_sample}",
+                item.minimum_sample,
+                item.maximum_sample,
             )
             for item in self.inputs
         )
         table = Table(
             title="Values of the calibration samples",
-            columns=("input", "dtype", "min", "max", "mean", "std", "samples with min, max"),
+            columns=("input", "dtype", "min", "max", "mean", "std", "min in", "max in"),
             rows=rows,
             numeric=("min", "max", "mean", "std"),
         )
-        facts = [Fact("skipped", ", ".join(self.skipped))] if self.skipped else []
+        facts = [Fact("preprocessing", self.preprocessing)] if self.preprocessing else []
+        facts += [Fact("skipped", join_some(self.skipped))] if self.skipped else []
         facts += [Fact("note", notice) for notice in self.notices]
         return View(headline=self.sentence, facts=tuple(facts), warnings=self.warnings, tables=(table,))
 

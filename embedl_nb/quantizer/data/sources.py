@@ -9,12 +9,12 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import CalibrationError, EmbedlError
 from embedl_nb.model.spec import Signature, TensorSpec
-from embedl_nb.quantizer.data.items import Batch, Sample, must_agree, read_item, take_rows, to_array
+from embedl_nb.quantizer.data.items import Batch, Sample, must_agree, read_item, sizeable, take_rows
 from embedl_nb.quantizer.data.notes import Notes
 from embedl_nb.quantizer.data.pictures import ImageSet
 from embedl_nb.quantizer.data.report import DataKind
@@ -48,6 +48,7 @@ class Indexed:
     label: Callable[[int], str] = "sample {}".format
     is_stable: bool = True
     kind: DataKind = DataKind.GIVEN
+    preprocessing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,8 @@ class Stream:
 
     description: str
     samples: Iterator[Sample]
-    kind: DataKind = field(default=DataKind.GIVEN)
+    kind: DataKind = DataKind.GIVEN
+    preprocessing: str = ""
 
 
 def columns(values: Mapping[str, Any], signature: Signature, notes: Notes, *, description: str) -> Indexed:
@@ -76,8 +78,15 @@ def columns(values: Mapping[str, Any], signature: Signature, notes: Notes, *, de
         arrays = {name: row(index) for name, (_, row, _) in read.items()}
         return None if any(array is None for array in arrays.values()) else arrays  # type: ignore[return-value]
 
-    has_pictures = any(isinstance(values[spec.name], ImageSet) for spec in signature.inputs)
-    return Indexed(description=description, count=count, read=sample, label=label, is_stable=not has_pictures)
+    pictures = [value for value in values.values() if isinstance(value, ImageSet)]
+    return Indexed(
+        description=description,
+        count=count,
+        read=sample,
+        label=label,
+        is_stable=not pictures,
+        preprocessing="; ".join(each.preprocessing for each in pictures),
+    )
 
 
 _Column = tuple[int, Callable[[int], "Array | None"], Callable[[int], str] | None]
@@ -92,7 +101,7 @@ def _column(value: Any, spec: TensorSpec, notes: Notes, *, where: str) -> _Colum
         batches = [_only(part, spec, where=f"{where}, {spec.name} {index}") for index, part in enumerate(value)]
         pick = _Concatenation(batches)
         return pick.count, lambda index: pick.sample(index)[spec.name], None
-    value = value if hasattr(value, "shape") else to_array(value, spec, where=where)
+    value = sizeable(value, spec, where=where)
     fit = must_fit(value.shape, spec, where=where)
     if fit.num_left_over:
         notes.notice(f"{fit.num_left_over} rows at the end of {where} do not fill a batch of the model: left out")
@@ -117,23 +126,40 @@ class _Concatenation:
         self._ends = list(itertools.accumulate(batch.count for batch in batches))
         self.count = self._ends[-1] if self._ends else 0
 
-    def sample(self, index: int) -> Sample:
+    def position(self, index: int) -> tuple[int, int]:
+        """Return the batch that holds a sample, and the sample's place in it."""
         number = bisect.bisect_right(self._ends, index)
-        start = self._ends[number - 1] if number else 0
-        return self._batches[number].sample(index - start)
+        return number, index - (self._ends[number - 1] if number else 0)
+
+    def sample(self, index: int) -> Sample:
+        number, row = self.position(index)
+        return self._batches[number].sample(row)
 
 
-def from_list(items: Sequence[Any], signature: Signature, notes: Notes, *, what: str) -> Indexed:
+def from_list(
+    items: Sequence[Any], signature: Signature, notes: Notes, *, what: str, labels: Sequence[str] = ()
+) -> Indexed:
     """Read a list of samples, or of batches of them.
+
+    Parameters
+    ----------
+    labels
+        What to call each element; ``"element 3"`` by default.
 
     Raises
     ------
     CalibrationError
         Naming the element that does not fit.
     """
-    batches = [read_item(item, signature, notes, where=f"element {index}") for index, item in enumerate(items)]
+    names = labels or [f"element {index}" for index in range(len(items))]
+    batches = [read_item(item, signature, notes, where=name) for item, name in zip(items, names, strict=True)]
     joined = _Concatenation(batches)
-    return Indexed(description=f"{what} of {len(items)} elements", count=joined.count, read=joined.sample)
+
+    def label(index: int) -> str:
+        number, row = joined.position(index)
+        return f"row {row} of {names[number]}" if batches[number].count > 1 else names[number]
+
+    return Indexed(description=what, count=joined.count, read=joined.sample, label=label)
 
 
 def from_object(data: Any, signature: Signature, notes: Notes) -> Indexed | Stream:
@@ -157,6 +183,8 @@ def from_object(data: Any, signature: Signature, notes: Notes) -> Indexed | Stre
         return Stream(description=name, samples=_stream(data, signature, notes, name=name))
     if callable(data):
         raise CalibrationError(f"the data is {name}, which has not been called", hint="give what it returns: data=f()")
+    if hasattr(data, "__getitem__"):
+        raise CalibrationError(f"the data is {name}, which does not tell its length", hint="give it a __len__")
     raise CalibrationError(f"the data is {name}, which holds no samples", hint=_WAYS)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class StoredArray:
         import numpy as np
 
         if 0 in self.shape:
-            return np.empty(self.shape, self.dtype)[key]
+            return np.asarray(np.empty(self.shape, self.dtype)[key])
         mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, "F" if self.order == "F" else "C")
         rows: Array = np.array(mapped[key])
         return rows
@@ -101,7 +102,7 @@ def stored_members(path: Path, scratch: Path) -> dict[str, StoredArray]:
         with zipfile.ZipFile(path) as archive:
             names = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             return {info.filename.removesuffix(".npy"): _member(archive, info, path, scratch) for info in names}
-    except (OSError, zipfile.BadZipFile, struct.error, NotImplementedError, RuntimeError) as err:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError) as err:
         raise CalibrationError(
             f"{str(path)!r} is no readable .npz file: {err}", hint="write it with numpy.savez(path, <input name>=array)"
         ) from err
