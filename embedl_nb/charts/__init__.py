@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from embedl_nb.charts.breakdown import operators_figure
+from embedl_nb.charts.fidelity import fidelity_figure
 from embedl_nb.charts.latency import latency_figure
+from embedl_nb.charts.tradeoff import tradeoff_figure
 from embedl_nb.charts.waterfall import waterfall_figure
 from embedl_nb.charts.waterfall_svg import waterfall_picture
 from embedl_nb.errors import UnknownNameError
@@ -19,6 +21,8 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "waterfall": waterfall_figure,
         "operators": operators_figure,
         "latency": latency_figure,
+        "fidelity": fidelity_figure,
+        "tradeoff": tradeoff_figure,
         "waterfall_svg": waterfall_picture,
     }
 )

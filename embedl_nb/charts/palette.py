@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from embedl_nb.units import ComputeUnit, Provenance
 
-__all__ = ["GRID", "HOVER", "NEUTRAL", "TEXT", "colour_of", "is_hatched"]
+__all__ = ["FIRST_SERIES", "GRID", "HOVER", "NEUTRAL", "SECOND_SERIES", "TEXT", "colour_of", "is_hatched"]
 
 TEXT = "#747c86"
 GRID = "rgba(127,127,127,0.22)"
 HOVER = "#2a3038"
 NEUTRAL = "#8c929a"
 """What belongs to no compute unit: the unattributed remainder."""
+
+FIRST_SERIES, SECOND_SERIES = "#2080c4", "#D55E00"
+"""For figures in which no compute unit has a colour."""
 
 _UNITS = {ComputeUnit.CPU: "#2080c4", ComputeUnit.GPU: "#D55E00", ComputeUnit.NPU: "#009E73"}
 _OTHER = "#CC79A7"

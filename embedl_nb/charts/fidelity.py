@@ -1,0 +1,170 @@
+"""Fidelity -> error along the network (plotly): a line of what has gathered, a marker for what each layer adds.
+
+The line falls where noise gathers and says how bad it is there; the markers say who made it. The three layers that
+make most are named.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from embedl_nb.charts import canvas
+from embedl_nb.charts.canvas import Spec, plain
+from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES
+from embedl_nb.errors import InputError
+from embedl_nb.model.fidelity import LEAST_SQNR_DB, Fidelity
+from embedl_nb.model.fidelity_rows import LayerFidelity
+
+__all__ = ["checked_fidelity", "fidelity_figure", "worst_layers"]
+
+_PLOT_PX = 340
+_NUM_NAMED = 3
+_LONGEST_LABEL = 34
+_DIGITS = 3
+_HOVER = (
+    "<b>%{customdata[0]}</b>  #%{customdata[1]}  %{customdata[2]}<br>%{customdata[3]}<br>"
+    "in the network  %{customdata[4]}<br>made here  %{customdata[5]}<br>inherited  %{customdata[6]}<extra></extra>"
+)
+
+
+def fidelity_figure(result: Any) -> Any:
+    """Draw the error of every layer, in the order they run.
+
+    Parameters
+    ----------
+    result
+        A Fidelity with layers.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        x is the layer's index, y its SQNR in dB. One trace is the quantized network against the float one; one is each
+        operator alone, on the float network's values. A layer without any error has no point.
+
+    Raises
+    ------
+    InputError
+        If ``result`` is no Fidelity or has no layers.
+    """
+    fidelity = checked_fidelity(result)
+    layers = fidelity.layers
+    if not layers:
+        raise InputError(
+            "this fidelity has no layers: they were not compared", hint="quantize again: enb.quantize(model, data)"
+        )
+    lowest = _lowest(layers)
+    traces = [
+        _trace(layers, "in the network", [layer.sqnr_db for layer in layers], lowest)
+        | {
+            "mode": "lines+markers" if len(layers) == 1 else "lines",
+            "line": {"color": FIRST_SERIES, "width": 2},
+            "marker": {"color": FIRST_SERIES},
+        },
+        _trace(layers, "made here", [layer.made_here_db for layer in layers], lowest)
+        | {"mode": "markers", "marker": {"color": SECOND_SERIES, "size": 7, "symbol": "diamond"}},
+    ]
+    worst = worst_layers(layers)
+    layout: Spec = {
+        "height": _PLOT_PX + canvas.HEAD_PX + 52,
+        "showlegend": True,
+        "hovermode": "closest",
+        "xaxis": canvas.axis("layer, in the order they run", showgrid=False, zeroline=False),
+        "yaxis": canvas.axis("SQNR [dB], higher is nearer to float", zeroline=False),
+        "shapes": [_floor()],
+        "annotations": [_floor_label(), *(_name(layer, place) for place, layer in enumerate(worst))],
+    }
+    return canvas.build(traces, title="Error along the network", caption=_caption(fidelity), layout=layout)
+
+
+def checked_fidelity(result: Any) -> Fidelity:
+    """Return ``result`` if it is a Fidelity.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    if not isinstance(result, Fidelity):
+        raise InputError(
+            f"this figure is drawn from a Fidelity, not from {type(result).__name__}",
+            hint="small = enb.quantize(model, data), then draw small.fidelity",
+        )
+    return result
+
+
+def worst_layers(layers: tuple[LayerFidelity, ...], count: int = _NUM_NAMED) -> list[LayerFidelity]:
+    """Return the layers that make most noise, relative to their own signal, worst first."""
+    able = [(layer.made_here_db, layer) for layer in layers if layer.made_here_db is not None]
+    noisy = [(made_db, layer) for made_db, layer in able if made_db < math.inf]
+    return [layer for _, layer in sorted(noisy, key=lambda pair: pair[0])[:count]]
+
+
+def _lowest(layers: tuple[LayerFidelity, ...]) -> float:
+    """Return where a layer is drawn that has nothing in common with its reference (-inf dB)."""
+    values = [value for layer in layers for value in (layer.sqnr_db, layer.made_here_db) if value is not None]
+    return min((value for value in values if math.isfinite(value)), default=0.0) - 3
+
+
+def _trace(layers: tuple[LayerFidelity, ...], name: str, values: list[float | None], lowest: float) -> Spec:
+    return {
+        "type": "scatter",
+        "name": name,
+        "x": [layer.index for layer in layers],
+        "y": [_height(value, lowest) for value in values],
+        "customdata": [_details(layer) for layer in layers],
+        "hovertemplate": _HOVER,
+    }
+
+
+def _height(value_db: float | None, lowest: float) -> float | None:
+    if value_db is None or value_db == math.inf:
+        return None
+    return round(value_db if math.isfinite(value_db) else lowest, _DIGITS)
+
+
+def _details(layer: LayerFidelity) -> list[str | int]:
+    name = plain(layer.source or layer.name)
+    words = [_words(value) for value in (layer.sqnr_db, layer.made_here_db, layer.inherited_db)]
+    return [plain(layer.operator), layer.index, layer.precision, name, *words]
+
+
+def _words(value_db: float | None) -> str:
+    if value_db is None:
+        return "not known"
+    return "no error" if value_db == math.inf else f"{value_db:.1f} dB"
+
+
+def _caption(fidelity: Fidelity) -> str:
+    made = "made here: the operator alone, on the float network's values"
+    return f"{fidelity.sentence}; {made}"
+
+
+def _floor() -> Spec:
+    line = {"width": 1, "color": NEUTRAL, "dash": "dash"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": LEAST_SQNR_DB, "y1": LEAST_SQNR_DB, "line": line}
+
+
+def _floor_label() -> Spec:
+    text = f"floor of the outputs, {LEAST_SQNR_DB:.0f} dB"
+    where = {"xref": "paper", "x": 1, "xanchor": "right", "y": LEAST_SQNR_DB, "yanchor": "bottom"}
+    return where | {"text": text, "showarrow": False, "font": {"size": 10}}
+
+
+def _name(layer: LayerFidelity, place: int) -> Spec:
+    name = layer.source or layer.name
+    if len(name) > _LONGEST_LABEL:
+        name = f"{name[: _LONGEST_LABEL // 3]}…{name[-(_LONGEST_LABEL - _LONGEST_LABEL // 3 - 1) :]}"
+    return {
+        "x": layer.index,
+        "y": layer.made_here_db,
+        "text": f"{plain(name)}  {_words(layer.made_here_db)}",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowcolor": NEUTRAL,
+        "ax": 24,
+        # Neighbours' names stay apart.
+        "ay": -26 - 18 * place,
+        "xanchor": "left",
+        "font": {"size": 11},
+    }
