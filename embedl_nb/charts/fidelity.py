@@ -1,7 +1,7 @@
 """Fidelity -> error along the network (plotly): a line of what has gathered, a marker for what each layer adds.
 
 The line falls where noise gathers and says how bad it is there; the markers say who made it. The three layers that
-make most are named.
+make most are numbered, and named below the plot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ __all__ = ["checked_fidelity", "fidelity_figure", "worst_layers"]
 
 _PLOT_PX = 340
 _NUM_NAMED = 3
-_LONGEST_LABEL = 34
+_LONGEST_LABEL = 60
+_LINE_PX = 16
 _DIGITS = 3
 _HOVER = (
     "<b>%{customdata[0]}</b>  #%{customdata[1]}  %{customdata[2]}<br>%{customdata[3]}<br>"
@@ -53,7 +54,7 @@ def fidelity_figure(result: Any) -> Any:
         raise InputError(
             "this fidelity has no layers: they were not compared", hint="quantize again: enb.quantize(model, data)"
         )
-    lowest = _lowest(layers)
+    lowest, worst = _lowest(layers), worst_layers(layers)
     traces = [
         _trace(layers, "in the network", [layer.sqnr_db for layer in layers], lowest)
         | {
@@ -62,17 +63,23 @@ def fidelity_figure(result: Any) -> Any:
             "marker": {"color": FIRST_SERIES},
         },
         _trace(layers, "made here", [layer.made_here_db for layer in layers], lowest)
-        | {"mode": "markers", "marker": {"color": SECOND_SERIES, "size": 7, "symbol": "diamond"}},
+        | {
+            "mode": "markers+text",
+            "marker": {"color": SECOND_SERIES, "size": 7, "symbol": "diamond"},
+            "text": _numbers(layers, worst),
+            "textposition": "top center",
+        },
     ]
-    worst = worst_layers(layers)
+    foot_px = 60 + _LINE_PX * len(worst)
     layout: Spec = {
-        "height": _PLOT_PX + canvas.HEAD_PX + 52,
+        "height": _PLOT_PX + canvas.HEAD_PX + foot_px,
+        "margin": {"l": 60, "r": 24, "t": canvas.HEAD_PX, "b": foot_px},
         "showlegend": True,
         "hovermode": "closest",
         "xaxis": canvas.axis("layer, in the order they run", showgrid=False, zeroline=False),
         "yaxis": canvas.axis("SQNR [dB], higher is nearer to float", zeroline=False),
         "shapes": [_floor()],
-        "annotations": [_floor_label(), *(_name(layer, place) for place, layer in enumerate(worst))],
+        "annotations": [_floor_label(), *([_names(worst)] if worst else [])],
     }
     return canvas.build(traces, title="Error along the network", caption=_caption(fidelity), layout=layout)
 
@@ -151,20 +158,23 @@ def _floor_label() -> Spec:
     return where | {"text": text, "showarrow": False, "font": {"size": 10}}
 
 
-def _name(layer: LayerFidelity, place: int) -> Spec:
-    name = layer.source or layer.name
-    if len(name) > _LONGEST_LABEL:
-        name = f"{name[: _LONGEST_LABEL // 3]}…{name[-(_LONGEST_LABEL - _LONGEST_LABEL // 3 - 1) :]}"
-    return {
-        "x": layer.index,
-        "y": layer.made_here_db,
-        "text": f"{plain(name)}  {_words(layer.made_here_db)}",
-        "showarrow": True,
-        "arrowhead": 0,
-        "arrowcolor": NEUTRAL,
-        "ax": 24,
-        # Neighbours' names stay apart.
-        "ay": -26 - 18 * place,
-        "xanchor": "left",
-        "font": {"size": 11},
-    }
+def _numbers(layers: tuple[LayerFidelity, ...], worst: list[LayerFidelity]) -> list[str]:
+    numbers = {layer.index: f"<b>{place}</b>" for place, layer in enumerate(worst, start=1)}
+    return [numbers.get(layer.index, "") for layer in layers]
+
+
+def _names(worst: list[LayerFidelity]) -> Spec:
+    """Name the worst below the plot, where there is room whatever its width."""
+    lines = [
+        f"<b>{place}</b>  {plain(_shortened(layer.source or layer.name))}  {plain(layer.operator)}, "
+        f"{_words(layer.made_here_db)}"
+        for place, layer in enumerate(worst, start=1)
+    ]
+    where = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top", "yshift": -48}
+    return where | {"text": "<br>".join(lines), "align": "left", "showarrow": False, "font": {"size": 11}}
+
+
+def _shortened(name: str) -> str:
+    if len(name) <= _LONGEST_LABEL:
+        return name
+    return f"{name[: _LONGEST_LABEL // 3]}…{name[-(_LONGEST_LABEL - _LONGEST_LABEL // 3 - 1) :]}"

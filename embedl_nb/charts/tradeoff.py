@@ -187,7 +187,7 @@ def _name(point: CurvePoint, height: float, steps: int, *, is_last: bool) -> Spe
         "arrowcolor": NEUTRAL,
         # Below the rising curve and to its right there is room; the last point has none at its right.
         "ax": -30 if is_last else 30,
-        "ay": 34 if steps == 0 else 22,
+        "ay": 40 if is_last else 34 if steps == 0 else 22,
         "xanchor": "right" if is_last else "left",
         "font": {"size": 11},
     }
