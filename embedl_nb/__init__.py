@@ -22,7 +22,9 @@ _HOMES = {
     "devices": "embedl_nb.pipeline",
     "doctor": "embedl_nb.pipeline",
     "errors": "embedl_nb.errors",
+    "images": "embedl_nb.quantizer",
     "load": "embedl_nb.pipeline",
+    "quantize": "embedl_nb.pipeline",
     "report": "embedl_nb.pipeline",
     "runs": "embedl_nb.pipeline",
 }

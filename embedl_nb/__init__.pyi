@@ -10,8 +10,10 @@ from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public ver
 from embedl_nb.pipeline import devices as devices
 from embedl_nb.pipeline import doctor as doctor
 from embedl_nb.pipeline import load as load
+from embedl_nb.pipeline import quantize as quantize
 from embedl_nb.pipeline import report as report
 from embedl_nb.pipeline import runs as runs
+from embedl_nb.quantizer import images as images
 
 __version__: str
 

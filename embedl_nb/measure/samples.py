@@ -96,7 +96,8 @@ def choose_golden(model: LiteRTModel, signature: Signature, golden: Any, sample:
         return Golden(outputs=_named_outputs(signature, golden), is_given=True, against="the golden outputs")
     if sample.source is not InputSource.EXAMPLE or model.golden_path is None or not model.golden_path.is_file():
         return None
-    return Golden(outputs=_first(load_arrays(model.golden_path)), is_given=False, against="its source")
+    against = "its source" if model.fidelity is None else "what it gave when it was quantized"
+    return Golden(outputs=_first(load_arrays(model.golden_path)), is_given=False, against=against)
 
 
 def check_outputs(

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from embedl_nb.pipeline.doctor import doctor
+from embedl_nb.pipeline.quantizing import quantize
 from embedl_nb.pipeline.quickstart import quickstart
 from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
 
-__all__ = ["benchmark", "cache_clear", "compile", "devices", "doctor", "load", "quickstart", "report", "runs", "ui"]
+__all__ = [
+    "benchmark",
+    "cache_clear",
+    "compile",
+    "devices",
+    "doctor",
+    "load",
+    "quantize",
+    "quickstart",
+    "report",
+    "runs",
+    "ui",
+]

@@ -3,3 +3,12 @@
 The kernel's side handles recipes, samples and results; everything that touches the quantizer library, the interpreter
 or large arrays runs in one warm child (child.py), which is asked through engine.py. Nothing here imports the compiler.
 """
+
+from __future__ import annotations
+
+from embedl_nb.quantizer.data import ImageSet, images
+from embedl_nb.quantizer.options import Effort, QuantizeOptions
+from embedl_nb.quantizer.quantize import quantize_model
+from embedl_nb.quantizer.recipe import Recipe
+
+__all__ = ["Effort", "ImageSet", "QuantizeOptions", "Recipe", "images", "quantize_model"]

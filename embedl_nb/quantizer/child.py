@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from embedl_nb.model.writer import write_file
 from embedl_nb.quantizer import apply as applying
 from embedl_nb.quantizer.statistics import Observation
-from embedl_nb.runtime.arrays import by_sample, save_arrays, take_arrays
+from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays, take_arrays
 from embedl_nb.runtime.serve import serve
 
 __all__ = ["main"]
@@ -77,6 +78,47 @@ def _named_recipes(_: dict[str, Any]) -> dict[str, Any]:
     return {"recipes": applying.named_recipes()}
 
 
+def _equalize(payload: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer.refine import equalize
+
+    content = equalize(
+        Path(payload["float_path"]).read_bytes(), _samples(payload), signature_key=payload["signature_key"]
+    )
+    write_file(payload["output_path"], content)
+    return {}
+
+
+def _refine(payload: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer.refine import refine
+
+    content = refine(
+        Path(payload["float_path"]).read_bytes(),
+        Path(payload["quantized_path"]).read_bytes(),
+        _samples(payload),
+        signature_key=payload["signature_key"],
+        rounding=payload["rounding"],
+        is_bias_corrected=payload["is_bias_corrected"],
+    )
+    write_file(payload["output_path"], content)
+    return {}
+
+
+def _compare_layers(payload: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer.layers import compare_layers
+
+    rows = compare_layers(
+        Path(payload["float_path"]).read_bytes(),
+        Path(payload["quantized_path"]).read_bytes(),
+        _samples(payload),
+        signature_key=payload["signature_key"],
+    )
+    return {"rows": rows}
+
+
+def _samples(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(by_sample(load_arrays(payload["samples_path"])).values())
+
+
 HANDLERS = {
     "observe_begin": _observe_begin,
     "observe_add": _observe_add,
@@ -85,6 +127,9 @@ HANDLERS = {
     "apply": _apply,
     "choices": _choices,
     "named_recipes": _named_recipes,
+    "equalize": _equalize,
+    "refine": _refine,
+    "compare_layers": _compare_layers,
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.errors import BenchmarkError, OutOfMemoryError, QuantizeError
+from embedl_nb.model.fidelity_rows import LayerFidelity
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.operators import precision_of
@@ -35,6 +36,7 @@ _CHUNK_BYTES = 32 * 2**20
 _SHORT_TIMEOUT_S = 120.0
 _CHUNK_TIMEOUT_S = 1800.0
 _APPLY_TIMEOUT_S = 1800.0
+_REFINE_TIMEOUT_S = 7200.0
 
 
 class Engine:
@@ -151,6 +153,49 @@ class Engine:
         }
         self._request("apply", payload, timeout_s=_APPLY_TIMEOUT_S)
 
+    def equalize(
+        self, float_path: str | Path, samples_path: Path, output_path: Path, *, signature_key: str | None
+    ) -> None:
+        """Move scales between neighbouring operators of a float model; see :func:`embedl_nb.quantizer.refine.equalize`.
+
+        Parameters
+        ----------
+        samples_path
+            An ``.npz`` file of arrays named ``"<sample>/<input name>"``, here and below.
+        """
+        payload = _payload(float_path=float_path, samples_path=samples_path, output_path=output_path)
+        self._request("equalize", payload | {"signature_key": signature_key}, timeout_s=_APPLY_TIMEOUT_S)
+
+    def refine(
+        self,
+        float_path: str | Path,
+        quantized_path: Path,
+        samples_path: Path,
+        output_path: Path,
+        *,
+        signature_key: str | None,
+        rounding: str,
+        is_bias_corrected: bool,
+    ) -> None:
+        """Fit weights and biases of a quantized model; see :func:`embedl_nb.quantizer.refine.refine`."""
+        payload = _payload(
+            float_path=float_path, quantized_path=quantized_path, samples_path=samples_path, output_path=output_path
+        )
+        options = {
+            "signature_key": signature_key,
+            "rounding": str(rounding),
+            "is_bias_corrected": is_bias_corrected,
+        }
+        self._request("refine", payload | options, timeout_s=_REFINE_TIMEOUT_S)
+
+    def compare_layers(
+        self, float_path: str | Path, quantized_path: str | Path, samples_path: Path, *, signature_key: str | None
+    ) -> tuple[LayerFidelity, ...]:
+        """Compare both models layer by layer; see :func:`embedl_nb.quantizer.layers.compare_layers`."""
+        payload = _payload(float_path=float_path, quantized_path=quantized_path, samples_path=samples_path)
+        answer = self._request("compare_layers", payload | {"signature_key": signature_key}, timeout_s=_APPLY_TIMEOUT_S)
+        return tuple(LayerFidelity.from_record(row) for row in answer["rows"])
+
     def choices(
         self, rules: Sequence[Mapping[str, Any]], operators: Sequence[Mapping[str, str]]
     ) -> list[dict[str, Any]]:
@@ -210,6 +255,10 @@ def require_float(graph: ModelGraph, what: str) -> None:
         raise QuantizeError(
             f"{what} is quantized already ({precision})", hint="quantize the float model that it was made from"
         )
+
+
+def _payload(**paths: str | Path) -> dict[str, Any]:
+    return {name: str(Path(path).absolute()) for name, path in paths.items()}
 
 
 def _chunks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:

@@ -22,7 +22,9 @@ PUBLIC = [
     "devices",
     "doctor",
     "errors",
+    "images",
     "load",
+    "quantize",
     "report",
     "runs",
 ]

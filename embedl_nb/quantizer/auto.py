@@ -1,0 +1,66 @@
+"""The search for the best all-integer model: recipes in order of cost, within the work that an effort allows.
+
+In: a workshop. Out: the recipe that came nearest to the float model on samples that it was not fitted to, as data, so
+that it can be applied again without a search. The result depends on the samples and the effort alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from embedl_nb import progress
+from embedl_nb.quantizer.options import Effort
+from embedl_nb.quantizer.recipe import RangeMethod, Recipe, Rounding
+
+if TYPE_CHECKING:
+    from embedl_nb.model.fidelity import Fidelity
+    from embedl_nb.quantizer.workshop import Workshop
+
+__all__ = ["NUM_TRAIN", "search"]
+
+
+NUM_TRAIN = {Effort.LIGHT: 16, Effort.NORMAL: 64, Effort.HIGH: 128}
+"""Samples that weights and biases are fitted to."""
+
+
+def search(workshop: Workshop, base: Recipe, effort: Effort) -> Recipe:
+    """Return the best recipe.
+
+    Parameters
+    ----------
+    base
+        The named recipe with the caller's overrides, whose rules every candidate has.
+    """
+    candidates = _candidates(base, effort)
+    best, best_score = candidates[0], (float("-inf"), 0.0)
+    for number, candidate in enumerate(candidates):
+        progress.emit("search", candidate.sentence, done=number, total=len(candidates))
+        score = _score(workshop.score(workshop.build(candidate)))
+        if score > best_score:
+            best, best_score = candidate, score
+    return replace(best, name="auto")
+
+
+def _candidates(base: Recipe, effort: Effort) -> list[Recipe]:
+    """Return the recipes to try, cheapest first."""
+    corrected = replace(base, ranges=RangeMethod.MSE, is_bias_corrected=True)
+    fitted = replace(corrected, rounding=Rounding.LEAST_SQUARES)
+    ladder = {
+        Effort.LIGHT: [base, corrected],
+        Effort.NORMAL: [base, fitted, replace(fitted, is_equalized=True)],
+        Effort.HIGH: [
+            base,
+            corrected,
+            *(
+                replace(fitted, ranges=ranges, is_equalized=is_equalized)
+                for is_equalized in (False, True)
+                for ranges in RangeMethod
+            ),
+        ],
+    }
+    return ladder[effort]
+
+
+def _score(fidelity: Fidelity) -> tuple[float, float]:
+    return fidelity.sqnr_db, fidelity.top1_agreement or 0.0

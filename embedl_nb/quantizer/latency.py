@@ -1,0 +1,50 @@
+"""Is the quantized model faster than the float one on this machine? Both are timed in turn, so that drift cancels."""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from typing import TYPE_CHECKING
+
+from embedl_nb import progress
+from embedl_nb.errors import UnstableMeasurementWarning
+from embedl_nb.measure import measure
+from embedl_nb.model.fidelity_rows import LatencyCheck
+
+if TYPE_CHECKING:
+    from embedl_nb.model import LiteRTModel
+
+__all__ = ["check_latency"]
+
+_ADDRESS = "host://"
+_NUM_ROUNDS = 3
+_NUM_ITERATIONS = 15
+_NUM_WARMUPS = 3
+
+
+def check_latency(float_model: LiteRTModel, quantized: LiteRTModel) -> LatencyCheck:
+    """Time both models on this machine in fresh processes, in the order A B, B A, A B.
+
+    It answers which is faster, with few iterations; a benchmark gives figures to quote.
+
+    Raises
+    ------
+    BenchmarkError
+        If a model does not run.
+    """
+    rounds: list[tuple[float, float]] = []
+    for number in range(_NUM_ROUNDS):
+        progress.emit("latency", "float and quantized in turn", done=number, total=_NUM_ROUNDS)
+        order = (float_model, quantized) if number % 2 == 0 else (quantized, float_model)
+        times = {model.sha256: _p50_ms(model) for model in order}
+        rounds.append((times[float_model.sha256], times[quantized.sha256]))
+    float_ms, quantized_ms = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return LatencyCheck(float_p50_ms=float_ms, quantized_p50_ms=quantized_ms, address=_ADDRESS)
+
+
+def _p50_ms(model: LiteRTModel) -> float:
+    with warnings.catch_warnings():
+        # One process and few iterations are unstable by nature; the median of the rounds makes up for it.
+        warnings.simplefilter("ignore", UnstableMeasurementWarning)
+        result = measure(model, _ADDRESS, processes=1, iterations=_NUM_ITERATIONS, warmup=_NUM_WARMUPS, profile=False)
+    return result.latency.p50_ms

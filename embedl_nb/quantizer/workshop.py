@@ -1,0 +1,212 @@
+"""Makes quantized versions of one float model from recipes, each once, and says how near they are to it.
+
+In: the float model and its prepared samples. Out: models in the cache, by the key of what they were made from, so that
+work that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb import cache, progress
+from embedl_nb.imports import version_of
+from embedl_nb.model import LiteRTModel
+from embedl_nb.model.fidelity import Fidelity, compare_fidelity
+from embedl_nb.model.fidelity_rows import CalibrationSource
+from embedl_nb.quantizer.judging import outputs_of
+from embedl_nb.quantizer.ranges import ranges_of
+from embedl_nb.quantizer.recipe import Recipe, Rounding
+from embedl_nb.runtime.arrays import save_arrays
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from embedl_nb.model.fidelity_rows import LayerFidelity
+    from embedl_nb.quantizer.engine import Engine
+    from embedl_nb.quantizer.prepare import Material
+    from embedl_nb.quantizer.ranges import RangeStatistics
+
+    Sample = dict[str, np.ndarray[Any, Any]]
+
+__all__ = ["Workshop"]
+
+PIPELINE_VERSION = 1
+"""To be raised with every change of this package that changes what it produces."""
+_NUM_LAYER_SAMPLES = 8
+_TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
+
+
+class Workshop:
+    """One float model, its samples, and what is made of them.
+
+    Parameters
+    ----------
+    model
+        The float model.
+    engine
+        Does the work.
+    materials
+        One a signature; empty for recipes that need no samples.
+    judges
+        Samples that judge, by signature key.
+    """
+
+    def __init__(
+        self,
+        model: LiteRTModel,
+        engine: Engine,
+        materials: Sequence[Material],
+        judges: dict[str, list[Sample]],
+    ) -> None:
+        self.model = model
+        self.engine = engine
+        self.materials = tuple(materials)
+        self.judges = judges
+        self._references: dict[str, list[Sample]] = {}
+        self._equalized: tuple[Path, tuple[RangeStatistics, ...]] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="embedl_nb-quantize-")
+
+    def close(self) -> None:
+        """Remove what is not in the cache."""
+        self._folder.cleanup()
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def build(self, recipe: Recipe) -> LiteRTModel:
+        """Return the model that ``recipe`` makes, from the cache where it was made before.
+
+        Raises
+        ------
+        QuantizeError, RecipeError
+            If the library cannot apply the recipe.
+        """
+        key = self._key(recipe)
+        entry = cache.find(key)
+        if entry is None:
+            progress.emit("quantize", recipe.sentence)
+            entry = self._make(recipe, key)
+        return LiteRTModel.open(entry.model_path, name=self.model.name)
+
+    def judge(self, model: LiteRTModel) -> Fidelity:
+        """Compare ``model`` with the float one on the judges' samples."""
+        return self._compared(model, self.judges, "judge")
+
+    def score(self, model: LiteRTModel) -> Fidelity:
+        """Compare ``model`` with the float one on the samples that choose between recipes."""
+        return self._compared(
+            model, {material.signature_key: material.choosers for material in self.materials}, "choose"
+        )
+
+    def compare_layers(self, model: LiteRTModel, recipe: Recipe) -> tuple[LayerFidelity, ...]:
+        """Compare every layer of the first signature with the float model's, on some of the judges' samples."""
+        key, samples = next(iter(self.judges.items()))
+        float_path, _ = self._source(recipe)
+        path = self._saved("layers", samples[:_NUM_LAYER_SAMPLES])
+        return self.engine.compare_layers(float_path, model.path, path, signature_key=key)
+
+    def keep_example(self, model: LiteRTModel) -> tuple[Path, Path]:
+        """Save the judges' first sample and what ``model`` makes of it, for whoever runs it elsewhere."""
+        key, samples = next(iter(self.judges.items()))
+        entry = cache.Entry(folder=model.path.parent, meta={})
+        paths = cache.evidence_paths(
+            entry.folder, hashlib.sha256(self._saved("example", samples[:1]).read_bytes()).hexdigest()
+        )
+        save_arrays(paths[0], {f"0/{name}": array for name, array in samples[0].items()})
+        (outputs,) = outputs_of(model, samples[:1], signature_key=key)
+        save_arrays(paths[1], {f"0/{name}": array for name, array in outputs.items()})
+        return paths
+
+    def _compared(self, model: LiteRTModel, samples: dict[str, list[Sample]], role: str) -> Fidelity:
+        reference, outputs = [], []
+        for key, each in samples.items():
+            prefix = f"{key}/" if len(samples) > 1 else ""
+            name = f"{role} {key}"
+            if name not in self._references:
+                self._references[name] = outputs_of(self.model, each, signature_key=key or None, stage=role)
+            reference.append([_prefixed(sample, prefix) for sample in self._references[name]])
+            outputs.append(
+                [_prefixed(s, prefix) for s in outputs_of(model, each, signature_key=key or None, stage=role)]
+            )
+        parts = [compare_fidelity(ref, out) for ref, out in zip(reference, outputs, strict=True)]
+        first = parts[0]
+        return replace(
+            first,
+            outputs=tuple(row for part in parts for row in part.outputs),
+            num_samples=sum(part.num_samples for part in parts),
+            num_calibration_samples=sum(material.statistics.num_samples for material in self.materials),
+            data=CalibrationSource.GIVEN,
+        )
+
+    def _key(self, recipe: Recipe) -> str:
+        parts = {
+            "model": self.model.sha256,
+            "data": [material.digest for material in self.materials] if recipe.needs_calibration else [],
+            "train": [material.num_train for material in self.materials] if recipe.needs_calibration else [],
+            "recipe": {name: value for name, value in recipe.to_record().items() if name != "name"},
+            "pipeline": PIPELINE_VERSION,
+            "tools": [version_of(tool) for tool in _TOOLS],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _make(self, recipe: Recipe, key: str) -> cache.Entry:
+        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
+        target = folder / cache.MODEL
+        float_path, statistics = self._source(recipe)
+        ranges = ranges_of(statistics, recipe.ranges) if recipe.needs_calibration else {}
+        self.engine.apply(float_path, recipe.full_rules, ranges, target)
+        if recipe.rounding is not Rounding.NEAREST or recipe.is_bias_corrected:
+            for material in self.materials:
+                self.engine.refine(
+                    float_path,
+                    target,
+                    self._train_path(material),
+                    target,
+                    signature_key=material.signature_key,
+                    rounding=recipe.rounding,
+                    is_bias_corrected=recipe.is_bias_corrected,
+                )
+        opened = LiteRTModel.open(target)
+        built = cache.write_meta(folder, {"sha256": opened.sha256, "recipe": recipe.to_record()})
+        return cache.publish(key, built) or built
+
+    def _source(self, recipe: Recipe) -> tuple[Path, tuple[RangeStatistics, ...]]:
+        """Return the float file that is quantized, equalized where the recipe says so, and its statistics."""
+        if not recipe.is_equalized:
+            return self.model.path, tuple(material.statistics for material in self.materials)
+        if self._equalized is None:
+            path = Path(self._folder.name) / "equalized.tflite"
+            (material, *_) = self.materials
+            self.engine.equalize(
+                self.model.path, self._train_path(material), path, signature_key=material.signature_key
+            )
+            statistics = tuple(
+                self.engine.observe(path, iter(each.kept), signature_key=each.signature_key, histograms=True)
+                for each in self.materials
+            )
+            self._equalized = path, statistics
+        return self._equalized
+
+    def _train_path(self, material: Material) -> Path:
+        return self._saved(f"train-{self.materials.index(material)}", material.train)
+
+    def _saved(self, name: str, samples: Sequence[Sample]) -> Path:
+        path = Path(self._folder.name) / f"{name}.npz"
+        if not path.exists():
+            save_arrays(
+                path, {f"{i}/{key}": array for i, sample in enumerate(samples) for key, array in sample.items()}
+            )
+        return path
+
+
+def _prefixed(sample: Sample, prefix: str) -> Sample:
+    return {f"{prefix}{name}": array for name, array in sample.items()}
