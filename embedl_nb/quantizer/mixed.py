@@ -1,0 +1,182 @@
+"""Mixed precision under a budget: keep the fewest milliseconds of operators in float so that a target is met.
+
+In: what sets of operators cost and how much noise they take away (mixture.py), a way to build the model of a set, and a
+way to judge it. Out: :class:`~embedl_nb.quantizer.mixed_result.Mixed`. A path of growing sets is laid out from the
+estimates, most noise for a millisecond first; real models are then made and judged along it until the shortest that
+meets the target is found, and members that it can do without are quantized again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from embedl_nb import progress
+from embedl_nb.errors import InputError
+from embedl_nb.quantizer.mixed_result import Goal, Judgement, Mixed, MixedPoint
+
+if TYPE_CHECKING:
+    from embedl_nb.model import LiteRTModel
+    from embedl_nb.quantizer.mixture import Mixture
+
+__all__ = ["Build", "Judge", "mix"]
+
+Build = Callable[[tuple[str, ...]], "LiteRTModel"]
+"""Makes the model in which the operators with these output names (and these inputs of the model) stay in float."""
+Judge = Callable[["LiteRTModel"], Judgement]
+
+_NUM_WIDE = 32
+_NUM_PRUNES = 6
+_CHEAP_MS = 1e-6
+
+
+def mix(
+    mixture: Mixture,
+    goal: Goal,
+    *,
+    build: Build,
+    judge: Judge,
+    float_model: LiteRTModel,
+    price_sentence: str = "",
+    num_prunes: int = _NUM_PRUNES,
+) -> Mixed:
+    """Find the cheapest set of operators to keep in float.
+
+    About ``2 log2(n)`` models are built and judged to find the place on a path of n sets, and ``num_prunes`` more to
+    make the set smaller.
+
+    Parameters
+    ----------
+    mixture
+        Prices and noise of the float model's operators.
+    goal
+        When a model is good enough.
+    build, judge
+        Make the model of a set, and say how near it is to float on held-out samples.
+    float_model
+        The end of the curve.
+    price_sentence
+        Whose prices they are.
+    num_prunes
+        How many members may be tried to be quantized again.
+
+    Returns
+    -------
+    Mixed
+        With the best that was found, and a warning, where the goal is out of reach.
+
+    Raises
+    ------
+    InputError
+        If the recipe quantizes nothing.
+    QuantizeError, BenchmarkError
+        If a model cannot be made or run.
+    """
+    if not mixture.candidates:
+        raise InputError("there is no quantized operator to keep in float", hint="choose a recipe that quantizes some")
+    shop = _Shop(mixture=mixture, build=build, judge=judge)
+    path = [frozenset[int](), *_path(mixture)]
+    place = _first_good(path, goal, shop)
+    if place is None:
+        chosen = max(shop.points, key=lambda point: goal.value(point.judgement))
+    else:
+        chosen = _pruned(path[place], mixture, goal, shop, num_prunes)
+        for neighbour in (place - 1, place + 1):
+            if 0 <= neighbour < len(path):
+                shop.point(path[neighbour])
+    return Mixed(
+        goal=goal,
+        is_met=place is not None,
+        chosen=chosen,
+        points=tuple(sorted(shop.points, key=lambda point: len(point.indices))),
+        num_candidates=len(mixture.candidates),
+        float_latency_ms=mixture.latency_ms(mixture.candidates),
+        float_size_bytes=float_model.size_bytes,
+        price_sentence=price_sentence,
+    )
+
+
+class _Shop:
+    """Makes and judges the model of each set once."""
+
+    def __init__(self, *, mixture: Mixture, build: Build, judge: Judge) -> None:
+        self._mixture, self._build, self._judge = mixture, build, judge
+        self._points: dict[frozenset[int], MixedPoint] = {}
+
+    @property
+    def points(self) -> list[MixedPoint]:
+        return list(self._points.values())
+
+    def point(self, kept: frozenset[int]) -> MixedPoint:
+        if kept not in self._points:
+            progress.emit("mix", f"{len(kept)} of {len(self._mixture.candidates)} operators in float")
+            names = self._mixture.names(kept)
+            model = self._build(names)
+            self._points[kept] = MixedPoint(
+                indices=tuple(sorted(kept)),
+                kept_float=names,
+                judgement=self._judge(model),
+                latency_ms=self._mixture.latency_ms(kept),
+                size_bytes=model.size_bytes,
+            )
+        return self._points[kept]
+
+
+def _path(mixture: Mixture) -> list[frozenset[int]]:
+    """Return growing sets, each with the operator (and what belongs to it) that takes most noise away for a ms.
+
+    The last one leaves at least one operator quantized.
+    """
+    path: list[frozenset[int]] = []
+    kept: frozenset[int] = frozenset()
+    while True:
+        waiting = [index for index in mixture.candidates if index not in kept][:_NUM_WIDE]
+        grown = max((mixture.closed(kept | {index}) for index in waiting), key=lambda s: _worth(mixture, kept, s))
+        if len(grown) >= len(mixture.candidates):
+            return path
+        kept = grown
+        path.append(kept)
+
+
+def _worth(mixture: Mixture, kept: frozenset[int], grown: frozenset[int]) -> float:
+    """Return the noise that growing takes away for each ms."""
+    return (mixture.noise(kept) - mixture.noise(grown)) / max(mixture.price_ms(kept, grown - kept), _CHEAP_MS)
+
+
+def _first_good(path: Sequence[frozenset[int]], goal: Goal, shop: _Shop) -> int | None:
+    """Return the first place on the path that meets the goal, None where the last does not.
+
+    Steps double until one is good; the gap before it is halved.
+    """
+    last_bad, step = -1, 0
+    while True:
+        place = min(step, len(path) - 1)
+        if goal.is_met(shop.point(path[place]).judgement):
+            good = place
+            break
+        last_bad = place
+        if place == len(path) - 1:
+            return None
+        step = max(1, 2 * step)
+    while good - last_bad > 1:
+        middle = (good + last_bad) // 2
+        if goal.is_met(shop.point(path[middle]).judgement):
+            good = middle
+        else:
+            last_bad = middle
+    return good
+
+
+def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, num_prunes: int) -> MixedPoint:
+    """Quantize members again, the dearest for its noise first, as long as the goal stays met."""
+    tried = 0
+    for index in sorted(kept, key=lambda index: _worth(mixture, kept - {index}, kept)):
+        if tried >= num_prunes:
+            break
+        smaller = kept - {index}
+        if index not in kept or mixture.latency_ms(smaller) >= mixture.latency_ms(kept):
+            continue
+        tried += 1
+        if goal.is_met(shop.point(smaller).judgement):
+            kept = smaller
+    return shop.point(kept)

@@ -1,0 +1,138 @@
+"""What a set of operators costs when it is kept in float, before any model is made.
+
+In: the float model's graph, the price of every operator, and the noise that each makes alone. Out: the ms and the noise
+of any set. An operator that only moves values goes with the one that reads it, and a boundary between float and
+quantized operators costs a conversion, so neighbours are cheaper than strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from embedl_nb.model.graph import Operator, Subgraph
+from embedl_nb.quantizer.prices import Prices
+
+__all__ = ["Mixture"]
+
+_LEAST_SHARE = 0.1
+"""An operator's price is at least this share of its float time: what looks free in a noisy measurement is not, and its
+weights take four times the room."""
+_CARRIERS = frozenset(
+    {
+        *("BROADCAST_TO", "CONCATENATION", "EXPAND_DIMS", "GATHER", "PACK", "PAD", "PADV2", "RESHAPE", "SLICE"),
+        *("SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"),
+    }
+)
+
+
+class Mixture:
+    """The operators of one subgraph, some of them kept in float.
+
+    Parameters
+    ----------
+    subgraph
+        Of the float model.
+    prices
+        Of its operators.
+    noises
+        By operator index: what each that the recipe quantizes adds to the output alone; all others are float anyway.
+    """
+
+    def __init__(self, subgraph: Subgraph, prices: Prices, noises: Mapping[int, float]) -> None:
+        self._subgraph = subgraph
+        self._noises = dict(noises)
+        self._rows = {row.index: row for row in prices.rows}
+        self._conversion = prices.conversion
+        self._readers: dict[int, list[int]] = {}
+        self._maker: dict[int, int] = {}
+        for operator in subgraph.operators:
+            for tensor in operator.inputs:
+                if tensor >= 0 and not subgraph.tensors[tensor].is_constant:
+                    self._readers.setdefault(tensor, []).append(operator.index)
+            self._maker |= dict.fromkeys(operator.outputs, operator.index)
+        self._always = frozenset(operator.index for operator in subgraph.operators) - frozenset(self._noises)
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """Operators that can be kept in float, the one with the most noise first."""
+        return tuple(sorted(self._noises, key=lambda index: -self._noises[index]))
+
+    def noise(self, kept: Collection[int]) -> float:
+        """Return the noise that the operators outside of ``kept`` make alone, summed."""
+        return sum(noise for index, noise in self._noises.items() if index not in kept)
+
+    def latency_ms(self, kept: Collection[int]) -> float:
+        """Return one inference with ``kept`` in float: the sum of its operators' prices, ms."""
+        in_float = self._always | set(kept)
+        times = (row.float_ms if index in in_float else row.quantized_ms for index, row in self._rows.items())
+        tensors = range(len(self._subgraph.tensors))
+        extra = self._conversions_ms(in_float, tensors) - self._conversions_ms(self._always, tensors)
+        return sum(times) + extra
+
+    def price_ms(self, kept: frozenset[int], more: Collection[int]) -> float:
+        """Return what keeping ``more`` as well costs; boundaries that vanish count against it."""
+        own = sum(self._price_of(index) for index in more if index not in kept)
+        touched = {tensor for index in more for tensor in self._touched(self._subgraph.operators[index])}
+        before = self._always | kept
+        return own + self._conversions_ms(before | set(more), touched) - self._conversions_ms(before, touched)
+
+    def closed(self, kept: frozenset[int]) -> frozenset[int]:
+        """Return ``kept`` with the operators that belong to it.
+
+        Those that only move values to it, and those whose price is less than that of the boundaries around them.
+        """
+        grown, waiting = set(kept), list(kept)
+        while waiting:
+            for neighbour in self._neighbours(waiting.pop()):
+                if neighbour in grown or neighbour not in self._noises:
+                    continue
+                if self._only_feeds(neighbour, grown) or self.price_ms(frozenset(grown), (neighbour,)) <= 0:
+                    grown.add(neighbour)
+                    waiting.append(neighbour)
+        return frozenset(grown)
+
+    def names(self, kept: Collection[int]) -> tuple[str, ...]:
+        """Return the tensors that name ``kept`` in a recipe, in the order they are made.
+
+        An input of the model that only float operators read is among them: it stays real too.
+        """
+        in_float = self._always | set(kept)
+        tensors, operators = self._subgraph.tensors, self._subgraph.operators
+        inputs = [
+            tensors[index].name
+            for index in self._subgraph.inputs
+            if (readers := self._readers.get(index)) and kept and in_float.issuperset(readers)
+        ]
+        return (*inputs, *(tensors[operators[index].outputs[0]].name for index in sorted(kept)))
+
+    def _price_of(self, index: int) -> float:
+        row = self._rows.get(index)
+        return 0.0 if row is None else max(row.float_ms - row.quantized_ms, _LEAST_SHARE * row.float_ms)
+
+    def _only_feeds(self, index: int, kept: Collection[int]) -> bool:
+        """Say whether an operator moves values to operators of ``kept`` alone."""
+        operator = self._subgraph.operators[index]
+        readers = [reader for tensor in operator.outputs for reader in self._readers.get(tensor, ())]
+        return operator.code in _CARRIERS and bool(readers) and all(reader in kept for reader in readers)
+
+    def _neighbours(self, index: int) -> set[int]:
+        operator = self._subgraph.operators[index]
+        before = {self._maker[tensor] for tensor in operator.inputs if tensor in self._maker}
+        return before.union(*(self._readers.get(tensor, ()) for tensor in operator.outputs))
+
+    def _touched(self, operator: Operator) -> Iterable[int]:
+        return (tensor for tensor in (*operator.inputs, *operator.outputs) if tensor >= 0)
+
+    def _conversions_ms(self, in_float: Collection[int], tensors: Iterable[int]) -> float:
+        """Return the price of the conversions of these tensors, each of which is converted once at most."""
+        total = 0.0
+        for index in tensors:
+            readers = self._readers.get(index)
+            if not readers:
+                continue
+            sides = {reader in in_float for reader in readers}
+            if index in self._maker:
+                sides.add(self._maker[index] in in_float)
+            if len(sides) == 2:
+                total += self._conversion.of(self._subgraph.tensors[index].num_elements or 0)
+        return total
