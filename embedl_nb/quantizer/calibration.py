@@ -247,7 +247,8 @@ def _outliers(lows: Array, highs: Array) -> Array:
     low, high = (np.percentile(ends[:-1], _PERCENTILE, axis=0) for ends in (lows, highs))
     width = np.maximum(low + high, 0)
     beyond: Array = np.maximum(lows[-1] - low, highs[-1] - high) > _FAR * width
-    return beyond & (highs[-1] + lows[-1] > 0)
+    is_wide: Array = highs[-1] + lows[-1] > 0
+    return beyond & is_wide
 
 
 def _half_changes(statistics: RangeStatistics, method: RangeMethod) -> Array | None:

@@ -1,16 +1,17 @@
 """The quantizing child: ``python -m embedl_nb.quantizer.child`` observes, applies, refines and compares.
 
-Its imports take most of a second and begin while the kernel still prepares samples. Requests hold paths and small JSON;
-arrays go through files. engine.py is the other side.
+Requests hold paths and small JSON; arrays go through files. engine.py is the other side. The quantizer library takes
+most of a second to import: a thread does that while the first samples already run.
 """
 
 from __future__ import annotations
 
+import importlib
+import threading
 from pathlib import Path
 from typing import Any
 
 from embedl_nb.model.writer import write_file
-from embedl_nb.quantizer import apply as applying
 from embedl_nb.quantizer.statistics import Observation
 from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays, take_arrays
 from embedl_nb.runtime.serve import serve
@@ -66,15 +67,21 @@ def _observe_drop(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply(payload: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer import apply as applying
+
     applying.apply(payload["model_path"], payload["rules"], payload["ranges"], payload["output_path"])
     return {"size_bytes": Path(payload["output_path"]).stat().st_size}
 
 
 def _choices(payload: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer import apply as applying
+
     return {"choices": applying.choices(payload["rules"], payload["operators"])}
 
 
 def _named_recipes(_: dict[str, Any]) -> dict[str, Any]:
+    from embedl_nb.quantizer import apply as applying
+
     return {"recipes": applying.named_recipes()}
 
 
@@ -135,6 +142,7 @@ HANDLERS = {
 
 def main() -> None:
     """Serve until the parent hangs up."""
+    threading.Thread(target=importlib.import_module, args=("embedl_nb.quantizer.apply",), daemon=True).start()
     serve(HANDLERS)
 
 
