@@ -15,7 +15,7 @@ from embedl_nb.model.spec import Signature, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["bind_inputs", "pick_signature", "restore_outputs"]
+__all__ = ["bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
 
 # numpy has no type for these; the runtime's worker takes and gives their values in the next larger one.
 _CARRIERS = {"bfloat16": "float32", "int4": "int8", "int2": "int8", "uint4": "uint8"}
@@ -36,6 +36,50 @@ def pick_signature(signatures: Sequence[Signature], key: str | None) -> Signatur
         if signature.key == key:
             return signature
     raise UnknownNameError.among("signature", key, [signature.key for signature in signatures])
+
+
+Arguments = tuple[list[Any], dict[str, Any]]
+"""Of one call: by position, and by name."""
+
+
+def split_batch(signature: Signature, args: Sequence[Any], named: Mapping[str, Any]) -> list[Arguments]:
+    """Split a call with N samples of a model that takes one into N calls.
+
+    Parameters
+    ----------
+    signature
+        What is called.
+    args, named
+        As the caller passed them: arrays or tensors.
+
+    Returns
+    -------
+    list
+        The call as it is, unless each input and each output of the signature begins with an axis of 1 and all inputs
+        that were given have N > 1 there and fit in every other axis. Whether a single call fits is not looked at.
+    """
+    whole: Arguments = (list(args), dict(named))
+    specs = {spec.name: spec for spec in signature.inputs}
+    given = [*zip(specs, args, strict=False), *named.items()]
+    if not given or any(spec.shape[:1] != (1,) for spec in (*signature.inputs, *signature.outputs)):
+        return [whole]
+    sizes = {_num_samples(specs[name], value) if name in specs else None for name, value in given}
+    num_samples = sizes.pop()
+    if sizes or num_samples is None or num_samples < 2:
+        return [whole]
+    return [
+        ([value[i : i + 1] for value in args], {name: value[i : i + 1] for name, value in named.items()})
+        for i in range(num_samples)
+    ]
+
+
+def _num_samples(spec: TensorSpec, value: Any) -> int | None:
+    """Return how many samples ``value`` holds; None where it is no stack of them."""
+    shape = tuple(getattr(value, "shape", ()))
+    fits = len(shape) == len(spec.shape) and all(
+        size in (-1, got) for size, got in zip(spec.shape[1:], shape[1:], strict=True)
+    )
+    return int(shape[0]) if fits and shape else None
 
 
 def bind_inputs(
