@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from embedl_nb import __version__, pipeline
 from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, OneOf
 from embedl_nb.commands.names import Names
+from embedl_nb.commands.quantizing import quantize
+from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import UnknownNameError
 from embedl_nb.units import ComputeUnit
 
 __all__ = ["COMMANDS", "SHELL"]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 
 class _Group(click.Group):
@@ -31,22 +30,6 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _set_verbose(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        context.obj.is_verbose = True
-
-
-def _verbose(command: _Command) -> _Command:
-    return click.option(
-        "--verbose",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_set_verbose,
-        help="Show the traceback of an error (so does EMBEDL_NB_DEBUG=1).",
-    )(command)
-
-
 @click.command("compile")
 @click.argument("source", type=SOURCE)
 @click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
@@ -57,7 +40,7 @@ def _verbose(command: _Command) -> _Command:
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save the compiled model there as well."
 )
-@_verbose
+@verbose
 @click.pass_obj
 def _compile(names: Names, source: str, inputs: str | None, name: str | None, verify: bool, output: Path | None) -> Any:
     """Compile a model to LiteRT and prove that it equals its source.
@@ -96,7 +79,7 @@ def _compile(names: Names, source: str, inputs: str | None, name: str | None, ve
 @click.option("--warmup", type=int, help="Iterations before the timed ones.  [default: chosen by time]")
 @click.option("--profile/--no-profile", default=True, show_default=True, help="Time each operator, in its own pass.")
 @click.option("--runtime-option", "runtime_options", type=KeyValue(), multiple=True, help="Handed to the runtime.")
-@_verbose
+@verbose
 @click.pass_obj
 def _benchmark(
     names: Names,
@@ -125,14 +108,14 @@ def _benchmark(
 
 
 @click.command("runs")
-@_verbose
+@verbose
 def _runs() -> Any:
     """List what was recorded, newest first."""
     return pipeline.runs()
 
 
 @click.command("devices")
-@_verbose
+@verbose
 def _devices() -> Any:
     """List what can measure a model now."""
     return pipeline.devices()
@@ -148,7 +131,7 @@ def _devices() -> Any:
     show_default=True,
     help="The file to write.",
 )
-@_verbose
+@verbose
 @click.pass_obj
 def _report(names: Names, results: tuple[str, ...], output: Path) -> Any:
     """Write results to one HTML file that opens offline.
@@ -159,7 +142,7 @@ def _report(names: Names, results: tuple[str, ...], output: Path) -> Any:
 
 
 @click.command("doctor")
-@_verbose
+@verbose
 def _doctor() -> Any:
     """Check this machine and name the fix for what is missing."""
     return pipeline.doctor()
@@ -167,7 +150,7 @@ def _doctor() -> Any:
 
 @click.command("quickstart")
 @click.argument("folder", default="embedl_nb_quickstart", type=click.Path(file_okay=False))
-@_verbose
+@verbose
 def _quickstart(folder: str) -> Any:
     """Compile, verify and measure a pretrained model, and keep the notebook and a report.
 
@@ -178,25 +161,26 @@ def _quickstart(folder: str) -> Any:
 
 @click.command("ui")
 @click.option("--port", type=int, help="Port of the page.  [default: a free one]")
-@_verbose
+@verbose
 def _ui(port: int | None) -> None:
     """Open MLflow's web page on the recorded runs, until interrupted."""
     pipeline.ui(port=port)
 
 
 @click.command("clear")
-@_verbose
+@verbose
 def _cache_clear() -> Any:
-    """Remove the cached compiled models. Recorded runs keep theirs."""
+    """Remove the cached models. Recorded runs keep theirs."""
     from embedl_nb.units import format_bytes
 
     return f"freed {format_bytes(pipeline.cache_clear())}"
 
 
-_cache = _Group("cache", commands={"clear": _cache_clear}, help="The cache of compiled models.")
+_cache = _Group("cache", commands={"clear": _cache_clear}, help="The cache of models.")
 
 COMMANDS: dict[str, click.Command] = {
     "compile": _compile,
+    "quantize": quantize,
     "benchmark": _benchmark,
     "runs": _runs,
     "devices": _devices,
@@ -209,11 +193,11 @@ COMMANDS: dict[str, click.Command] = {
 """Every command by its name in a shell."""
 
 SHELL = click.version_option(__version__, prog_name="embedl-nb", message="%(prog)s %(version)s")(
-    _verbose(
+    verbose(
         _Group(
             "embedl-nb",
             commands=COMMANDS,
-            help="Compile, verify and benchmark models for phones.",
+            help="Compile, quantize and benchmark models for phones.",
             epilog="Start with 'embedl-nb doctor', then 'embedl-nb quickstart'.",
         )
     )

@@ -14,10 +14,26 @@ import click
 if TYPE_CHECKING:
     _Text = click.ParamType[str]
     _Pair = click.ParamType[tuple[str, str]]
+    _Row = click.ParamType[tuple[float, ...]]
 else:  # older versions of click are not generic
-    _Text = _Pair = click.ParamType
+    _Text = _Pair = _Row = click.ParamType
 
-__all__ = ["DEVICE", "MODEL", "RESULT", "SAMPLES", "SOURCE", "KeyValue", "Kind", "OneOf", "Reference", "UnknownChoice"]
+__all__ = [
+    "DATA",
+    "DEVICE",
+    "FUNCTION",
+    "MODEL",
+    "RECIPE",
+    "RESULT",
+    "SAMPLES",
+    "SOURCE",
+    "KeyValue",
+    "Kind",
+    "Numbers",
+    "OneOf",
+    "Reference",
+    "UnknownChoice",
+]
 
 
 class Kind(StrEnum):
@@ -33,6 +49,12 @@ class Kind(StrEnum):
     """Something recorded: an object or a run id."""
     DEVICE = "device"
     """The address of a device."""
+    DATA = "data"
+    """Many samples: an object, a folder or a file, or the word ``random``."""
+    RECIPE = "recipe"
+    """How to quantize: an object, a name or a ``.json`` file."""
+    FUNCTION = "function"
+    """Something to call."""
 
 
 class Reference(_Text):
@@ -51,6 +73,9 @@ MODEL = Reference(Kind.MODEL)
 SAMPLES = Reference(Kind.SAMPLES)
 RESULT = Reference(Kind.RESULT)
 DEVICE = Reference(Kind.DEVICE)
+DATA = Reference(Kind.DATA)
+RECIPE = Reference(Kind.RECIPE)
+FUNCTION = Reference(Kind.FUNCTION)
 
 
 class UnknownChoice(click.BadParameter):
@@ -97,3 +122,20 @@ class KeyValue(_Pair):
         if not (key and separator):
             self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
         return key, rest
+
+
+class Numbers(_Row):
+    """Numbers with commas between them, as a tuple."""
+
+    name = "n,n,..."
+
+    def convert(
+        self, value: str | tuple[float, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Read each number."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers with commas between them", param, ctx)

@@ -16,6 +16,7 @@ __all__ = ["Names", "NotebookNames", "ShellNames"]
 
 _MODEL_SUFFIXES = frozenset({".pt2", ".tflite"})
 _ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+_RANDOM = "random"
 _RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
 
 
@@ -36,6 +37,18 @@ class Names(ABC):
     @abstractmethod
     def result(self, name: str) -> Any:
         """Return the model, benchmark or other result called ``name``."""
+
+    @abstractmethod
+    def data(self, name: str) -> Any:
+        """Return the samples called ``name``: an object, a path, or the word ``random`` itself."""
+
+    @abstractmethod
+    def recipe(self, name: str) -> Any:
+        """Return the recipe called ``name``: an object, or the name itself."""
+
+    @abstractmethod
+    def function(self, name: str) -> Any:
+        """Return the function called ``name``."""
 
     def model(self, name: str) -> Any:
         """Return the compiled model called ``name``: an object, or the path of a file."""
@@ -67,6 +80,24 @@ class ShellNames(Names):
         """Return what a run recorded."""
         return _recorded(name)
 
+    def data(self, name: str) -> Any:
+        """Return the path of a folder or file."""
+        if name == _RANDOM or Path(name).expanduser().exists():
+            return name
+        raise InputError(
+            f"there is no folder or file {name}", hint="give a folder of .npy files, an .npz or .h5 file, or 'random'"
+        )
+
+    def recipe(self, name: str) -> Any:
+        """Return the name: the quantizer knows what it stands for."""
+        return name
+
+    def function(self, name: str) -> Any:
+        """Refuse: a shell has no functions of a model."""
+        raise InputError(
+            f"a shell has no function {name!r}", hint="call enb.quantize(..., evaluate=...) from Python or a notebook"
+        )
+
 
 class NotebookNames(Names):
     """A notebook's variables, and what a shell accepts where no variable has the name.
@@ -95,6 +126,24 @@ class NotebookNames(Names):
             return self._variables[name]
         if Path(name).suffix in _ARRAY_SUFFIXES or Path(name).is_file():
             return _array_file(name)
+        raise self._unknown(name)
+
+    def data(self, name: str) -> Any:
+        """Return a variable, or the path of a folder or file."""
+        if name in self._variables:
+            return self._variables[name]
+        if name == _RANDOM or Path(name).expanduser().exists():
+            return name
+        raise self._unknown(name)
+
+    def recipe(self, name: str) -> Any:
+        """Return a variable that is a recipe or a recorded one, else the name."""
+        return self._variables[name] if name in self._variables else self._shell.recipe(name)
+
+    def function(self, name: str) -> Any:
+        """Return a variable."""
+        if name in self._variables:
+            return self._variables[name]
         raise self._unknown(name)
 
     def result(self, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,13 @@ __all__ = ["Candidate", "candidates"]
 
 _LOOK_INTO = 8
 _MOST_FILES = 1000
-_SUFFIXES = {Kind.SOURCE: (".pt2", ".tflite"), Kind.MODEL: (".tflite",), Kind.SAMPLES: (".npy", ".npz")}
+_SUFFIXES = {
+    Kind.SOURCE: (".pt2", ".tflite"),
+    Kind.MODEL: (".tflite",),
+    Kind.SAMPLES: (".npy", ".npz"),
+    Kind.DATA: (".h5", ".npz"),
+    Kind.RECIPE: (".json",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,17 @@ def _values(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) ->
         fits = _FITS[kind.kind]
         named = [(name, value) for name, value in variables.items() if not name.startswith("_") and fits(value)]
         yield from (Candidate(name, type(value).__name__) for name, value in reversed(named))
-        if kind.kind is not Kind.SAMPLES:
+        if kind.kind is Kind.RECIPE:
+            yield from (Candidate(recipe, "recipe") for recipe in _recipes())
+        if kind.kind in (Kind.SOURCE, Kind.MODEL, Kind.RESULT):
             yield from (Candidate(run_id, "run") for run_id in _run_ids(variables))
         yield from (Candidate(path, "path") for path in _files(word, _SUFFIXES.get(kind.kind, ())))
+
+
+def _recipes() -> list[str]:
+    from embedl_nb.quantizer.recipes import RECIPE_NAMES, SHORT_FORMS
+
+    return ["auto", *RECIPE_NAMES, *SHORT_FORMS]
 
 
 def _devices() -> list[str]:
@@ -166,6 +181,20 @@ def _is_samples(value: Any) -> bool:
     return _is_a(value, "numpy", "ndarray") or _is_a(value, "torch", "Tensor")
 
 
+def _is_data(value: Any) -> bool:
+    names = ("Dataset", "DataLoader")
+    is_torch = any(_is_a(value, "torch.utils.data", name) for name in names)
+    return is_torch or _is_samples(value) or _is_a(value, "embedl_nb.quantizer", "ImageSet")
+
+
+def _is_recipe(value: Any) -> bool:
+    return _is_a(value, "embedl_nb.quantizer", "Recipe")
+
+
+def _is_function(value: Any) -> bool:
+    return inspect.isfunction(value)
+
+
 def _is_a(value: Any, module: str, name: str) -> bool:
     """Say whether ``value`` is an instance, without importing what nobody has imported yet."""
     kind = getattr(sys.modules.get(module), name, None)
@@ -178,4 +207,7 @@ _FITS: dict[Kind, Callable[[Any], bool]] = {
     Kind.MODEL: _is_compiled,
     Kind.SAMPLES: _is_samples,
     Kind.RESULT: _is_result,
+    Kind.DATA: _is_data,
+    Kind.RECIPE: _is_recipe,
+    Kind.FUNCTION: _is_function,
 }

@@ -52,6 +52,14 @@ def test_arrays_are_offered_as_inputs(shell: Any) -> None:
     assert set(shell.completions("%embedl_compile net --inputs x")) == {"xa", "xb", "xc", "xd"}
 
 
+def test_samples_recipes_and_metrics_are_offered_to_quantize(shell: Any) -> None:
+    shell.user_ns.update(crops=np.ones(3), counted=3, drop=lambda model: 1.0)
+    assert shell.completions("%embedl_quantize net --data c") == ["crops"]
+    assert "static_wi8_ai8" in shell.completions("%embedl_quantize net --recipe static")
+    assert shell.completions("%embedl_quantize net --evaluate dr") == ["drop"]
+    assert shell.completions("%embedl_quantize net --effort ") == ["light", "normal", "high"]
+
+
 def test_results_and_their_runs_are_offered_to_a_report(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 

@@ -14,7 +14,12 @@ from embedl_nb import commands, pipeline
 from embedl_nb.commands.running import is_usage_error
 from embedl_nb.errors import InputError, UnknownNameError
 
-VERBS = {"compile": pipeline.compile, "benchmark": pipeline.benchmark, "quickstart": pipeline.quickstart}
+VERBS = {
+    "compile": pipeline.compile,
+    "quantize": pipeline.quantize,
+    "benchmark": pipeline.benchmark,
+    "quickstart": pipeline.quickstart,
+}
 
 
 def run(line: str, **variables: Any) -> Any:
@@ -73,6 +78,72 @@ def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
             },
         )
     ]
+
+
+def test_quantize_hands_over_every_option(fake_pipeline: Any) -> None:
+    def accuracy(model: Any) -> float:
+        return 1.0
+
+    run(
+        "quantize net --data x --recipe int8 --num-samples 20 --seed 3 --effort HIGH --override SOFTMAX=float "
+        "--evaluate accuracy --lower-is-better --max-degradation 0.01 --min-sqnr-db 25 --device adb://1 --name small",
+        net="the model",
+        x="the samples",
+        accuracy=accuracy,
+    )
+    assert fake_pipeline.calls == [
+        (
+            "quantize",
+            ("the model", "the samples"),
+            {
+                "recipe": "int8",
+                "num_samples": 20,
+                "seed": 3,
+                "effort": "high",
+                "overrides": {"SOFTMAX": "float"},
+                "evaluate": accuracy,
+                "higher_is_better": False,
+                "max_degradation": 0.01,
+                "min_sqnr_db": 25.0,
+                "device": "adb://1",
+                "name": "small",
+            },
+        )
+    ]
+
+
+def test_a_folder_of_pictures_is_prepared_as_the_options_say(fake_pipeline: Any) -> None:
+    pictures = [np.zeros((8, 8, 3), np.uint8)]
+    run(
+        "quantize net --data x --image-size 4 --image-crop 0.5 --image-mean 0.5,0.5,0.5 --image-std 0.25,0.25,0.25 "
+        "--image-layout nhwc",
+        net=1,
+        x=pictures,
+    )
+    ((_, (_, data), _),) = fake_pipeline.calls
+    assert data[0].shape == (1, 4, 4, 3)
+    assert float(data[0].max()) == -2.0
+
+
+def test_pictures_without_a_folder_are_refused() -> None:
+    with pytest.raises(InputError, match="--image-size prepares pictures, and there are none"):
+        run("quantize net --image-size 4", net=1)
+
+
+def test_random_is_a_word_and_a_file_is_a_path(fake_pipeline: Any, tmp_path: Path) -> None:
+    run("quantize net --data random", net=1)
+    run(f"quantize net --data {tmp_path}", net=1)
+    assert [call[1][1] for call in fake_pipeline.calls] == ["random", str(tmp_path)]
+
+
+def test_a_metric_that_is_no_variable_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="accurac"):
+        run("quantize net --evaluate accurac", net=1, accuracy=len)
+
+
+def test_a_shell_has_no_functions() -> None:
+    with pytest.raises(InputError, match="a shell has no function 'accuracy'"):
+        commands.ShellNames().function("accuracy")
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
