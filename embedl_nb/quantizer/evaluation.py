@@ -113,7 +113,7 @@ def _scores(metric: Metric, model: LiteRTModel, *, name: str, kind: str) -> Arra
         got = "None" if result is None else f"an array of shape {scores.shape}"
         raise InputError(f"{name} (evaluate=) returned {got} for the {kind} model", hint=hint)
     if num_bad := int((~np.isfinite(scores)).sum()):
-        bad = f"{num_bad} scores of {scores.size} that are not finite" if scores.ndim else str(float(scores))
+        bad = f"{num_bad} of {scores.size} scores not finite" if scores.ndim else str(float(scores))
         raise InputError(
             f"{name} (evaluate=) returned {bad} for the {kind} model",
             hint="return finite numbers; a mean over nothing is NaN",
@@ -122,7 +122,9 @@ def _scores(metric: Metric, model: LiteRTModel, *, name: str, kind: str) -> Arra
 
 
 def _counted(scores: Array) -> str:
-    return f"{scores.size} scores" if scores.ndim else "one figure"
+    if not scores.ndim:
+        return "one figure"
+    return "1 score" if scores.size == 1 else f"{scores.size} scores"
 
 
 def drop_ci95(worse: Array, *, seed: int = 0) -> tuple[float, float]:

@@ -5,6 +5,8 @@ Their provenance is ``virtual``: they say nothing of any machine.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from embedl_nb.device.info import DeviceInfo
@@ -19,9 +21,11 @@ from embedl_nb.measure.benchmark import (
     OutputState,
     PlacementSummary,
 )
+from embedl_nb.model.fidelity import Fidelity
+from embedl_nb.model.fidelity_rows import CurvePoint, Evaluation, LatencyCheck, LayerFidelity, OutputFidelity
 from embedl_nb.units import Provenance
 
-__all__ = ["fake_benchmark"]
+__all__ = ["fake_benchmark", "fake_fidelity"]
 
 _OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD")
 _KERNELS = {
@@ -146,3 +150,80 @@ def _layers(num_layers: int, *, total_ms: float, rng: np.random.Generator) -> tu
             )
         )
     return tuple(layers)
+
+
+def fake_fidelity(num_layers: int = 62, *, num_points: int = 9, seed: int = 0) -> Fidelity:
+    """Make up what quantizing a small convolutional net cost.
+
+    Parameters
+    ----------
+    num_layers
+        Rows of the comparison by layers, >= 0. The first makes no noise.
+    num_points
+        Points of the curve, >= 0; the last is exactly equal to float, the one in the middle is chosen.
+    seed
+        Another seed, other noise.
+    """
+    output = OutputFidelity(
+        name="logits",
+        sqnr_db=21.3,
+        psnr_db=36.0,
+        cosine=0.996,
+        max_error=0.8,
+        top1_agreement=0.95,
+        top5_agreement=1.0,
+    )
+    return Fidelity(
+        outputs=(output,),
+        num_samples=100,
+        num_calibration_samples=100,
+        layers=_layer_fidelities(num_layers, np.random.default_rng(seed)),
+        evaluation=Evaluation(
+            metric="accuracy", float_score=0.97, quantized_score=0.96, drop_ci95=(-0.01, 0.03), num_samples=100
+        ),
+        latency=LatencyCheck(float_p50_ms=10.0, quantized_p50_ms=5.0, provenance=Provenance.VIRTUAL),
+        num_operators=num_layers,
+        float_operators={"SOFTMAX": 1},
+        recipe={"name": "auto"},
+        curve=tuple(_curve_point(place, num_points) for place in range(num_points)),
+    )
+
+
+def _layer_fidelities(num_layers: int, rng: np.random.Generator) -> tuple[LayerFidelity, ...]:
+    layers, gathered = [], 0.0
+    for index in range(num_layers):
+        made = 0.0 if index == 0 else float(10 ** (-rng.uniform(25, 45) / 10))
+        gathered = 0.9 * gathered + made
+        layers.append(
+            LayerFidelity(
+                index=index,
+                name=f"features.{index}",
+                operator=_OPERATORS[index % len(_OPERATORS)],
+                source=f"features.{index}",
+                precision="w8a8",
+                sqnr_db=_to_db(gathered),
+                made_here_db=_to_db(made),
+                inherited_db=_to_db(gathered - made),
+                made_here_share=made / gathered if gathered else 0.0,
+            )
+        )
+    return tuple(layers)
+
+
+def _to_db(noise: float) -> float:
+    return -10 * math.log10(noise) if noise > 0 else math.inf
+
+
+def _curve_point(place: int, num_points: int) -> CurvePoint:
+    share = place / max(1, num_points - 1)
+    is_last = place == num_points - 1 and place > 0
+    label = "all int8" if place == 0 else "all float" if is_last else f"{place} operators in float"
+    return CurvePoint(
+        label=label,
+        num_float_operators=place,
+        sqnr_db=math.inf if is_last else 15.0 + 12.0 * share,
+        top1_agreement=0.75 + 0.25 * share,
+        latency_ms=5.0 + 5.0 * share**0.8,
+        size_bytes=round((5 + 12 * share) * 2**20),
+        is_chosen=place == num_points // 2,
+    )
