@@ -272,7 +272,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def _size(size: Any) -> tuple[int, int]:
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
+    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair) or size is True:
         raise InputError(f"size is {size!r}", hint="give the pixels of a side, e.g. size=224, or (height, width)")
     return pair
 

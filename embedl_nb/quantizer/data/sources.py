@@ -18,7 +18,7 @@ from embedl_nb.quantizer.data.items import Batch, Sample, must_agree, read_item,
 from embedl_nb.quantizer.data.notes import Notes
 from embedl_nb.quantizer.data.pictures import ImageSet
 from embedl_nb.quantizer.data.report import DataKind
-from embedl_nb.quantizer.data.shapes import must_fit
+from embedl_nb.quantizer.data.shapes import fit_shape, must_fit, sample_shape, shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +95,8 @@ _Column = tuple[int, Callable[[int], "Array | None"], Callable[[int], str] | Non
 def _column(value: Any, spec: TensorSpec, notes: Notes, *, where: str) -> _Column:
     """Return the number of samples of one input, how to read one, and what they are called."""
     if isinstance(value, ImageSet):
-        fit = must_fit(value.shape, spec, where=where)
-        return len(value), lambda index: _picture(value, index, fit.shape), value.label
+        shape = _picture_shape(value, spec, where=where)
+        return len(value), lambda index: _picture(value, index, shape), value.label
     if isinstance(value, list | tuple):
         batches = [_only(part, spec, where=f"{where}, {spec.name} {index}") for index, part in enumerate(value)]
         pick = _Concatenation(batches)
@@ -111,6 +111,30 @@ def _column(value: Any, spec: TensorSpec, notes: Notes, *, where: str) -> _Colum
 def _only(part: Any, spec: TensorSpec, *, where: str) -> Batch:
     signature = Signature(key="", inputs=(spec,), outputs=())
     return read_item(part, signature, Notes(), where=where)
+
+
+def _picture_shape(pictures: ImageSet, spec: TensorSpec, *, where: str) -> tuple[int, ...]:
+    """Return the shape in which the model takes a picture.
+
+    Raises
+    ------
+    CalibrationError
+        If it takes others; the hint names the options that make them.
+    """
+    fit, wanted = fit_shape(pictures.shape, spec), sample_shape(spec)
+    if fit is not None and fit.count == 1:
+        return fit.shape
+    layout = "nchw" if wanted[:2] == (1, 3) else "nhwc" if (wanted[:1], wanted[3:]) == ((1,), (3,)) else ""
+    sides = wanted[2:4] if layout == "nchw" else wanted[1:3]
+    size = sides[0] if len(set(sides)) == 1 else sides
+    fitting = len(wanted) == 4 and layout and min(sides) > 0
+    raise CalibrationError(
+        f"{where}: its pictures have shape {shape_text(pictures.shape)}, and input {spec.name!r} takes "
+        f"{shape_text(wanted)}",
+        hint=f'enb.images(..., size={size}, layout="{layout}") makes pictures that fit'
+        if fitting
+        else "give arrays of this shape; enb.images(...) makes pictures of three channels",
+    )
 
 
 def _picture(pictures: ImageSet, index: int, shape: tuple[int, ...]) -> Array | None:
@@ -214,7 +238,13 @@ def _data_set(data: Any, signature: Signature, notes: Notes, *, name: str) -> In
             )
         return batch.sample(0)
 
-    return Indexed(description=f"{name} of {len(data)} items", count=len(data), read=read, is_stable=False)
+    return Indexed(
+        description=f"{name} of {len(data)} items",
+        count=len(data),
+        read=read,
+        label="item {}".format,
+        is_stable=False,
+    )
 
 
 def _stream(data: Iterable[Any], signature: Signature, notes: Notes, *, name: str) -> Iterator[Sample]:

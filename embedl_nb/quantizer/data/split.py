@@ -22,7 +22,7 @@ class Split:
 def most_needed(num_samples: int, *, is_stream: bool) -> int:
     """Return how many samples are worth reading: ``num_samples`` to calibrate and those that judge."""
     if is_stream:
-        return num_samples + min((num_samples + 2) // 3, MOST_HELD_OUT)
+        return num_samples + min(num_samples // 3, MOST_HELD_OUT)
     return num_samples + min(num_samples, MOST_HELD_OUT)
 
 
