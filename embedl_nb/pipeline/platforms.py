@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 __all__ = ["NOTE", "PLATFORMS", "Capability", "Platform", "markdown_table", "this_platform"]
 
 NOTE = (
-    "As far as the wheels of the dependencies go. This version compiles, and measures on the CPU; "
+    "As far as the wheels of the dependencies go. This version compiles, quantizes, and measures on the CPU; "
     "the other columns say what a platform allows, not what is done yet."
 )
 
@@ -71,7 +71,7 @@ class Platform:
 
 _TITLES = {
     "compile": "compile",
-    "quantize": "quantize (later)",
+    "quantize": "quantize",
     "cpu": "CPU",
     "gpu": "GPU (later)",
     "npu": "NPU (later)",
