@@ -20,7 +20,7 @@ from embedl_nb.quantizer.engine import Engine
 if TYPE_CHECKING:
     from embedl_nb.quantizer.recipe import Recipe
 
-__all__ = ["FLOAT", "OperatorPlan", "plan_operators", "require_effect"]
+__all__ = ["FLOAT", "OperatorPlan", "plan_operators", "require_effect", "scope_names"]
 
 FLOAT = "float"
 """The precision of an operator that stays as it is."""
@@ -80,7 +80,7 @@ def plan_operators(
         If the recipe's rules are not legal, or cannot be applied to this model.
     """
     subgraph = graph.main if subgraph_index is None else graph.subgraphs[subgraph_index]
-    asked = [{"type": operator.code, "scope": _scope(operator, subgraph)} for operator in subgraph.operators]
+    asked = [{"type": operator.code, "scope": f"{_scope_name(operator, subgraph)};"} for operator in subgraph.operators]
     if engine is None:
         with Engine() as borrowed:
             choices = borrowed.choices(recipe.full_rules, asked)
@@ -111,19 +111,25 @@ def require_effect(recipe: Recipe, plans: Sequence[OperatorPlan]) -> None:
     )
 
 
-def _scope(operator: Operator, subgraph: Subgraph) -> str:
-    """Return what the library searches a rule's regex in: the names of the outputs, or else of the inputs."""
+def scope_names(graph: ModelGraph, *, subgraph_index: int | None = None) -> tuple[str, ...]:
+    """Return the name by which a rule means exactly one operator, for each: its outputs' names, joined by ``;``."""
+    subgraph = graph.main if subgraph_index is None else graph.subgraphs[subgraph_index]
+    return tuple(_scope_name(operator, subgraph) for operator in subgraph.operators)
+
+
+def _scope_name(operator: Operator, subgraph: Subgraph) -> str:
+    """Return what the library searches a rule's regex in, but for its last sign; inputs count where nothing is put out."""
     for indices in (operator.outputs, operator.inputs):
         names = [subgraph.tensors[index].name for index in indices if index >= 0]
         if names := [name for name in names if name]:
-            return ";".join(names) + ";"
+            return ";".join(names)
     return ""
 
 
 def _plan(
     recipe: Recipe, info: OperatorInfo, operator: Operator, subgraph: Subgraph, choice: Mapping[str, Any]
 ) -> OperatorPlan:
-    precision, reason = FLOAT, _reason(recipe, info, operator, choice)
+    precision, reason = FLOAT, _reason(recipe, info, operator, _scope_name(operator, subgraph), choice)
     config = choice["config"]
     if config is not None and not reason:
         weights = _weights(operator, subgraph)
@@ -139,9 +145,9 @@ def _plan(
     )
 
 
-def _reason(recipe: Recipe, info: OperatorInfo, operator: Operator, choice: Mapping[str, Any]) -> str:
+def _reason(recipe: Recipe, info: OperatorInfo, operator: Operator, scope: str, choice: Mapping[str, Any]) -> str:
     """Return why an operator stays float as far as its type and the rules tell; "" where they do not."""
-    if info.name in recipe.kept_float:
+    if scope in recipe.kept_float:
         return "kept in float"
     if choice["config"] is None:
         return f"{recipe.name} {'does not know' if choice['is_asked'] else 'leaves out'} {info.operator}"

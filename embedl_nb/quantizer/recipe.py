@@ -67,7 +67,7 @@ class Recipe:
     is_bias_corrected
         Whether biases take back the mean error that quantized weights and inputs cause.
     kept_float
-        Names of the outputs of operators that stay in float although a rule would quantize them.
+        Names of operators that stay in float although a rule would quantize them, as :func:`scope_regex` takes them.
     num_samples, seed
         What it was calibrated with; None where it was not, or before.
     """
@@ -130,7 +130,7 @@ class Recipe:
         Parameters
         ----------
         names
-            Of output tensors, one an operator.
+            One an operator, as :func:`scope_regex` takes them.
         """
         return replace(self, kept_float=tuple(dict.fromkeys((*self.kept_float, *names))))
 
@@ -179,15 +179,19 @@ class Recipe:
 def scope_regex(names: Iterable[str]) -> str:
     """Return a regular expression that fits the operators whose outputs have these names, and no others.
 
-    The library searches it in the names of all of an operator's outputs, each with a ``;`` behind it.
+    Parameters
+    ----------
+    names
+        One an operator: its output's, or those of all its outputs joined by ``;`` (the library searches rules in them,
+        with one more ``;`` at the end). :func:`embedl_nb.quantizer.legality.scope_names` has them.
 
     Examples
     --------
     >>> import re
-    >>> bool(re.search(scope_regex(["a;1"]), "a;1;")), bool(re.search(scope_regex(["a;1"]), "a;12;"))
-    (True, False)
+    >>> [bool(re.search(scope_regex(["a;1"]), scope)) for scope in ("a;1;", "a;12;", "b;;a;1;")]
+    [True, False, False]
     """
-    return f"(?:^|;)(?:{'|'.join(re.escape(name) for name in names)});"
+    return f"^(?:{'|'.join(re.escape(name) for name in names)});$"
 
 
 def _check_rule(rule: object) -> None:

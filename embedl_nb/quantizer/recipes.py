@@ -230,21 +230,28 @@ def _check_type(key: str, graph: ModelGraph | None) -> None:
 
 
 def _names_that_fit(pattern: str, graph: ModelGraph | None) -> list[str]:
-    """Return the output names of the operators that a pattern means."""
+    """Return the operators that a pattern means, by the names that rules know them by."""
     from embedl_nb.model.operators import describe_operators
+    from embedl_nb.quantizer.legality import scope_names
 
     if graph is None:
         raise RecipeError(
             f"override {pattern!r} names a module or a tensor, and there is no model to find it in",
             hint="pass the model's graph, or name an operator type like 'CONV_2D'",
         )
-    infos = [info for index in range(len(graph.subgraphs)) for info in describe_operators(graph, subgraph_index=index)]
+    named = [
+        (info, scope)
+        for index in range(len(graph.subgraphs))
+        for info, scope in zip(
+            describe_operators(graph, subgraph_index=index), scope_names(graph, subgraph_index=index), strict=True
+        )
+    ]
     fits = [
-        info.name
-        for info in infos
+        scope
+        for info, scope in named
         if fnmatch.fnmatchcase(info.source, pattern) or fnmatch.fnmatchcase(info.name, pattern)
     ]
     if not fits:
-        known = {info.source for info in infos if info.source} or {info.name for info in infos}
+        known = {info.source for info, _ in named if info.source} or {info.name for info, _ in named}
         raise UnknownNameError.among("module or tensor in overrides", pattern, known)
     return fits
