@@ -86,7 +86,7 @@ class Mixture:
             for neighbour in self._neighbours(waiting.pop()):
                 if neighbour in grown or neighbour not in self._noises:
                     continue
-                if self._only_feeds(neighbour, grown) or self.price_ms(frozenset(grown), (neighbour,)) <= 0:
+                if self._only_feeds(neighbour, grown) or self.price_ms(frozenset(grown), (neighbour,)) < 0:
                     grown.add(neighbour)
                     waiting.append(neighbour)
         return frozenset(grown)

@@ -69,7 +69,7 @@ class NoiseCache:
         self._known: dict[Case, float] = {}
         self._is_writable = True
         self._ends_in_newline = True
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # not there yet, or unreadable: then nothing is known
             text = self._path.read_text(encoding="utf-8", errors="replace")
             self._known = dict(pair for line in text.splitlines() if (pair := _parse(line)) is not None)
             self._ends_in_newline = not text or text.endswith("\n")
