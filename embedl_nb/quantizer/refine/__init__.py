@@ -2,3 +2,9 @@
 
 Imported in the quantizer's child process only.
 """
+
+from embedl_nb.quantizer.refine.equalizing import equalize
+from embedl_nb.quantizer.refine.network import Step, Walker
+from embedl_nb.quantizer.refine.refining import refine
+
+__all__ = ["Step", "Walker", "equalize", "refine"]

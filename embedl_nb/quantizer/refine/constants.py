@@ -1,0 +1,32 @@
+"""Read and replace the constants of one operator in the schema's object tree: weights, bias, their scales."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from embedl_nb.model.schema import dtype_name
+
+__all__ = ["read_constant", "replace_constant"]
+
+Array = np.ndarray[Any, Any]
+
+
+def read_constant(model: Any, tensor: Any) -> Array | None:
+    """Return the value of a tensor of ``model`` (a ``ModelT``); None where it is computed."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or not len(data):
+        return None
+    shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+    return np.frombuffer(bytes(data), np.dtype(dtype_name(tensor.type))).reshape(shape)
+
+
+def replace_constant(model: Any, tensor: Any, value: Array, *, scales: Array | None = None) -> None:
+    """Give a tensor another value of its shape and dtype; with ``scales``, also these, and zero points of 0."""
+    model.buffers[tensor.buffer].data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    if scales is not None:
+        tensor.quantization = copy.copy(tensor.quantization)
+        tensor.quantization.scale = scales.astype(np.float32)
+        tensor.quantization.zeroPoint = np.zeros(scales.size, np.int64)
