@@ -139,12 +139,14 @@ class _Comparison:
         )
         for noise, (reference, quantized) in zip(self._noise, self._pairs, strict=True):
             index, place = reference.outputs[0], quantized.outputs[0]
-            error = _real(whole[place], tensors[place]) - values[index]
-            made = _real(alone[place], tensors[place]) - alone_float[index]
-            noise.signal += _power(values[index])
-            noise.total += _power(error)
-            noise.made += _power(made)
-            noise.inherited += _power(error - made)
+            f = values[index]
+            with np.errstate(invalid="ignore", over="ignore"):  # masks hold infinities, and numbers next to them
+                error = _real(whole[place], tensors[place]) - f
+                made = _real(alone[place], tensors[place]) - alone_float[index]
+                noise.signal += _power(f, f)
+                noise.total += _power(error, f)
+                noise.made += _power(made, f)
+                noise.inherited += _power(error - made, f)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row an operator, in the order in which the float model runs them."""
@@ -162,7 +164,7 @@ class _Comparison:
                 "sqnr_db": _db(noise.signal, noise.total),
                 "made_here_db": _db(noise.signal, noise.made),
                 "inherited_db": _db(noise.signal, noise.inherited),
-                "made_here_share": noise.made / both if both > 0 else 0.0,
+                "made_here_share": noise.made / both if 0 < both < math.inf else 0.0,
             }
             rows.append(row)
         return sorted(rows, key=lambda row: row["index"])
@@ -244,17 +246,19 @@ def _scale(quantization: Quantization) -> tuple[float, int]:
     return quantization.scales[0], quantization.zero_points[0] if quantization.zero_points else 0
 
 
-def _power(values: Array) -> float:
+def _power(values: Array, reference: Array) -> float:
+    """Return the sum of squares where the reference is finite; ``inf`` where a value there is not."""
     flat = values.reshape(-1)
     power = float(flat @ flat)
     if math.isfinite(power):
         return power
-    # A mask's largest numbers have no square in float32; what is not finite is left out, as in evidence.sqnr_db.
-    wide = flat[np.isfinite(flat)].astype(np.float64)
-    return float(wide @ wide)
+    # The largest numbers have no square in float32.
+    wide = flat[np.isfinite(reference.reshape(-1))].astype(np.float64)
+    power = float(wide @ wide)
+    return power if math.isfinite(power) else math.inf
 
 
 def _db(signal: float, noise: float) -> float:
     if noise == 0:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 and noise < math.inf else -math.inf

@@ -138,3 +138,23 @@ def test_a_model_file_whose_name_is_no_utf_8_runs(tmp_path: Path) -> None:
     model = LiteRTModel.open(path)
 
     assert model(*(np.ones(spec.shape, np.float32) for spec in model.signatures[0].inputs))
+
+
+def test_many_samples_in_one_call_are_the_same_as_one_by_one(
+    make: Callable[[bytes], LiteRTModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (7, 8)).astype(np.float32)
+    for content in (models.fully_connected(), models.quantized_fully_connected()):
+        model = make(content)
+        singly = np.concatenate([model(row[None])["y"] for row in x])
+        assert np.array_equal(model(x)["y"], singly)
+        with monkeypatch.context() as patch:  # two samples at a time
+            patch.setattr("embedl_nb.model.running._CHUNK_BYTES", 2 * x[0].nbytes)
+            assert np.array_equal(model(x)["y"], singly)
+
+
+def test_many_samples_do_not_hide_a_wrong_one(make: Callable[[bytes], LiteRTModel]) -> None:
+    with pytest.raises(SignatureMismatchError, match="float64, expected float32"):
+        make(models.fully_connected())(np.ones((3, 8)))
+    with pytest.raises(SignatureMismatchError, match=r"shape \(3, 9\)"):
+        make(models.fully_connected())(np.ones((3, 9), np.float32))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedl_nb.errors import SignatureMismatchError, UnknownNameError
-from embedl_nb.model.calling import bind_inputs, pick_signature, restore_outputs
+from embedl_nb.model.calling import bind_inputs, pick_signature, restore_outputs, split_batch
 from embedl_nb.model.spec import Quantization, Signature, TensorSpec
 
 
@@ -126,3 +126,36 @@ def test_an_unknown_signature_is_answered_with_close_ones() -> None:
 def test_an_integer_beyond_four_bits_is_refused_and_not_wrapped(value: int) -> None:
     with pytest.raises(SignatureMismatchError, match="int4 cannot hold"):
         bind_inputs(signature(spec("x", (1,), "int4")), (np.array([value], np.int8),), {}, raw=True)
+
+
+ONE_EACH = signature(spec("a"), spec("c", (1, 2, -1)), outputs=(spec("y"),))
+
+
+def test_a_stack_of_samples_is_split_into_calls() -> None:
+    a, c = np.arange(12.0).reshape(3, 4), np.ones((3, 2, 5))
+    calls = split_batch(ONE_EACH, [a], {"c": c})
+
+    assert len(calls) == 3
+    for i, (args, named) in enumerate(calls):
+        assert args[0].tolist() == [a[i].tolist()]
+        assert named["c"].shape == (1, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("called", "args", "named"),
+    [
+        (ONE_EACH, (np.ones((1, 4)), np.ones((1, 2, 5))), {}),
+        (ONE_EACH, (np.ones((3, 4)), np.ones((2, 2, 5))), {}),
+        (ONE_EACH, (np.ones((3, 5)), np.ones((3, 2, 5))), {}),
+        (ONE_EACH, (np.ones(4), np.ones((3, 2, 5))), {}),
+        (ONE_EACH, (np.ones((3, 4)),), {"d": np.ones((3, 2, 5))}),
+        (ONE_EACH, ([[1.0] * 4] * 3,), {}),
+        (ONE_EACH, (), {}),
+        (signature(spec("a", (2, 4)), outputs=(spec("y"),)), (np.ones((3, 4)),), {}),
+        (signature(spec("a"), outputs=(spec("y", (4,)),)), (np.ones((3, 4)),), {}),
+        (signature(spec("a", (-1, 4)), outputs=(spec("y", (-1, 4)),)), (np.ones((3, 4)),), {}),
+    ],
+    ids=["one", "uneven", "other axis", "rank", "unknown name", "list", "nothing", "batch of 2", "no axis", "varies"],
+)
+def test_anything_else_stays_one_call(called: Signature, args: Any, named: Any) -> None:
+    assert split_batch(called, args, named) == [(list(args), named)]

@@ -12,7 +12,14 @@ import pytest
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Operator, Subgraph
 from embedl_nb.model.macs import _WITHOUT_MACS, total_macs
-from embedl_nb.model.operators import describe_operators, num_parameters, operators_frame, precision_of
+from embedl_nb.model.operators import (
+    count_float_operators,
+    describe_operators,
+    num_parameters,
+    operator_precisions,
+    operators_frame,
+    precision_of,
+)
 from embedl_nb.model.schema import operator_code, schema
 from embedl_nb.model.source_names import source_module
 from embedl_nb.model.spec import Signature
@@ -241,3 +248,31 @@ def test_subgraphs_that_run_each_other_over_and_over_are_counted_once() -> None:
 def test_subgraphs_nested_beyond_reason_have_an_unknown_number() -> None:
     graph = nested_composites(5000, fan=1)
     assert total_macs(graph.main, graph) == (0, 1)
+
+
+def test_each_operators_precision_is_read_off_its_tensors() -> None:
+    builder = ModelBuilder()
+    x = builder.input("x", (1, 8))
+    stored = builder.constant("stored", np.ones((8, 8), np.int8), scale=0.1)
+    half = builder.constant("half", np.ones((8, 8), np.float16))
+    real = [
+        builder.operator("DEQUANTIZE", [constant], builder.tensor(name, (8, 8)))
+        for constant, name in ((stored, "stored_dequant"), (half, "half_dequant"))
+    ]
+    for number, kernel in enumerate((builder.constant("plain", weights(8, 8)), stored, *real)):
+        x = builder.operator("FULLY_CONNECTED", [x, kernel, -1], builder.tensor(f"dense{number}", (1, 8)))
+    x = builder.operator("QUANTIZE", [x], builder.tensor("q", (1, 8), "int8", scale=0.1))
+    x = builder.operator("TANH", [x], builder.tensor("tanh", (1, 8), "int8", scale=0.1))
+    x = builder.operator("ARG_MAX", [x], builder.tensor("y", (1,), "int32"))
+    graph = read_model(builder.build({"y": x}))
+
+    codes = [operator.code for operator in graph.main.operators]
+    by_type = list(zip(codes, operator_precisions(graph.main), strict=True))
+    assert [precision for code, precision in by_type if code == "FULLY_CONNECTED"] == [
+        "f32",
+        "w8af32",
+        "w8af32",
+        "wf16af32",
+    ]
+    assert by_type[-2:] == [("TANH", "a8"), ("ARG_MAX", "i32")]
+    assert count_float_operators(graph) == {"FULLY_CONNECTED": 2}
