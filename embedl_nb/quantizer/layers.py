@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from embedl_nb import progress
-from embedl_nb.errors import InputError
+from embedl_nb.errors import InputError, QuantizeError
 from embedl_nb.model.calling import bind_inputs, pick_signature
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph, Tensor
@@ -67,7 +67,8 @@ def compare_layers(
     SignatureMismatchError
         If a sample does not fit.
     QuantizeError
-        If LiteRT refuses a model.
+        If LiteRT refuses a model with all its tensors shown. Where it only refuses to run operators on their own, what
+        is made here and inherited is None.
     """
     if not samples:
         raise InputError("there is no sample to compare layers on", hint="give at least one")
@@ -108,8 +109,18 @@ class _Comparison:
         float_outputs, outputs = [r.outputs[0] for r, _ in self._pairs], [q.outputs[0] for _, q in self._pairs]
         self._whole_float = self._reference.whole({*float_outputs, *self._counterparts.values()})
         self._whole = self._quantized.whole(set(outputs))
-        self._alone_float = self._reference.taken_apart(set(self._counterparts.values()), float_outputs)
-        self._alone = self._quantized.taken_apart(set(self._counterparts), outputs)
+        self._alone = self._taken_apart(float_outputs, outputs)
+
+    def _taken_apart(self, float_outputs: list[int], outputs: list[int]) -> tuple[Probe, Probe] | None:
+        """Return both models with every operator on its own; None where a kernel refuses that."""
+        try:
+            return (
+                self._reference.taken_apart(set(self._counterparts.values()), float_outputs),
+                self._quantized.taken_apart(set(self._counterparts), outputs),
+            )
+        except QuantizeError as err:
+            progress.emit("layers", f"which layer makes the error cannot be told: {err.message}")
+            return None
 
     def _find_rounded(self) -> dict[int, Tensor]:
         """Return, by float tensor, the quantized tensor to which an operator rounds it."""
@@ -122,31 +133,40 @@ class _Comparison:
             if index in self._counterparts and subgraph.tensors[index].quantization is not None
         }
 
+    # Masks hold infinities, and the largest numbers there are next to them.
+    @np.errstate(invalid="ignore", over="ignore")
     def add(self, sample: Mapping[str, Array]) -> None:
         """Run both models on a sample and add up the noise."""
-        given = self._reference.bind(sample)
+        given, quantized_given = self._reference.bind(sample), self._quantized.bind(sample)
         values = given | self._whole_float.run(given)
-        quantized_given = self._quantized.bind(sample)
         whole = self._whole.run(quantized_given)
+        made = self._made(values, quantized_given)
         tensors = self._quantized.subgraph.tensors
-        handed = values | {
+        for noise, (reference, quantized) in zip(self._noise, self._pairs, strict=True):
+            place = quantized.outputs[0]
+            f = values[reference.outputs[0]]
+            error = _real(whole[place], tensors[place]) - f
+            noise.signal += _power(f, f)
+            noise.total += _power(error, f)
+            if place in made:
+                noise.made += _power(made[place], f)
+                noise.inherited += _power(error - made[place], f)
+
+    def _made(self, values: Mapping[int, Array], quantized_given: Mapping[int, Array]) -> dict[int, Array]:
+        """Return the error that each operator makes on the float network's values, by tensor of the quantized model."""
+        if self._alone is None:
+            return {}
+        alone_float, alone = self._alone
+        tensors = self._quantized.subgraph.tensors
+        handed = dict(values) | {
             index: _real(_integers(values[index], tensor), tensor) for index, tensor in self._rounded.items()
         }
-        alone_float = self._alone_float.run(handed)
-        alone = self._alone.run(
-            quantized_given
-            | {place: _integers(handed[index], tensors[place]) for place, index in self._counterparts.items()}
-        )
-        for noise, (reference, quantized) in zip(self._noise, self._pairs, strict=True):
-            index, place = reference.outputs[0], quantized.outputs[0]
-            f = values[index]
-            with np.errstate(invalid="ignore", over="ignore"):  # masks hold infinities, and numbers next to them
-                error = _real(whole[place], tensors[place]) - f
-                made = _real(alone[place], tensors[place]) - alone_float[index]
-                noise.signal += _power(f, f)
-                noise.total += _power(error, f)
-                noise.made += _power(made, f)
-                noise.inherited += _power(error - made, f)
+        given = {place: _integers(handed[index], tensors[place]) for place, index in self._counterparts.items()}
+        expected, got = alone_float.run(handed), alone.run(dict(quantized_given) | given)
+        return {
+            q.outputs[0]: _real(got[q.outputs[0]], tensors[q.outputs[0]]) - expected[r.outputs[0]]
+            for r, q in self._pairs
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row an operator, in the order in which the float model runs them."""
@@ -162,10 +182,14 @@ class _Comparison:
                 "source": info.source,
                 "precision": precisions[quantized.index],
                 "sqnr_db": _db(noise.signal, noise.total),
-                "made_here_db": _db(noise.signal, noise.made),
-                "inherited_db": _db(noise.signal, noise.inherited),
-                "made_here_share": noise.made / both if 0 < both < math.inf else 0.0,
+                "made_here_db": None,
+                "inherited_db": None,
+                "made_here_share": None,
             }
+            if self._alone is not None:
+                row["made_here_db"] = _db(noise.signal, noise.made)
+                row["inherited_db"] = _db(noise.signal, noise.inherited)
+                row["made_here_share"] = noise.made / both if 0 < both < math.inf else 0.0
             rows.append(row)
         return sorted(rows, key=lambda row: row["index"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedl_nb.errors import InputError, SignatureMismatchError
+from embedl_nb.errors import InputError, QuantizeError, SignatureMismatchError
 from embedl_nb.model.evidence import sqnr_db
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
@@ -18,6 +18,7 @@ from embedl_nb.testing.models import ModelBuilder
 
 pytest.importorskip("ai_edge_litert")
 from embedl_nb.quantizer.layers import compare_layers
+from embedl_nb.quantizer.probes import Probe
 
 pytestmark = pytest.mark.litert
 
@@ -237,6 +238,32 @@ def test_a_mask_counts_where_the_reference_is_finite(lowest: float, other: float
     zeros = [0.0] * 7
     (row,) = compare_layers(shifted([*zeros, lowest]), shifted([*zeros, other]), SAMPLES)
     assert row["sqnr_db"] == row["made_here_db"] == expected_db
+
+
+def test_operators_that_refuse_to_run_on_their_own_are_still_compared_in_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing(Probe):
+        def __init__(self, *args: Any, cut: Any = (), **kwargs: Any) -> None:
+            if cut:
+                raise QuantizeError("this kernel wants its neighbours")
+            super().__init__(*args, **kwargs)
+
+    complete = by_name(float_network(), quantized_network())
+    monkeypatch.setattr("embedl_nb.quantizer.layers.Probe", Refusing)
+    rows = by_name(float_network(), quantized_network())
+
+    assert {name: row["sqnr_db"] for name, row in rows.items()} == {
+        name: row["sqnr_db"] for name, row in complete.items()
+    }
+    assert {row[key] for row in rows.values() for key in ("made_here_db", "inherited_db", "made_here_share")} == {None}
+
+
+def test_a_model_that_does_not_run_is_said_to_be_so() -> None:
+    with pytest.raises(QuantizeError, match="LiteRT does not run"):
+        compare_layers(
+            models.unsupported_operator(), models.unsupported_operator(), [{"x": np.ones((1, 4), np.float32)}]
+        )
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
