@@ -25,6 +25,7 @@ from embedl_nb.units import format_bytes
 
 __all__ = [
     "COMPILER",
+    "QUANTIZER",
     "RUNTIME",
     "Check",
     "Requirement",
@@ -36,6 +37,7 @@ __all__ = [
     "check_memory",
     "check_notebook",
     "check_python",
+    "check_quantizer",
     "check_run_store",
     "check_runtime",
     "folders",
@@ -119,6 +121,10 @@ COMPILER = (
     Requirement(package="litert-converter", at_least="0.5", below="0.6", install=_INSTALL_TORCH),
 )
 
+QUANTIZER = Requirement(
+    package="ai-edge-quantizer", at_least="0.10", below="0.11", install="pip install 'embedl-nb[quantize]'"
+)
+
 
 def check_python() -> Check:
     """Check the interpreter; the runtime has wheels for some versions only."""
@@ -173,6 +179,11 @@ def check_compiler(row: Platform) -> Check:
         if not check.is_ok:
             return check
     return Check(name="compiler", status=Status.OK, found=", ".join(check.found for check in checks))
+
+
+def check_quantizer(row: Platform) -> Check | None:
+    """Check what quantizing needs; where there is no runtime, that is said once."""
+    return QUANTIZER.check("quantizer") if row.quantize.is_available else None
 
 
 def check_notebook() -> Check:

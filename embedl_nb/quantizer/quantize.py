@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
-from embedl_nb.errors import CalibrationError
-from embedl_nb.imports import version_of
+from embedl_nb.errors import CalibrationError, MissingDependencyError
+from embedl_nb.imports import is_installed, version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity_rows import CalibrationSource
 from embedl_nb.quantizer.auto import NUM_TRAIN, search
@@ -67,6 +67,7 @@ def quantize_model(
         If the metric fails.
     """
     is_search = isinstance(recipe, str) and recipe == _AUTO
+    _require_library()
     require_float(model.graph, model.name)
     base = resolve_recipe(_BASE if is_search else recipe, overrides, graph=model.graph)
     if data is None and (is_search or base.needs_calibration):
@@ -86,6 +87,15 @@ def quantize_model(
         with Workshop(model, engine, materials, judges) as workshop:
             chosen = search(workshop, base, options.effort) if is_search else base
             return _Result(workshop, chosen, options, source).model()
+
+
+def _require_library() -> None:
+    if not is_installed("ai_edge_quantizer"):
+        raise MissingDependencyError(
+            "ai-edge-quantizer, which quantizes, is not installed",
+            extra="quantize",
+            install="pip install 'embedl-nb[quantize]'",
+        )
 
 
 def _materials(
