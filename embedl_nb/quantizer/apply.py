@@ -82,11 +82,14 @@ def apply(model_path: str, rules: Rules, ranges: Mapping[str, Sequence[float]], 
     """
     try:
         made = quantizer.Quantizer(model_path, [dict(rule) for rule in rules])
+    except MemoryError:
+        raise
+    except Exception as err:
+        raise _explained(err, otherwise=RecipeError) from err
+    try:
         statistics = _statistics(model_path, ranges) if ranges else None
         result = made.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
-    except EmbedlError:
-        raise
-    except MemoryError:
+    except (EmbedlError, MemoryError):
         raise
     except Exception as err:
         raise _explained(err) from err
@@ -110,13 +113,13 @@ def _statistics(model_path: str, ranges: Mapping[str, Sequence[float]]) -> dict[
     return statistics
 
 
-def _explained(err: Exception) -> EmbedlError:
+def _explained(err: Exception, *, otherwise: type[EmbedlError] = QuantizeError) -> EmbedlError:
     said = " ".join(str(err).split())
     for pattern, kind, hint in _KNOWN:
         if match := pattern.search(said):
             what = match.groupdict().get("what")
             return kind(f"the model cannot be quantized so{f' ({what})' if what else ''}: {said}", hint=hint)
-    return QuantizeError(
+    return otherwise(
         f"ai-edge-quantizer failed: {type(err).__name__}: {said}", hint="another recipe, e.g. 'dynamic_wi8_afp32'"
     )
 
@@ -144,7 +147,7 @@ def choices(rules: Rules, operators: Sequence[Mapping[str, str]]) -> list[dict[s
     try:
         manager.load_quantization_recipe([dict(rule) for rule in rules])
     except Exception as err:
-        raise _explained(err) from err
+        raise _explained(err, otherwise=RecipeError) from err
     return [_choice(manager, rules, operator["type"], operator["scope"]) for operator in operators]
 
 

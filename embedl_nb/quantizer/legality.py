@@ -118,7 +118,7 @@ def scope_names(graph: ModelGraph, *, subgraph_index: int | None = None) -> tupl
 
 
 def _scope_name(operator: Operator, subgraph: Subgraph) -> str:
-    """Return what the library searches a rule's regex in, but for its last sign; inputs count where nothing is put out."""
+    """Return what the library searches a rule's regex in, but for its last sign: outputs, or inputs where none are."""
     for indices in (operator.outputs, operator.inputs):
         names = [subgraph.tensors[index].name for index in indices if index >= 0]
         if names := [name for name in names if name]:
