@@ -237,6 +237,15 @@ def test_a_path_without_anything_is_named(vector: LiteRTModel, folder: Path) -> 
         read_data(str(folder / "nowhere"), vector)
 
 
+def test_a_file_that_goes_away_is_named(vector: LiteRTModel, folder: Path) -> None:
+    np.save(folder / "x.npy", rows(20))
+
+    with read_data(folder / "x.npy", vector) as data:
+        (folder / "x.npy").unlink()
+        with pytest.raises(CalibrationError, match=r"x\.npy' cannot be read any more"):
+            next(data.calibration())
+
+
 def test_a_file_of_another_kind_is_refused(vector: LiteRTModel, folder: Path) -> None:
     (folder / "x.csv").write_text("1,2")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from embedl_nb import progress
 from embedl_nb.errors import CalibrationError, InputError, UnknownNameError
@@ -69,6 +70,8 @@ def kept_values(data: Any, model: LiteRTModel, **options: Any) -> tuple[list[flo
         lambda values: [{"x": row} for row in values],
         lambda values: [(row,) for row in values],
         lambda values: [(row, 3) for row in values],
+        lambda values: list(map(tuple, values.tolist())),
+        lambda values: list(pd.DataFrame(values.tolist()).itertuples(index=False)),
         lambda values: values.tolist(),
         lambda values: {"x": values.tolist()},
         lambda values: [values[:10], values[10:]],
@@ -105,7 +108,7 @@ def test_an_array_of_exactly_the_models_shape_is_one_sample(picture: LiteRTModel
 
     assert report.num_samples == 1
     assert not report.is_held_out_separate
-    assert "same samples calibrate and judge" in " ".join(report.warnings)
+    assert "too few samples to hold some out (1): the same ones calibrate and judge" in report.warnings
 
 
 def test_one_sample_may_lack_the_batch_axis(picture: LiteRTModel) -> None:
@@ -416,6 +419,8 @@ def test_a_seed_that_cannot_be_meant_is_refused(vector: LiteRTModel, seed: Any) 
         ([object()], "not an array of numbers"),
         ([[1, 2, [3]]], "cannot be taken as an array"),
         (np.zeros((4, 8), np.complex64), "dtype complex64"),
+        ([[1e300] * 8], "x: infinity"),
+        ([Image.new("RGB", (8, 8))], "is a Image, not an array of numbers"),
         (["a.jpg", "b.jpg"], "a list of paths"),
         ("", "holds no samples|there is no file"),
         (pd.DataFrame({"a": [1.0], "b": [2.0]}), "the data is a table"),
@@ -441,6 +446,27 @@ def test_ten_thousand_small_samples_are_read_quickly(vector: LiteRTModel) -> Non
 
     assert report.num_samples == 9_900
     assert time.perf_counter() - start < 10  # about 1 s; a copy of the list for each sample would take minutes
+
+
+def test_a_row_too_long_to_be_permuted_is_sampled_all_the_same(vector: LiteRTModel) -> None:
+    numbers = np.arange(2**21, dtype=np.float32)
+    endless = np.broadcast_to(numbers[:, None, None], (2**21, 1, 8))
+
+    first, held_out, report = kept_values(endless, vector, num_samples=50)
+
+    assert len(set(first + held_out)) == 100
+    assert first[:10] == kept_values(endless, vector, num_samples=10)[0]
+    assert report.num_available == 2**21
+
+
+def test_a_full_disk_is_named(vector: LiteRTModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("embedl_nb.quantizer.data.reading.save_arrays", full)
+
+    with pytest.raises(CalibrationError, match=r"sample 0 cannot be kept in .*: No space left on device"):
+        read_data((row for row in rows(4)), vector)
 
 
 def test_progress_reaches_the_end(vector: LiteRTModel) -> None:

@@ -103,7 +103,7 @@ def name_values(item: Any, signature: Signature, notes: Notes, *, where: str) ->
     names = [spec.name for spec in signature.inputs]
     if isinstance(item, Mapping):
         return _by_name(item, names, notes, where=where)
-    if not _is_row_of_values(item):
+    if not _is_row_of_values(item) or (len(names) == 1 and _is_row_of_numbers(item, signature.inputs[0])):
         if len(names) > 1:
             raise CalibrationError(
                 f"{where} is one {type(item).__name__}, and the model takes {len(names)} inputs ({', '.join(names)})",
@@ -151,6 +151,12 @@ def _is_row_of_values(item: Any) -> bool:
     return isinstance(item, list) and any(getattr(part, "shape", ()) or _is_nest(part) for part in item)
 
 
+def _is_row_of_numbers(item: Any, spec: TensorSpec) -> bool:
+    """Say whether a tuple is the last axis of one array, as a table's rows are: one number for each element."""
+    numbers = all(isinstance(part, int | float) for part in item)
+    return numbers and len(item) > 1 and spec.shape[-1:] == (len(item),)
+
+
 def _is_nest(part: Any) -> bool:
     return isinstance(part, Mapping | tuple) or (isinstance(part, list) and _is_row_of_values(part))
 
@@ -168,8 +174,15 @@ def sizeable(value: Any, spec: TensorSpec, *, where: str) -> Any:
     CalibrationError
         If it holds no numbers.
     """
+    if type(value).__module__.startswith("PIL"):
+        raise _no_numbers(value, None, spec, where=where)
     if not hasattr(value, "shape"):
         return to_array(value, spec, where=where)
+    if not hasattr(value, "__array__") or getattr(value, "is_sparse", False) or getattr(value, "is_quantized", False):
+        raise CalibrationError(
+            f"{where}: input {spec.name!r} is a {type(value).__name__} that is sparse or quantized",
+            hint="give dense arrays of real values",
+        )
     if getattr(getattr(value, "dtype", None), "kind", "f") not in "biuf":
         raise _no_numbers(value, value.dtype, spec, where=where)
     return value
@@ -205,7 +218,8 @@ def to_array(value: Any, spec: TensorSpec, *, where: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise _no_numbers(value, array.dtype, spec, where=where)
     if not hasattr(value, "dtype") and array.dtype.kind in "iuf" and array_dtype(spec).kind == "f":
-        return array.astype(array_dtype(spec))
+        with np.errstate(over="ignore"):  # becomes an infinity, which is refused where values are judged
+            return array.astype(array_dtype(spec))
     return array
 
 

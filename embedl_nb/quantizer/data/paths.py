@@ -45,6 +45,15 @@ def from_path(
     MissingDependencyError
         For an .h5 file without h5py.
     """
+    try:
+        return _opened(path, signature, notes, scratch=scratch, closing=closing)
+    except OSError as err:
+        raise CalibrationError(f"{str(path)!r} cannot be read: {err}", hint="see who may read it") from err
+
+
+def _opened(
+    path: Path, signature: Signature, notes: Notes, *, scratch: Path, closing: Callable[[Any], None]
+) -> Indexed:
     if path.is_dir():
         return _folder(path, signature, notes)
     if not path.is_file():

@@ -219,19 +219,10 @@ def picture_files(folder: Path) -> tuple[Path, ...]:
 def _find(source: Any) -> tuple[str, tuple[Any, ...]]:
     """Return what to call the source, and its pictures."""
     if isinstance(source, str | os.PathLike):
-        folder = Path(source).expanduser()
-        if not folder.is_dir():
-            if folder.is_file():
-                return str(folder.parent), (folder,)
-            raise CalibrationError(f"there is no folder {str(folder)!r}", hint="give a folder of pictures")
-        found = picture_files(folder)
-        if not found:
-            held = sorted(path.name for path in folder.iterdir())
-            raise CalibrationError(
-                f"the folder {str(folder)!r} holds no pictures: {join_some(held) or 'it is empty'}",
-                hint=f"pictures are files that end in {', '.join(sorted(_SUFFIXES))}",
-            )
-        return str(folder), found
+        try:
+            return _find_in(Path(source).expanduser())
+        except OSError as err:
+            raise CalibrationError(f"{str(source)!r} cannot be read: {err}", hint="see who may read it") from err
     if not isinstance(source, Iterable):
         raise InputError(
             f"pictures cannot be read from a {type(source).__name__}", hint="give a folder or a list of paths"
@@ -240,6 +231,21 @@ def _find(source: Any) -> tuple[str, tuple[Any, ...]]:
     if not found:
         raise CalibrationError("the list of pictures is empty", hint="give paths, or arrays of shape (H, W, 3), uint8")
     return "a list of arrays" if not isinstance(found[0], Path) else "a list of paths", found
+
+
+def _find_in(folder: Path) -> tuple[str, tuple[Any, ...]]:
+    if not folder.is_dir():
+        if folder.is_file():
+            return str(folder.parent), (folder,)
+        raise CalibrationError(f"there is no folder {str(folder)!r}", hint="give a folder of pictures")
+    found = picture_files(folder)
+    if not found:
+        held = sorted(path.name for path in folder.iterdir())
+        raise CalibrationError(
+            f"the folder {str(folder)!r} holds no pictures: {join_some(held) or 'it is empty'}",
+            hint=f"pictures are files that end in {', '.join(sorted(_SUFFIXES))}",
+        )
+    return str(folder), found
 
 
 def _picture(index: int, item: Any) -> Any:

@@ -33,6 +33,7 @@ from embedl_nb.runtime.arrays import load_arrays, save_arrays
 __all__ = ["CalibrationData", "read_data"]
 
 _NEWS = 10  # samples from one piece of progress to the next
+_MOST_PERMUTED = 10**6  # whole numbers whose order is kept in memory
 
 
 class CalibrationData:
@@ -185,7 +186,7 @@ class _Reader:
         for number, label, sample in self._samples(found):
             converted, fact = self._checker.check(sample, label)
             if _is_kept(found):
-                save_arrays(self._kept(len(facts)), converted)
+                self._keep(len(facts), converted)
             facts.append(fact)
             order.append(number)
             if len(facts) % _NEWS == 0 or len(facts) == total:
@@ -198,13 +199,11 @@ class _Reader:
 
     def _samples(self, found: Indexed | Stream) -> Iterator[tuple[int, str, Sample]]:
         """Yield number, label and values of one sample after the other: in the stream's order or at random."""
-        import numpy as np
-
         if isinstance(found, Stream):
             for number, sample in enumerate(found.samples):
                 yield number, f"sample {number}", sample
             return
-        for number in np.random.default_rng(self._seed).permutation(found.count).tolist():
+        for number in _random_order(found.count, self._seed):
             values = found.read(number)
             if values is None:
                 self._skipped.append(found.label(number))
@@ -221,6 +220,15 @@ class _Reader:
                 hint="see that they open in a picture viewer",
             )
         raise CalibrationError(f"{found.description} holds no samples", hint="give at least one sample")
+
+    def _keep(self, position: int, sample: Sample) -> None:
+        try:
+            save_arrays(self._kept(position), sample)
+        except OSError as err:
+            raise CalibrationError(
+                f"sample {position} cannot be kept in {self._scratch}: {err.strerror or err}",
+                hint="free space there, or set TMPDIR to a folder with more",
+            ) from err
 
     def _kept(self, position: int) -> Path:
         return self._scratch / f"{position}.npz"
@@ -291,14 +299,28 @@ class _Reader:
                 f"{len(facts)} of the {self._num_samples} samples asked for came from {found.description}: {ended}"
             )
         if not split.is_separate:
-            self._notes.warn(
-                f"there are only {len(facts)} samples, too few to hold some out: the same samples calibrate and judge"
-            )
+            self._notes.warn(f"too few samples to hold some out ({len(facts)}): the same ones calibrate and judge")
         elif len(facts) <= self._num_samples:
             self._notes.notice(
                 f"{len(split.held_out)} of the {len(facts)} samples are held out to judge; {len(split.calibration)} "
                 "calibrate"
             )
+
+
+def _random_order(count: int, seed: int) -> Iterator[int]:
+    """Yield 0..count - 1 in random order; of a very long row only what is asked for is in memory."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    if count <= _MOST_PERMUTED:
+        yield from rng.permutation(count).tolist()
+        return
+    seen: set[int] = set()
+    while len(seen) < count:
+        number = int(rng.integers(count))
+        if number not in seen:
+            seen.add(number)
+            yield number
 
 
 def _is_kept(found: Indexed | Stream) -> bool:

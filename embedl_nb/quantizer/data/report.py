@@ -96,7 +96,8 @@ class DataReport(Displayable):
     @property
     def sentence(self) -> str:
         """One line for a person: how many samples of what."""
-        others = f"{self.num_held_out} others held out" if self.is_held_out_separate else "none held out"
+        num_others = f"{self.num_held_out} other{'' if self.num_held_out == 1 else 's'}"
+        others = f"{num_others} held out" if self.is_held_out_separate else "none held out"
         return f"{_samples(self.num_samples)} of {self.source} to calibrate, {others}"
 
     def to_record(self) -> dict[str, Any]:

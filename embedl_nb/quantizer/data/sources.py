@@ -72,7 +72,7 @@ def columns(values: Mapping[str, Any], signature: Signature, notes: Notes, *, de
     read = {spec.name: _column(values[spec.name], spec, notes, where=description) for spec in signature.inputs}
     must_agree({name: count for name, (count, _, _) in read.items()}, where=description)
     count = next(iter(read.values()))[0]
-    label = next((label for _, _, label in read.values() if label is not None), "sample {}".format)
+    labels = [label for _, _, label in read.values() if label is not None]
 
     def sample(index: int) -> Sample | None:
         arrays = {name: row(index) for name, (_, row, _) in read.items()}
@@ -83,7 +83,7 @@ def columns(values: Mapping[str, Any], signature: Signature, notes: Notes, *, de
         description=description,
         count=count,
         read=sample,
-        label=label,
+        label=(lambda index: ", ".join(label(index) for label in labels)) if labels else "sample {}".format,
         is_stable=not pictures,
         preprocessing="; ".join(each.preprocessing for each in pictures),
     )

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from embedl_nb.errors import CalibrationError
 
@@ -54,7 +54,11 @@ class StoredArray:
 
         if 0 in self.shape:
             return np.asarray(np.empty(self.shape, self.dtype)[key])
-        mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, "F" if self.order == "F" else "C")
+        order: Literal["C", "F"] = "F" if self.order == "F" else "C"
+        try:
+            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
+        except (OSError, ValueError) as err:
+            raise CalibrationError(f"{str(self.path)!r} cannot be read any more: {err}", hint="read it again") from err
         rows: Array = np.array(mapped[key])
         return rows
 
