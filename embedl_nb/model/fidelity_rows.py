@@ -15,6 +15,9 @@ from embedl_nb.units import Provenance, format_ms
 
 __all__ = ["CalibrationSource", "CurvePoint", "Evaluation", "LatencyCheck", "LayerFidelity", "OutputFidelity"]
 
+# Medians of one model on one machine differ by about as much from one minute to the next.
+_LATENCY_NOISE = 0.05
+
 
 class CalibrationSource(StrEnum):
     """What a model was calibrated with and judged on."""
@@ -193,8 +196,8 @@ class LatencyCheck(_Row):
 
     @property
     def is_slower(self) -> bool:
-        """Whether the quantized model takes longer."""
-        return self.quantized_p50_ms > self.float_p50_ms
+        """Whether the quantized model takes longer, by more than such medians vary."""
+        return self.quantized_p50_ms > self.float_p50_ms * (1 + _LATENCY_NOISE)
 
     @property
     def where(self) -> str:
@@ -204,7 +207,10 @@ class LatencyCheck(_Row):
     @property
     def sentence(self) -> str:
         """Return one line: both medians and their ratio."""
-        times = f"{self.speedup:.2g} times as fast" if not self.is_slower else f"{1 / self.speedup:.2g} times as slow"
+        if self.is_slower:
+            times = f"{1 / self.speedup:.3g} times as slow"
+        else:
+            times = f"{self.speedup:.3g} times as fast" if self.speedup > 1 + _LATENCY_NOISE else "about as fast"
         both = f"p50 {format_ms(self.quantized_p50_ms)}, float {format_ms(self.float_p50_ms)}"
         return f"{both}: {times} on {self.where} ({self.provenance})"
 

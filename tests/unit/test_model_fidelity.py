@@ -205,6 +205,13 @@ def test_the_latency_says_which_way_it_goes() -> None:
     assert slower.sentence == "p50 25 ms, float 10 ms: 2.5 times as slow on adb://x (estimated)"
 
 
+@pytest.mark.parametrize(("quantized_p50_ms", "is_slower"), [(9.6, False), (10.4, False), (10.6, True)])
+def test_a_difference_that_medians_have_anyway_is_none(quantized_p50_ms: float, is_slower: bool) -> None:
+    check = LatencyCheck(float_p50_ms=10.0, quantized_p50_ms=quantized_p50_ms)
+    assert check.is_slower is is_slower
+    assert ("about as fast" in check.sentence) is not is_slower
+
+
 def test_a_drop_is_positive_where_it_got_worse() -> None:
     accuracy = Evaluation(metric="accuracy", float_score=0.97, quantized_score=0.95)
     error = Evaluation(metric="error", float_score=1.0, quantized_score=1.5, higher_is_better=False)
