@@ -30,6 +30,8 @@ _WITH_WEIGHTS = frozenset(
     {"BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 )
 _FLOAT_CASTING = "float_casting"
+# Rotated weights meet real activations, whatever a rule says of activations.
+_ROTATING = frozenset({"HADAMARD_ROTATION", "DECOMPOSED_HADAMARD_ROTATION"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def _precision(
     """Return precision and reason of an operator that the policy quantizes."""
     activations = config.get("activation_tensor_config")
     bits = (config.get("weight_tensor_config") or {}).get("num_bits")
-    if activations is not None:
+    if activations is not None and algorithm not in _ROTATING:
         tensors = [subgraph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
         if not any(tensor.dtype == "float32" and not tensor.is_constant for tensor in tensors):
             return FLOAT, "its values are whole numbers or truth values"

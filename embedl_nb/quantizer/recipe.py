@@ -23,7 +23,8 @@ ALL_OPERATORS = "*"
 NO_QUANTIZE = "no_quantize"
 """The ``algorithm_key`` of a rule that leaves operators in float."""
 _RULE_KEYS = {"regex", "operation", "algorithm_key", "op_config"}
-_NEEDS_SAMPLES = ("GPTQ", "OSCAR")
+# Without what the library's own calibration gathers for them they round to nearest, and nobody is told.
+_UNSUPPORTED = ("GPTQ", "OSCAR")
 
 
 class RangeMethod(StrEnum):
@@ -207,6 +208,11 @@ def _check_rule(rule: object) -> None:
         raise RecipeError(
             f"a rule {', '.join(wrong)}: {dict(rule)}", hint=f"its keys are {', '.join(sorted(_RULE_KEYS))}"
         )
+    if rule["algorithm_key"] in _UNSUPPORTED:
+        raise RecipeError(
+            f"the algorithm {rule['algorithm_key']} is not supported: the statistics that it needs are not gathered",
+            hint="recipe='auto' fits the rounding of weights to samples, for every operator type",
+        )
     try:
         re.compile(rule["regex"])
     except (re.error, TypeError) as err:
@@ -217,5 +223,4 @@ def _needs_samples(rule: Mapping[str, Any]) -> bool:
     if rule["algorithm_key"] == NO_QUANTIZE:
         return False
     config = rule["op_config"]
-    is_static = "activation_tensor_config" in config and config.get("compute_precision") == "INTEGER"
-    return is_static or rule["algorithm_key"] in _NEEDS_SAMPLES
+    return "activation_tensor_config" in config and config.get("compute_precision") == "INTEGER"

@@ -218,6 +218,57 @@ def test_a_named_recipe_makes_the_file_that_the_library_makes_and_the_plan_says_
     assert weighty == set(precision_of(read_model(output)).split("+")) - {"f32"}
 
 
+@pytest.mark.parametrize("algorithm", ["OCTAV", "MSE", "HADAMARD_ROTATION"])
+@pytest.mark.parametrize("name", ["static_wi8_ai8", "dynamic_wi8_afp32"])
+def test_another_algorithm_of_the_library_is_applied_verbatim_and_planned_as_it_comes_out(
+    aeq: Any, engine: Engine, write: Callable[[bytes], Path], tmp_path: Path, name: str, algorithm: str
+) -> None:
+    path, output = write(models.fully_connected(num_inputs=64, num_outputs=32)), tmp_path / "small.tflite"
+    random = np.random.default_rng(0)
+    samples = [{"x": random.normal(size=(1, 64)).astype(np.float32)} for _ in range(4)]
+    recipe = resolve_recipe([rule | {"algorithm_key": algorithm} for rule in rules_of(name) or []])
+    ranges = ranges_of(engine.observe(path, samples, signature_key=None))
+
+    engine.apply(path, recipe.full_rules, ranges if recipe.needs_calibration else None, output)
+
+    assert output.read_bytes() == theirs(aeq, path, recipe.full_rules, samples)[1]
+    (plan,) = plan_operators(recipe, read_model(path), engine=engine)
+    assert plan.precision == precision_of(read_model(output))
+
+
+def two_signatures() -> bytes:
+    """Build a model of two functions, ``first`` of ``x`` and ``second`` of ``x``, with tensors of their own."""
+    model, other = (unpack(models.fully_connected(num_inputs=8, num_outputs=size, seed=size)) for size in (4, 6))
+    for tensor in other.subgraphs[0].tensors:
+        tensor.name = b"second/" + tensor.name
+        tensor.buffer += len(model.buffers)
+    other.subgraphs[0].name = b"second"
+    model.signatureDefs[0].signatureKey, other.signatureDefs[0].signatureKey = b"first", b"second"
+    other.signatureDefs[0].subgraphIndex = 1
+    model.buffers += other.buffers
+    model.subgraphs += other.subgraphs
+    model.signatureDefs += other.signatureDefs
+    return pack(model)
+
+
+def test_each_signature_is_observed_and_the_ranges_are_merged(
+    aeq: Any, engine: Engine, write: Callable[[bytes], Path], tmp_path: Path
+) -> None:
+    path, output, random = write(two_signatures()), tmp_path / "small.tflite", np.random.default_rng(0)
+    samples = {
+        key: [{"x": (random.normal(size=(1, 8)) * scale).astype(np.float32)} for _ in range(5)]
+        for key, scale in (("first", 1), ("second", 100))
+    }
+    seen = [engine.observe(path, some, signature_key=key) for key, some in samples.items()]
+    rules = rules_of("static_wi8_ai8") or []
+    engine.apply(path, rules, ranges_of(seen), output)
+
+    assert [one.signature_key for one in seen] == ["first", "second"]
+    made = aeq.quantizer.Quantizer(str(path), rules)
+    result = made.quantize(made.calibrate(samples), enable_progress_bar=False, enable_progress_report=False)
+    assert output.read_bytes() == bytes(result.quantized_model)
+
+
 def graph_dtypes(graph: Any) -> dict[str, str]:
     return {tensor.name: tensor.dtype for tensor in graph.main.tensors}
 

@@ -179,6 +179,13 @@ def test_a_module_pattern_without_a_model_is_refused() -> None:
         resolve_recipe("int8", {"layers.*": "float"})
 
 
+@pytest.mark.parametrize("algorithm", ["GPTQ", "OSCAR"])
+def test_an_algorithm_that_would_quietly_round_to_nearest_is_refused(algorithm: str) -> None:
+    rules = [rule | {"algorithm_key": algorithm} for rule in rules_of("static_wi8_ai8") or []]
+    with pytest.raises(RecipeError, match=algorithm):
+        resolve_recipe(rules)
+
+
 @pytest.mark.parametrize("recipe", [3, None, 2.5])
 def test_something_else_than_a_recipe_is_refused(recipe: Any) -> None:
     with pytest.raises(RecipeError, match=type(recipe).__name__):
