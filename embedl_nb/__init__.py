@@ -27,6 +27,7 @@ _HOMES = {
     "quantize": "embedl_nb.pipeline",
     "report": "embedl_nb.pipeline",
     "runs": "embedl_nb.pipeline",
+    "sensitivity": "embedl_nb.pipeline",
 }
 
 __all__ = ["__version__", *_HOMES]

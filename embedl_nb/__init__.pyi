@@ -13,6 +13,7 @@ from embedl_nb.pipeline import load as load
 from embedl_nb.pipeline import quantize as quantize
 from embedl_nb.pipeline import report as report
 from embedl_nb.pipeline import runs as runs
+from embedl_nb.pipeline import sensitivity as sensitivity
 from embedl_nb.quantizer import images as images
 
 __version__: str

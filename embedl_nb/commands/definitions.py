@@ -10,7 +10,7 @@ import click
 from embedl_nb import __version__, pipeline
 from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, OneOf
 from embedl_nb.commands.names import Names
-from embedl_nb.commands.quantizing import quantize
+from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import UnknownNameError
 from embedl_nb.units import ComputeUnit
@@ -181,6 +181,7 @@ _cache = _Group("cache", commands={"clear": _cache_clear}, help="The cache of mo
 COMMANDS: dict[str, click.Command] = {
     "compile": _compile,
     "quantize": quantize,
+    "sensitivity": sensitivity,
     "benchmark": _benchmark,
     "runs": _runs,
     "devices": _devices,

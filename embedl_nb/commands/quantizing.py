@@ -1,4 +1,4 @@
-"""The command that quantizes: its options and help; the work is the pipeline's."""
+"""The commands that quantize, and ask what it would cost: options and help; the work is the pipeline's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedl_nb.commands.names import Names
 from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import InputError
 
-__all__ = ["quantize"]
+__all__ = ["quantize", "sensitivity"]
 
 
 @click.command("quantize")
@@ -100,6 +100,32 @@ def quantize(
     if output is not None:
         small.save(output)
     return small
+
+
+@click.command("sensitivity")
+@click.argument("model", type=MODEL)
+@click.option("--data", type=DATA, help="Samples of real inputs, or 'random'.")
+@click.option("--recipe", type=RECIPE, default="static_wi8_ai8", show_default=True, help="What to do to operators.")
+@click.option(
+    "--by",
+    type=OneOf("grouping", ("operator", "source")),
+    default="operator",
+    show_default=True,
+    help="Operators one by one, or blocks of the source model.",
+)
+@click.option("--num-samples", type=int, default=100, show_default=True, help="Samples to calibrate with.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of samples.")
+@click.option("--time-limit-s", type=float, help="Begin nothing new after so many seconds; the next call goes on.")
+@verbose
+@click.pass_obj
+def sensitivity(names: Names, /, model: str, *, data: str | None, recipe: str, **options: Any) -> Any:
+    """Quantize each operator alone and leave it out alone: which ones make the error.
+
+    MODEL is a float .tflite file or a run id, or in a notebook the name of a variable.
+    """
+    return pipeline.sensitivity(
+        names.model(model), None if data is None else names.data(data), recipe=names.recipe(recipe), **options
+    )
 
 
 def _pictures(samples: Any, **preprocessing: Any) -> Any:

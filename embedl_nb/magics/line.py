@@ -20,6 +20,7 @@ __all__ = ["MAGICS", "LineMagic"]
 MAGICS = {
     "embedl_compile": "compile",
     "embedl_quantize": "quantize",
+    "embedl_sensitivity": "sensitivity",
     "embedl_benchmark": "benchmark",
     "embedl_runs": "runs",
     "embedl_devices": "devices",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embedl_nb.pipeline.doctor import doctor
-from embedl_nb.pipeline.quantizing import quantize
+from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
 from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
 
@@ -18,5 +18,6 @@ __all__ = [
     "quickstart",
     "report",
     "runs",
+    "sensitivity",
     "ui",
 ]

@@ -14,9 +14,9 @@ from embedl_nb.pipeline.recording import kept_path, recorded
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
-    from embedl_nb.quantizer import Recipe
+    from embedl_nb.quantizer import Recipe, Sensitivity
 
-__all__ = ["quantize"]
+__all__ = ["quantize", "sensitivity"]
 
 
 def quantize(
@@ -120,3 +120,60 @@ def quantize(
             warnings.warn(sentence, EmbedlWarning, stacklevel=2)
     result = recorded("quantize", result, model=result, parent_run_id=subject.run_id)
     return dataclasses.replace(result, path=kept_path(result))
+
+
+def sensitivity(
+    model: LiteRTModel | str | Path,
+    data: Any = None,
+    *,
+    recipe: str | Path | Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]] = "static_wi8_ai8",
+    by: str = "operator",
+    num_samples: int = 100,
+    seed: int = 0,
+    overrides: Mapping[str, str] | None = None,
+    time_limit_s: float | None = None,
+) -> Sensitivity:
+    """Say which operators a model must not lose: each is quantized alone, and left out alone.
+
+    Parameters
+    ----------
+    model
+        A float LiteRT model or the path of a ``.tflite`` file.
+    data, num_samples, seed, overrides
+        As of :func:`quantize`.
+    recipe
+        What is done to the operators; ``model.fidelity.recipe`` of a quantized model asks about that one.
+    by
+        ``"operator"``, or ``"source"`` for the blocks of the source model.
+    time_limit_s
+        After which nothing new is begun, s. What was measured is kept: the next call goes on.
+
+    Returns
+    -------
+    Sensitivity
+        The worst first; ``.frame()`` is the ranked table.
+
+    Raises
+    ------
+    EmbedlError
+        As :func:`quantize`.
+
+    Examples
+    --------
+    >>> enb.sensitivity(model, crops).frame().head()  # doctest: +SKIP
+    """
+    from embedl_nb import runstore
+    from embedl_nb.model import as_model
+    from embedl_nb.quantizer import QuantizeOptions, sensitivity_of
+
+    options = QuantizeOptions.checked(num_samples=num_samples, seed=seed)
+    with showing("sensitivity"), runstore.pausing():
+        return sensitivity_of(
+            as_model(model),
+            data,
+            recipe=recipe,
+            overrides=overrides,
+            by=by,
+            time_limit_s=time_limit_s,
+            options=options,
+        )

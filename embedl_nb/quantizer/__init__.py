@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from embedl_nb.quantizer.data import ImageSet, images
 from embedl_nb.quantizer.options import Effort, QuantizeOptions
-from embedl_nb.quantizer.quantize import quantize_model
+from embedl_nb.quantizer.quantize import quantize_model, sensitivity_of
 from embedl_nb.quantizer.recipe import Recipe
+from embedl_nb.quantizer.sensitivity_table import Sensitivity
 
-__all__ = ["Effort", "ImageSet", "QuantizeOptions", "Recipe", "images", "quantize_model"]
+__all__ = [
+    "Effort",
+    "ImageSet",
+    "QuantizeOptions",
+    "Recipe",
+    "Sensitivity",
+    "images",
+    "quantize_model",
+    "sensitivity_of",
+]

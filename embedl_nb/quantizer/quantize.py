@@ -9,42 +9,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
-from embedl_nb.errors import CalibrationError, MissingDependencyError
-from embedl_nb.imports import is_installed, version_of
+from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity_rows import CalibrationSource
-from embedl_nb.quantizer.auto import NUM_TRAIN, search
+from embedl_nb.quantizer.auto import search
 from embedl_nb.quantizer.calibration import report_calibration
-from embedl_nb.quantizer.data import DataKind
-from embedl_nb.quantizer.engine import Engine, require_float
 from embedl_nb.quantizer.evaluation import evaluate
-from embedl_nb.quantizer.judges import judges_without_data
+from embedl_nb.quantizer.job import AnyRecipe, open_job
 from embedl_nb.quantizer.latency import check_latency
-from embedl_nb.quantizer.legality import OperatorPlan, plan_operators, require_effect
+from embedl_nb.quantizer.legality import OperatorPlan, plan_operators
 from embedl_nb.quantizer.options import QuantizeOptions
-from embedl_nb.quantizer.prepare import Material, prepare
-from embedl_nb.quantizer.recipe import RangeMethod, Recipe
-from embedl_nb.quantizer.recipes import resolve_recipe
-from embedl_nb.quantizer.workshop import Workshop
+from embedl_nb.quantizer.recipe import Recipe
+from embedl_nb.quantizer.sensitivity import measure_sensitivity
+from embedl_nb.quantizer.targets import meet_target
 
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
+    from embedl_nb.quantizer.mixed_result import Mixed
+    from embedl_nb.quantizer.recipe import Recipe
+    from embedl_nb.quantizer.sensitivity_table import Sensitivity
+    from embedl_nb.quantizer.workshop import Workshop
 
-__all__ = ["quantize_model"]
-
-_AUTO = "auto"
-_BASE = "static_wi8_ai8"
+__all__ = ["quantize_model", "sensitivity_of"]
 
 
 def quantize_model(
     model: LiteRTModel,
     data: Any = None,
     *,
-    recipe: str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Recipe = _AUTO,
+    recipe: AnyRecipe = "auto",
     overrides: Mapping[str, str] | None = None,
     options: QuantizeOptions,
 ) -> LiteRTModel:
@@ -57,66 +53,42 @@ def quantize_model(
 
     Raises
     ------
-    QuantizeError
-        If the model is quantized already, or the library fails.
-    RecipeError, UnknownNameError
-        If there is no such recipe, or it changes nothing.
-    CalibrationError
-        If a recipe that needs data has none, or the data cannot be used.
-    InputError
-        If the metric fails.
+    EmbedlError
+        See :func:`~embedl_nb.quantizer.job.open_job`; and if the library, the runtime or the caller's metric fails.
     """
-    is_search = isinstance(recipe, str) and recipe == _AUTO
-    _require_library()
-    require_float(model.graph, model.name)
-    base = resolve_recipe(_BASE if is_search else recipe, overrides, graph=model.graph)
-    if data is None and (is_search or base.needs_calibration):
-        raise CalibrationError(
-            f"recipe {_AUTO if is_search else base.name!r} calibrates, and there is no data for {model.name}",
-            hint='give samples of real inputs as data, or data="random" to try things out; '
-            'recipe="dynamic_wi8_afp32" needs none',
+    with open_job(model, data, recipe, overrides, options) as job:
+        chosen = search(job.workshop, job.recipe, options.effort) if job.is_search else job.recipe
+        chosen, mixed = meet_target(job.workshop, chosen, options)
+        return _Result(job.workshop, chosen, options, job.source, mixed).model()
+
+
+def sensitivity_of(
+    model: LiteRTModel,
+    data: Any = None,
+    *,
+    recipe: AnyRecipe = "static_wi8_ai8",
+    overrides: Mapping[str, str] | None = None,
+    by: str = "operator",
+    time_limit_s: float | None = None,
+    options: QuantizeOptions,
+) -> Sensitivity:
+    """Quantize each operator alone, and all but it; :func:`embedl_nb.sensitivity` describes the parameters."""
+    with open_job(model, data, recipe, overrides, options) as job:
+        workshop = job.workshop
+        whole = workshop.build(job.recipe) if job.recipe.is_refined else None
+        key, samples = next(iter(workshop.judges.items()))
+        source = workshop.source(job.recipe)
+        return measure_sensitivity(
+            source.model,
+            source.ranges,
+            job.recipe,
+            samples,
+            engine=workshop.engine,
+            refined=whole,
+            by=by,
+            signature_key=key or None,
+            time_limit_s=time_limit_s,
         )
-    with Engine() as engine:
-        require_effect(base, plan_operators(base, model.graph, engine=engine))
-        materials = _materials(model, data, engine, base, options, is_search=is_search)
-        if materials:
-            judges, source = {each.signature_key: each.held_out for each in materials}, _source(materials)
-            base = replace(base, num_samples=sum(each.statistics.num_samples for each in materials), seed=options.seed)
-        else:
-            judges, source = judges_without_data(model, seed=options.seed)
-        with Workshop(model, engine, materials, judges) as workshop:
-            chosen = search(workshop, base, options.effort) if is_search else base
-            return _Result(workshop, chosen, options, source).model()
-
-
-def _require_library() -> None:
-    if not is_installed("ai_edge_quantizer"):
-        raise MissingDependencyError(
-            "ai-edge-quantizer, which quantizes, is not installed",
-            extra="quantize",
-            install="pip install 'embedl-nb[quantize]'",
-        )
-
-
-def _materials(
-    model: LiteRTModel, data: Any, engine: Engine, base: Recipe, options: QuantizeOptions, *, is_search: bool
-) -> tuple[Material, ...]:
-    if data is None:
-        return ()
-    return prepare(
-        model,
-        data,
-        engine,
-        num_samples=options.num_samples,
-        seed=options.seed,
-        num_train=NUM_TRAIN[options.effort],
-        histograms=is_search or base.ranges in (RangeMethod.PERCENTILE, RangeMethod.MSE),
-    )
-
-
-def _source(materials: Sequence[Material]) -> CalibrationSource:
-    is_random = any(material.report.kind is DataKind.RANDOM for material in materials)
-    return CalibrationSource.RANDOM if is_random else CalibrationSource.GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +99,7 @@ class _Result:
     recipe: Recipe
     options: QuantizeOptions
     source: CalibrationSource
+    mixed: Mixed | None
 
     def model(self) -> LiteRTModel:
         quantized = self.workshop.build(self.recipe)
@@ -143,8 +116,18 @@ class _Result:
             fidelity=fidelity,
             samples_path=samples_path,
             golden_path=golden_path,
-            notes=(*origin.notes, *(warning for each in self.workshop.materials for warning in each.report.warnings)),
+            notes=(*origin.notes, *self._notes(fidelity)),
         )
+
+    def _notes(self, fidelity: Fidelity) -> tuple[str, ...]:
+        """Return what a reader must not miss beside the floors: of the data, and of the target."""
+        said = [warning for each in self.workshop.materials for warning in each.report.warnings]
+        wanted = self.options.min_sqnr_db
+        if self.mixed is not None:
+            said += self.mixed.warnings
+            if self.mixed.is_met and wanted is not None and fidelity.sqnr_db < wanted:
+                said.append(f"refined, the mix has {fidelity.sqnr_db:.1f} dB, short of the {wanted:g} dB asked for")
+        return tuple(said)
 
     def _fidelity(self, quantized: LiteRTModel) -> Fidelity:
         workshop, options = self.workshop, self.options
@@ -166,6 +149,7 @@ class _Result:
             float_operators=_left_in_float(plans),
             recipe=self.recipe.to_record(),
             calibration=self._calibration(),
+            curve=() if self.mixed is None else self.mixed.curve,
         )
 
     def _calibration(self) -> dict[str, Any] | None:

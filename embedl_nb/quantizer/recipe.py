@@ -93,8 +93,12 @@ class Recipe:
     @property
     def needs_calibration(self) -> bool:
         """Whether samples are needed: for the ranges of activations, or for what is done beyond min and max."""
-        beyond = self.is_equalized or self.is_bias_corrected or self.rounding is not Rounding.NEAREST
-        return beyond or any(_needs_samples(rule) for rule in self.rules)
+        return self.is_equalized or self.is_refined or any(_needs_samples(rule) for rule in self.rules)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether weights or biases are fitted to samples after the library has rounded them."""
+        return self.rounding is not Rounding.NEAREST or self.is_bias_corrected
 
     @property
     def full_rules(self) -> list[dict[str, Any]]:

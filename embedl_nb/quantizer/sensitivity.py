@@ -59,6 +59,7 @@ def measure_sensitivity(
     samples: Sequence[Sample],
     *,
     engine: Engine,
+    refined: LiteRTModel | None = None,
     by: Grouping | str = Grouping.OPERATOR,
     signature_key: str | None = None,
     time_limit_s: float | None = None,
@@ -77,12 +78,13 @@ def measure_sensitivity(
         Of its tensors, from :func:`~embedl_nb.quantizer.ranges.ranges_of`; every variant uses them. Empty for a recipe
         that needs no calibration.
     recipe
-        Its rules are applied; equalizing, least-squares rounding and bias correction are not, they would have to be
-        done anew for every variant.
+        Its rules are applied.
     samples
         Held-out ones; the first :data:`NUM_SAMPLES` are used.
     engine
         Makes the quantized models.
+    refined
+        The refined model of the whole recipe, where there is one: every variant takes its weights and biases over.
     by
         ``"operator"``, or ``"source"`` for blocks of the source model.
     signature_key
@@ -113,13 +115,26 @@ def measure_sensitivity(
         raise InputError(
             f"recipe {recipe.name!r} quantizes nothing in {float_model.name}", hint="choose another recipe"
         )
-    key = question_key(float_model.sha256, recipe.full_rules, ranges, chosen, signature_key=signature_key)
+    key = question_key(
+        float_model.sha256,
+        recipe.full_rules,
+        ranges,
+        chosen,
+        signature_key=signature_key,
+        refined_sha256=refined.sha256 if refined else "",
+    )
     with tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder:
         meter = NoiseMeter(Path(folder), float_model.path, chosen, signature_key=signature_key)
 
         def build(case: Case, number: int) -> Path:
             path = Path(folder) / f"{number}.tflite"
-            engine.apply(float_model.path, _rules(case, recipe, names), ranges, path)
+            engine.apply(
+                float_model.path,
+                _rules(case, recipe, names),
+                ranges,
+                path,
+                refined_path=refined.path if refined else None,
+            )
             return path
 
         deadline = math.inf if time_limit_s is None else time.monotonic() + time_limit_s

@@ -6,11 +6,13 @@ work that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,8 @@ from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity import Fidelity, compare_fidelity
 from embedl_nb.model.fidelity_rows import CalibrationSource
 from embedl_nb.quantizer.judging import outputs_of
-from embedl_nb.quantizer.ranges import ranges_of
-from embedl_nb.quantizer.recipe import Recipe, Rounding
+from embedl_nb.quantizer.ranges import Ranges, ranges_of
+from embedl_nb.quantizer.recipe import Recipe
 from embedl_nb.runtime.arrays import save_arrays
 
 if TYPE_CHECKING:
@@ -34,12 +36,20 @@ if TYPE_CHECKING:
 
     Sample = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["Workshop"]
+__all__ = ["Source", "Workshop"]
 
 PIPELINE_VERSION = 1
 """To be raised with every change of this package that changes what it produces."""
 _NUM_LAYER_SAMPLES = 8
 _TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The float model that is quantized, and the range of each of its activations."""
+
+    model: LiteRTModel
+    ranges: Ranges
 
 
 class Workshop:
@@ -69,7 +79,7 @@ class Workshop:
         self.materials = tuple(materials)
         self.judges = judges
         self._references: dict[str, list[Sample]] = {}
-        self._equalized: tuple[Path, tuple[RangeStatistics, ...]] | None = None
+        self._equalized: tuple[LiteRTModel, tuple[RangeStatistics, ...]] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="embedl_nb-quantize-")
 
     def close(self) -> None:
@@ -110,9 +120,8 @@ class Workshop:
     def compare_layers(self, model: LiteRTModel, recipe: Recipe) -> tuple[LayerFidelity, ...]:
         """Compare every layer of the first signature with the float model's, on some of the judges' samples."""
         key, samples = next(iter(self.judges.items()))
-        float_path, _ = self._source(recipe)
         path = self._saved("layers", samples[:_NUM_LAYER_SAMPLES])
-        return self.engine.compare_layers(float_path, model.path, path, signature_key=key)
+        return self.engine.compare_layers(self.source(recipe).model.path, model.path, path, signature_key=key)
 
     def keep_example(self, model: LiteRTModel) -> tuple[Path, Path]:
         """Save the judges' first sample and what ``model`` makes of it, for whoever runs it elsewhere."""
@@ -158,16 +167,31 @@ class Workshop:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    def build_like(self, recipe: Recipe, refined: LiteRTModel) -> LiteRTModel:
+        """Return the model of ``recipe`` with the weights of one that is refined already, for a quick look."""
+        source = self.source(recipe)
+        path = Path(self._folder.name) / f"{self._key(recipe)}.tflite"
+        if not path.exists():
+            self.engine.apply(source.model.path, recipe.full_rules, source.ranges, path, refined_path=refined.path)
+        return LiteRTModel.open(path, name=self.model.name)
+
+    def source(self, recipe: Recipe) -> Source:
+        """Return the float model that is quantized, equalized where the recipe says so, and its ranges."""
+        model, statistics = self.model, tuple(material.statistics for material in self.materials)
+        if recipe.is_equalized:
+            self._equalized = self._equalized or self._equalize()
+            model, statistics = self._equalized
+        return Source(model=model, ranges=ranges_of(statistics, recipe.ranges) if recipe.needs_calibration else {})
+
     def _make(self, recipe: Recipe, key: str) -> cache.Entry:
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         target = folder / cache.MODEL
-        float_path, statistics = self._source(recipe)
-        ranges = ranges_of(statistics, recipe.ranges) if recipe.needs_calibration else {}
-        self.engine.apply(float_path, recipe.full_rules, ranges, target)
-        if recipe.rounding is not Rounding.NEAREST or recipe.is_bias_corrected:
+        source = self.source(recipe)
+        self.engine.apply(source.model.path, recipe.full_rules, source.ranges, target)
+        if recipe.is_refined:
             for material in self.materials:
                 self.engine.refine(
-                    float_path,
+                    source.model.path,
                     target,
                     self._train_path(material),
                     target,
@@ -175,26 +199,18 @@ class Workshop:
                     rounding=recipe.rounding,
                     is_bias_corrected=recipe.is_bias_corrected,
                 )
-        opened = LiteRTModel.open(target)
-        built = cache.write_meta(folder, {"sha256": opened.sha256, "recipe": recipe.to_record()})
-        return cache.publish(key, built) or built
+        built = cache.write_meta(folder, {"sha256": LiteRTModel.open(target).sha256, "recipe": recipe.to_record()})
+        return cache.publish(key, built) or _kept(built)
 
-    def _source(self, recipe: Recipe) -> tuple[Path, tuple[RangeStatistics, ...]]:
-        """Return the float file that is quantized, equalized where the recipe says so, and its statistics."""
-        if not recipe.is_equalized:
-            return self.model.path, tuple(material.statistics for material in self.materials)
-        if self._equalized is None:
-            path = Path(self._folder.name) / "equalized.tflite"
-            (material, *_) = self.materials
-            self.engine.equalize(
-                self.model.path, self._train_path(material), path, signature_key=material.signature_key
-            )
-            statistics = tuple(
-                self.engine.observe(path, iter(each.kept), signature_key=each.signature_key, histograms=True)
-                for each in self.materials
-            )
-            self._equalized = path, statistics
-        return self._equalized
+    def _equalize(self) -> tuple[LiteRTModel, tuple[RangeStatistics, ...]]:
+        path = Path(self._folder.name) / "equalized.tflite"
+        first = self.materials[0]
+        self.engine.equalize(self.model.path, self._train_path(first), path, signature_key=first.signature_key)
+        statistics = tuple(
+            self.engine.observe(path, iter(each.kept), signature_key=each.signature_key, histograms=True)
+            for each in self.materials
+        )
+        return LiteRTModel.open(path, name=self.model.name), statistics
 
     def _train_path(self, material: Material) -> Path:
         return self._saved(f"train-{self.materials.index(material)}", material.train)
@@ -206,6 +222,14 @@ class Workshop:
                 path, {f"{i}/{key}": array for i, sample in enumerate(samples) for key, array in sample.items()}
             )
         return path
+
+
+def _kept(built: cache.Entry) -> cache.Entry:
+    """Move what the cache cannot take to a folder that lasts as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="embedl_nb-quantize-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    moved = shutil.copytree(built.folder, folder, dirs_exist_ok=True)
+    return cache.Entry(folder=Path(moved), meta=built.meta)
 
 
 def _prefixed(sample: Sample, prefix: str) -> Sample:

@@ -27,6 +27,7 @@ PUBLIC = [
     "quantize",
     "report",
     "runs",
+    "sensitivity",
 ]
 PACKAGE = Path(embedl_nb.__file__).parent
 
