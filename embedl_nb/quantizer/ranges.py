@@ -172,30 +172,43 @@ def _least_squares(statistics: RangeStatistics) -> tuple[Array, Array]:
 
     histograms = _histograms(statistics)
     lows, highs = (bounds.astype(np.float64) for bounds in _min_max(statistics))
-    clips = np.geomspace(_SMALLEST_CLIP, 1.0, _NUM_CLIPS)
     for tensor in range(len(statistics.names)):
-        edges = histograms.edges(tensor)
         used = np.flatnonzero(histograms.counts[tensor])
-        centres = (edges[used] + edges[used + 1]) / 2
-        counts = histograms.counts[tensor][used].astype(np.float64)
-        # Exact zeros, as a ReLU makes them, are quantized without an error; they are in the bin that begins at 0.
-        is_zero = edges[used] == 0
-        low, high = min(lows[tensor], 0.0), max(highs[tensor], 0.0)
-        least, largest = low, high
-        for _ in range(_NUM_ROUNDS):
-            high = min(clips * largest, key=lambda bound: _squared_error(centres, counts, is_zero, low, bound))
-            low = min(clips * least, key=lambda bound: _squared_error(centres, counts, is_zero, bound, high))
-        lows[tensor], highs[tensor] = low, high
+        edges, counts = histograms.edges(tensor), histograms.counts[tensor][used].astype(np.float64)
+        spread = _Spread(lefts=edges[used], rights=edges[used + 1], counts=counts)
+        lows[tensor], highs[tensor] = spread.clipped(min(lows[tensor], 0.0), max(highs[tensor], 0.0))
     return lows, highs
 
 
-def _squared_error(centres: Array, counts: Array, is_zero: Array, low: float, high: float) -> float:
-    """Return the summed square of what rounding and clipping to 8 bits in [low, high] change."""
-    import numpy as np
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Spread:
+    """How the values of one tensor are spread: the bins that hold any."""
 
-    beyond = np.maximum(centres - high, 0) + np.maximum(low - centres, 0)
-    rounding = ((high - low) / _LEVELS) ** 2 / 12
-    return float((counts * np.where(beyond > 0, beyond**2, np.where(is_zero, 0.0, rounding))).sum())
+    lefts: Array
+    rights: Array
+    counts: Array
+
+    def clipped(self, least: float, largest: float) -> tuple[float, float]:
+        """Return the range within [least, largest] of least squared error; each end is tried in turn."""
+        import numpy as np
+
+        clips = np.geomspace(_SMALLEST_CLIP, 1.0, _NUM_CLIPS)
+        low, high = least, largest
+        for _ in range(_NUM_ROUNDS):
+            high = float(largest * clips[self._errors(low, largest * clips[:, None]).argmin()])
+            low = float(least * clips[self._errors(least * clips[:, None], high).argmin()])
+        return low, high
+
+    def _errors(self, low: float | Array, high: float | Array) -> Array:
+        """Return the summed square of what rounding and clipping to 8 bits in [low, high] change; one value a range."""
+        import numpy as np
+
+        centres = (self.lefts + self.rights) / 2
+        beyond = np.maximum(centres - high, 0) + np.maximum(low - centres, 0)
+        # Exact zeros, as a ReLU makes them, are quantized without an error; they are in the bin that begins at 0.
+        rounding = np.where(self.lefts == 0, 0.0, ((high - low) / _LEVELS) ** 2 / 12)
+        errors: Array = np.where(beyond > 0, beyond**2, rounding) @ self.counts
+        return errors
 
 
 def _histograms(statistics: RangeStatistics) -> Histograms:

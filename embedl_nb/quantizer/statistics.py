@@ -45,7 +45,7 @@ class Observation:
     signature_key
         None for the first.
     histograms
-        Whether to count how often each value occurs; it costs about a third more time.
+        Whether to count how often each value occurs; it costs about half as much time again.
     """
 
     def __init__(self, model_path: str, *, signature_key: str | None, histograms: bool) -> None:
