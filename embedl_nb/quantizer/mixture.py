@@ -92,18 +92,22 @@ class Mixture:
         return frozenset(grown)
 
     def names(self, kept: Collection[int]) -> tuple[str, ...]:
-        """Return the tensors that name ``kept`` in a recipe, in the order they are made.
+        """Return what names ``kept`` in a recipe, in the order it is made; see :meth:`Recipe.with_float`.
 
-        An input of the model that only float operators read is among them: it stays real too.
+        The model's inputs are among it where one of them is read by float operators only, and the outputs where a float
+        operator makes one of several: they stay real too.
         """
         in_float = self._always | set(kept)
-        tensors, operators = self._subgraph.tensors, self._subgraph.operators
-        inputs = [
-            tensors[index].name
-            for index in self._subgraph.inputs
-            if (readers := self._readers.get(index)) and kept and in_float.issuperset(readers)
-        ]
-        return (*inputs, *(tensors[operators[index].outputs[0]].name for index in sorted(kept)))
+        subgraph = self._subgraph
+        readers = [self._readers.get(index, []) for index in subgraph.inputs]
+        keeps_inputs = bool(kept) and any(each and in_float.issuperset(each) for each in readers)
+        makes_output = any(set(subgraph.operators[index].outputs) & set(subgraph.outputs) for index in kept)
+        ends = [subgraph.inputs] if keeps_inputs else []
+        ends += [subgraph.outputs] if makes_output and len(subgraph.outputs) > 1 else []
+        groups = [*ends, *(subgraph.operators[index].outputs for index in sorted(kept))]
+        # The library looks for a rule's regex in the names of all outputs of an operator, joined.
+        joined = [";".join(subgraph.tensors[index].name for index in group) for group in groups]
+        return tuple(dict.fromkeys(joined))
 
     def _price_of(self, index: int) -> float:
         row = self._rows.get(index)

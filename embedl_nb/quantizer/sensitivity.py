@@ -20,7 +20,7 @@ from embedl_nb import progress
 from embedl_nb.errors import InputError
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.operators import describe_operators
-from embedl_nb.quantizer.legality import plan_operators
+from embedl_nb.quantizer.legality import plan_operators, scope_names
 from embedl_nb.quantizer.noise import NoiseMeter
 from embedl_nb.quantizer.recipe import ALL_OPERATORS, NO_QUANTIZE, Recipe, scope_regex
 from embedl_nb.quantizer.sensitivity_cache import Case, NoiseCache, question_key
@@ -109,8 +109,9 @@ def measure_sensitivity(
     chosen = list(samples[:NUM_SAMPLES])
     if not chosen:
         raise InputError("there is no held-out sample to measure sensitivity on", hint="give more data")
-    names = _names(float_model, signature_key)
-    groups = _groups(float_model, recipe, Grouping(by), signature_key, engine)
+    subgraph_index = pick_signature(float_model.signatures, signature_key).subgraph_index
+    names = scope_names(float_model.graph, subgraph_index=subgraph_index)
+    groups = _groups(float_model, recipe, Grouping(by), subgraph_index, engine)
     if not groups:
         raise InputError(
             f"recipe {recipe.name!r} quantizes nothing in {float_model.name}", hint="choose another recipe"
@@ -233,7 +234,7 @@ def _rules(case: Case, recipe: Recipe, names: Sequence[str]) -> list[dict[str, A
     rules = recipe.full_rules
     scope = scope_regex([names[index] for index in indices]) if indices else ""
     if kind == "alone":
-        rules.append(_keep_float(f"^(?!.*{scope})"))
+        rules.append(_keep_float(f"^(?!{scope})"))
     elif kind == "left_out":
         rules.append(_keep_float(scope))
     # The first operator then rounds the input, and the last one's output becomes real: the same values, and one file
@@ -245,17 +246,8 @@ def _keep_float(regex: str, operation: str = ALL_OPERATORS) -> dict[str, Any]:
     return {"regex": regex, "operation": operation, "algorithm_key": NO_QUANTIZE}
 
 
-def _names(model: LiteRTModel, signature_key: str | None) -> list[str]:
-    """Return the name of each operator's first output."""
-    subgraph_index = pick_signature(model.signatures, signature_key).subgraph_index
-    return [info.name for info in describe_operators(model.graph, subgraph_index=subgraph_index)]
-
-
-def _groups(
-    model: LiteRTModel, recipe: Recipe, by: Grouping, signature_key: str | None, engine: Engine
-) -> list[_Group]:
+def _groups(model: LiteRTModel, recipe: Recipe, by: Grouping, subgraph_index: int, engine: Engine) -> list[_Group]:
     """Return the operators that the recipe quantizes, one or one block a group."""
-    subgraph_index = pick_signature(model.signatures, signature_key).subgraph_index
     infos = describe_operators(model.graph, subgraph_index=subgraph_index)
     plans = plan_operators(recipe, model.graph, subgraph_index=subgraph_index, engine=engine)
     quantized = {plan.index for plan in plans if plan.is_quantized}

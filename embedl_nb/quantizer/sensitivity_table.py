@@ -114,8 +114,7 @@ class Sensitivity(Displayable):
     num_samples
         Held-out samples that every figure is the mean of.
     recipe
-        One line: what was applied, without what is done beyond rounding (equalizing, correcting biases), which would
-        have to be done anew for every row.
+        One line: what was applied.
     """
 
     model_name: str

@@ -44,11 +44,13 @@ class CountingEngine:
     def choices(self, *args: Any, **kwargs: Any) -> Any:
         return self._engine.choices(*args, **kwargs)
 
-    def apply(self, path: Path, rules: Sequence[Mapping[str, Any]], ranges: Ranges, output: Path) -> None:
+    def apply(
+        self, path: Path, rules: Sequence[Mapping[str, Any]], ranges: Ranges, output: Path, **options: Any
+    ) -> None:
         if self.num_made == self._interrupt_at:
             raise KeyboardInterrupt
         self.num_made += 1
-        self._engine.apply(path, rules, ranges, output)
+        self._engine.apply(path, rules, ranges, output, **options)
 
 
 @pytest.fixture(scope="module")

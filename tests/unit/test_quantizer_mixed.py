@@ -219,6 +219,12 @@ class TestTheMixture:
         assert mixture.names((1,)) == ("first",)
         assert mixture.names(()) == ()
 
+    def test_the_outputs_of_a_model_of_several_stay_real_together(self, tmp_path: Path) -> None:
+        subgraph = read_model(models.write(tmp_path, models.two_outputs())).main
+        mixture = Mixture(subgraph, _prices([1.0, 1.0], [0.5, 0.5]), {0: 0.1, 1: 0.1})
+        assert mixture.names((1,)) == ("sum;product", "product")
+        assert mixture.names((0, 1)) == ("serving_default_a;serving_default_b", "sum;product", "sum", "product")
+
     def test_a_boundary_costs_a_conversion_and_a_model_s_own_ends_do_not(self, tmp_path: Path) -> None:
         subgraph = _chain(tmp_path, 3)  # 16 values between operators
         mixture = Mixture(subgraph, _prices([1.0] * 3, [0.5] * 3, per_element=0.01), dict.fromkeys(range(3), 0.1))
