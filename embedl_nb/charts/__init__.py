@@ -8,6 +8,7 @@ from typing import Any
 
 from embedl_nb.charts.breakdown import operators_figure
 from embedl_nb.charts.fidelity import fidelity_figure
+from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
 from embedl_nb.charts.waterfall import waterfall_figure
@@ -24,6 +25,7 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "fidelity": fidelity_figure,
         "tradeoff": tradeoff_figure,
         "waterfall_svg": waterfall_picture,
+        "fidelity_svg": fidelity_picture,
     }
 )
 """Every figure by name; those that end in ``_svg`` return markup, the others a plotly Figure."""

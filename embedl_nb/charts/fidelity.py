@@ -16,7 +16,15 @@ from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity import LEAST_SQNR_DB, Fidelity
 from embedl_nb.model.fidelity_rows import LayerFidelity
 
-__all__ = ["checked_fidelity", "fidelity_figure", "worst_layers"]
+__all__ = [
+    "caption",
+    "checked_fidelity",
+    "drawable",
+    "fidelity_figure",
+    "heights",
+    "marked_layer",
+    "worst_layers",
+]
 
 _PLOT_PX = 340
 _NUM_NAMED = 3
@@ -48,21 +56,18 @@ def fidelity_figure(result: Any) -> Any:
     InputError
         If ``result`` is no Fidelity or has no layers.
     """
-    fidelity = checked_fidelity(result)
+    fidelity = drawable(result)
     layers = fidelity.layers
-    if not layers:
-        raise InputError(
-            "this fidelity has no layers: they were not compared", hint="quantize again: enb.quantize(model, data)"
-        )
-    lowest, worst = _lowest(layers), worst_layers(layers)
+    worst = worst_layers(layers)
+    network, made = heights(layers)
     traces = [
-        _trace(layers, "in the network", [layer.sqnr_db for layer in layers], lowest)
+        _trace(layers, "in the network", network)
         | {
             "mode": "lines+markers" if len(layers) == 1 else "lines",
             "line": {"color": FIRST_SERIES, "width": 2},
             "marker": {"color": FIRST_SERIES},
         },
-        _trace(layers, "made here", [layer.made_here_db for layer in layers], lowest)
+        _trace(layers, "made here", made)
         | {
             "mode": "markers+text",
             "marker": {"color": SECOND_SERIES, "size": 7, "symbol": "diamond"},
@@ -81,7 +86,7 @@ def fidelity_figure(result: Any) -> Any:
         "shapes": [_floor()],
         "annotations": [_floor_label(), *([_names(worst)] if worst else [])],
     }
-    return canvas.build(traces, title="Error along the network", caption=_caption(fidelity), layout=layout)
+    return canvas.build(traces, title="Error along the network", caption=caption(fidelity), layout=layout)
 
 
 def checked_fidelity(result: Any) -> Fidelity:
@@ -100,6 +105,22 @@ def checked_fidelity(result: Any) -> Fidelity:
     return result
 
 
+def drawable(result: Any) -> Fidelity:
+    """Return ``result`` if it is a Fidelity with layers.
+
+    Raises
+    ------
+    InputError
+        If it is anything else, or layers were not compared.
+    """
+    fidelity = checked_fidelity(result)
+    if not fidelity.layers:
+        raise InputError(
+            "this fidelity has no layers: they were not compared", hint="quantize again: enb.quantize(model, data)"
+        )
+    return fidelity
+
+
 def worst_layers(layers: tuple[LayerFidelity, ...], count: int = _NUM_NAMED) -> list[LayerFidelity]:
     """Return the layers that make most noise, relative to their own signal, worst first."""
     able = [(layer.made_here_db, layer) for layer in layers if layer.made_here_db is not None]
@@ -107,27 +128,34 @@ def worst_layers(layers: tuple[LayerFidelity, ...], count: int = _NUM_NAMED) -> 
     return [layer for _, layer in sorted(noisy, key=lambda pair: pair[0])[:count]]
 
 
-def _lowest(layers: tuple[LayerFidelity, ...]) -> float:
-    """Return where a layer is drawn that has nothing in common with its reference (-inf dB)."""
-    values = [value for layer in layers for value in (layer.sqnr_db, layer.made_here_db) if value is not None]
-    return min((value for value in values if math.isfinite(value)), default=0.0) - 3
+def heights(layers: tuple[LayerFidelity, ...]) -> tuple[list[float | None], list[float | None]]:
+    """Return where each layer is drawn, in dB: in the network, and made here.
+
+    None where there is no error, or where it is not known. What has nothing in common with its reference (-inf dB)
+    lies below all others.
+    """
+    both = [layer.sqnr_db for layer in layers], [layer.made_here_db for layer in layers]
+    finite = [value for values in both for value in values if value is not None and math.isfinite(value)]
+    lowest = min(finite, default=0.0) - 3
+
+    def height(value_db: float | None) -> float | None:
+        if value_db is None or value_db == math.inf:
+            return None
+        return round(value_db if math.isfinite(value_db) else lowest, _DIGITS)
+
+    network, made = both
+    return [height(value) for value in network], [height(value) for value in made]
 
 
-def _trace(layers: tuple[LayerFidelity, ...], name: str, values: list[float | None], lowest: float) -> Spec:
+def _trace(layers: tuple[LayerFidelity, ...], name: str, values: list[float | None]) -> Spec:
     return {
         "type": "scatter",
         "name": name,
         "x": [layer.index for layer in layers],
-        "y": [_height(value, lowest) for value in values],
+        "y": values,
         "customdata": [_details(layer) for layer in layers],
         "hovertemplate": _HOVER,
     }
-
-
-def _height(value_db: float | None, lowest: float) -> float | None:
-    if value_db is None or value_db == math.inf:
-        return None
-    return round(value_db if math.isfinite(value_db) else lowest, _DIGITS)
 
 
 def _details(layer: LayerFidelity) -> list[str | int]:
@@ -142,7 +170,8 @@ def _words(value_db: float | None) -> str:
     return "no error" if value_db == math.inf else f"{value_db:.1f} dB"
 
 
-def _caption(fidelity: Fidelity) -> str:
+def caption(fidelity: Fidelity) -> str:
+    """Return on which samples the figures were taken, and what the markers are."""
     made = "made here: the operator alone, on the float network's values"
     return f"{fidelity.sentence}; {made}"
 
@@ -165,13 +194,14 @@ def _numbers(layers: tuple[LayerFidelity, ...], worst: list[LayerFidelity]) -> l
 
 def _names(worst: list[LayerFidelity]) -> Spec:
     """Name the worst below the plot, where there is room whatever its width."""
-    lines = [
-        f"<b>{place}</b>  {plain(_shortened(layer.source or layer.name))}  {plain(layer.operator)}, "
-        f"{_words(layer.made_here_db)}"
-        for place, layer in enumerate(worst, start=1)
-    ]
+    lines = [f"<b>{place}</b>  {plain(marked_layer(layer))}" for place, layer in enumerate(worst, start=1)]
     where = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top", "yshift": -48}
     return where | {"text": "<br>".join(lines), "align": "left", "showarrow": False, "font": {"size": 11}}
+
+
+def marked_layer(layer: LayerFidelity) -> str:
+    """Return what one of the worst layers is called, and how much noise it makes."""
+    return f"{_shortened(layer.source or layer.name)}  {layer.operator}, {_words(layer.made_here_db)}"
 
 
 def _shortened(name: str) -> str:

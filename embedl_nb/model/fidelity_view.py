@@ -98,6 +98,7 @@ def fidelity_view(fidelity: Fidelity) -> View:
         facts=_facts(fidelity),
         warnings=fidelity.warnings,
         tables=tuple(tables),
+        pictures=("fidelity_svg",) if fidelity.layers else (),
         unknown=unknown,
         next_step=next_step,
     )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from xml.etree import ElementTree
 
 import pytest
 
 from embedl_nb import charts
+from embedl_nb.charts.palette import FIRST_SERIES
 from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity import Fidelity
 from embedl_nb.testing.results import fake_benchmark, fake_fidelity
 from embedl_nb.units import Provenance
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(kind: str, fidelity: Fidelity) -> dict:
@@ -156,3 +161,56 @@ def test_what_is_not_there_cannot_be_drawn(kind: str, words: str) -> None:
         charts.draw(kind, fake_fidelity(0, num_points=0))
     with pytest.raises(InputError, match="not from Benchmark"):
         charts.draw(kind, fake_benchmark(2))
+
+
+def picture(fidelity: Fidelity) -> ElementTree.Element:
+    return ElementTree.fromstring(str(charts.draw("fidelity_svg", fidelity)))
+
+
+def texts(drawn_picture: ElementTree.Element) -> list[str]:
+    return [element.text or "" for element in drawn_picture.iter(f"{SVG}text")]
+
+
+def test_the_static_picture_has_the_same_line_markers_and_names() -> None:
+    fidelity = fake_fidelity(20)
+    shown = picture(fidelity)
+    paths = {element.get("stroke") or element.get("fill"): element.get("d", "") for element in shown.iter(f"{SVG}path")}
+    network = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", paths[FIRST_SERIES])]
+
+    # The first layer makes no error: 19 points, and the higher the error the lower the point.
+    assert len(network) == 19
+    by_height = sorted(range(19), key=lambda place: network[place])
+    assert by_height == sorted(range(19), key=lambda place: -fidelity.layers[place + 1].sqnr_db)
+    worst = sorted(fidelity.layers, key=lambda layer: layer.made_here_db)[:3]
+    for number, layer in enumerate(worst, start=1):
+        assert f"{number}  {layer.source}  {layer.operator}, {layer.made_here_db:.1f} dB" in texts(shown)
+    assert "SQNR [dB]" in texts(shown)
+
+
+def test_a_line_breaks_where_there_is_no_error() -> None:
+    layers = list(fake_fidelity(6).layers)
+    layers[3] = dataclasses.replace(layers[3], sqnr_db=math.inf, made_here_db=math.inf)
+    shown = picture(dataclasses.replace(fake_fidelity(0), layers=tuple(layers)))
+    (line,) = [element.get("d", "") for element in shown.iter(f"{SVG}path") if element.get("stroke-width") == "2"][1:]
+    assert (line.count("M"), line.count("L")) == (2, 2)
+
+
+@pytest.mark.parametrize("value_db", [math.inf, -math.inf, 1e3, -1e3])
+def test_whatever_the_error_there_is_a_picture(value_db: float) -> None:
+    layer = dataclasses.replace(fake_fidelity(2).layers[1], sqnr_db=value_db, made_here_db=value_db)
+    shown = picture(dataclasses.replace(fake_fidelity(0), layers=(layer,)))
+    assert "inf" not in "".join(element.get("d", "") for element in shown.iter(f"{SVG}path"))
+
+
+def test_a_thousand_layers_are_a_small_picture_and_equal_pictures_are_equal_text() -> None:
+    drawn_picture = charts.draw("fidelity_svg", fake_fidelity(1000))
+    assert len(drawn_picture) < 60_000
+    assert drawn_picture == charts.draw("fidelity_svg", fake_fidelity(1000))
+
+
+def test_a_fidelity_shows_the_picture_and_escapes_names_in_it() -> None:
+    layer = dataclasses.replace(fake_fidelity(2).layers[1], source="<script>")
+    page = dataclasses.replace(fake_fidelity(0), layers=(layer,))._repr_html_()
+    assert "<svg" in page
+    assert "<script>" not in page
+    assert "<svg" not in fake_fidelity(0)._repr_html_()
