@@ -36,14 +36,15 @@ _CHUNK_BYTES = 32 * 2**20
 _SHORT_TIMEOUT_S = 120.0
 _CHUNK_TIMEOUT_S = 1800.0
 _APPLY_TIMEOUT_S = 1800.0
+_CONTINUING = ("observe_add", "observe_end", "observe_drop")
 _REFINE_TIMEOUT_S = 7200.0
 
 
 class Engine:
     """One warm child that quantizes; use it in a ``with`` block.
 
-    Whatever happens in the child (a crash, a hang, no memory) is one error here; an interrupt ends the child and stays
-    an interrupt. Leaving the block gives the child back for the next one.
+    Whatever happens in the child (a crash, a hang, no memory) is one error here, and the next call starts another; an
+    interrupt ends the child and stays an interrupt. Leaving the block gives the child back for the next one.
 
     Examples
     --------
@@ -227,19 +228,24 @@ class Engine:
         try:
             yield key
         except BaseException:
-            if self._child.is_alive:
+            if self._lent is not None and self._lent.is_alive:
                 self._request("observe_drop", {}, timeout_s=_SHORT_TIMEOUT_S)
             raise
 
-    @property
-    def _child(self) -> Child:
+    def _child(self, *, anew: bool) -> Child:
+        """Return the child; where it has died and ``anew`` allows it, another in its place."""
         if self._lent is None:
             raise RuntimeError("use the Engine in a with block")
+        if anew and not self._lent.is_alive:  # what killed it has been reported already
+            self._stack.close()
+            self._lent = self._stack.enter_context(warm(CHILD, what=CHILD_NAME))
         return self._lent
 
     def _request(self, command: str, payload: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        # The rest of an observation is in the child that began it.
+        child = self._child(anew=command not in _CONTINUING)
         try:
-            return self._child.request(command, payload, timeout_s=timeout_s)
+            return child.request(command, payload, timeout_s=timeout_s)
         except OutOfMemoryError:
             raise
         except BenchmarkError as err:

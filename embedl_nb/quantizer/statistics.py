@@ -7,20 +7,22 @@ Activations are read where they lie, once, without a copy.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import interpreter as litert
 
-from embedl_nb.errors import CalibrationError, SignatureMismatchError
+from embedl_nb.errors import CalibrationError, QuantizeError, SignatureMismatchError
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.spec import Signature
+from embedl_nb.runtime.refusals import refusal_error
 from embedl_nb.runtime.threads import default_num_threads
 
 __all__ = ["Observation"]
@@ -163,7 +165,9 @@ class _Watcher:
         counters: _Counters | None,
         unreadable: set[int],
     ) -> None:
-        self._interpreter = litert.Interpreter(model_path, num_threads=1, experimental_preserve_all_tensors=True)
+        self._model_path = model_path
+        with _refusals_explained(model_path):
+            self._interpreter = litert.Interpreter(model_path, num_threads=1, experimental_preserve_all_tensors=True)
         # The public face reads tensors of the first subgraph only.
         self._native = self._interpreter._interpreter
         self._subgraph = signature.subgraph_index
@@ -179,15 +183,8 @@ class _Watcher:
 
     def watch(self, sample: Sample) -> tuple[Array, Array, Array]:
         """Run one sample; return least and largest value of each tensor, and where values had to be left out."""
-        shapes = {name: array.shape for name, array in sample.items()}
-        if shapes != self._shapes:
-            for name, shape in shapes.items():
-                self._native.ResizeInputTensor(self._inputs[name], np.array(shape, np.int32), False, self._subgraph)
-            self._native.AllocateTensors(self._subgraph)
-            self._shapes = shapes
-        for name, array in sample.items():
-            self._native.SetTensor(self._inputs[name], array, self._subgraph)
-        self._native.Invoke(self._subgraph)
+        with _refusals_explained(self._model_path):
+            self._run(sample)
         minima = np.empty(len(self._tensors), np.float32)
         maxima, irregular = np.empty_like(minima), np.zeros(len(self._tensors), bool)
         for index, (subgraph, tensor, _) in enumerate(self._tensors):
@@ -202,12 +199,36 @@ class _Watcher:
             del values  # the interpreter refuses to run while somebody holds a view
         return minima, maxima, irregular
 
+    def _run(self, sample: Sample) -> None:
+        shapes = {name: array.shape for name, array in sample.items()}
+        if shapes != self._shapes:
+            for name, shape in shapes.items():
+                self._native.ResizeInputTensor(self._inputs[name], np.array(shape, np.int32), False, self._subgraph)
+            self._native.AllocateTensors(self._subgraph)
+            self._shapes = shapes
+        for name, array in sample.items():
+            self._native.SetTensor(self._inputs[name], array, self._subgraph)
+        self._native.Invoke(self._subgraph)
+
     def _read(self, tensor: int, subgraph: int) -> Array:
         try:
             values: Array = self._native.tensor(self._interpreter, tensor, subgraph)
             return values
         except ValueError:  # the body of a composite that the runtime has a kernel of its own for
             return np.empty(0, np.float32)
+
+
+@contextlib.contextmanager
+def _refusals_explained(model_path: str) -> Iterator[None]:
+    """Turn what the interpreter says of a model that it does not run into an error that says what to do."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as err:
+        known = refusal_error(str(err), model=model_path)
+        raise known or QuantizeError(
+            f"the float model {model_path} does not run: {' '.join(str(err).split())}",
+            hint="call it on one of these samples, or compile it again",
+        ) from err
 
 
 def _range(values: Array) -> tuple[np.float32, np.float32, bool]:

@@ -13,12 +13,12 @@ import pytest
 
 from embedl_nb.errors import (
     CalibrationError,
-    EmbedlError,
     InputError,
     QuantizeError,
     RecipeError,
     SignatureMismatchError,
     UnknownNameError,
+    UnsupportedOperatorError,
 )
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.operators import precision_of
@@ -478,12 +478,29 @@ def test_an_interrupt_stays_an_interrupt_and_the_next_engine_works(write: Callab
         assert other.observe(path, [good], signature_key=None).num_samples == 1
 
 
-@pytest.mark.parametrize("data", [models.unsupported_operator(), models.custom_operator()])
-def test_a_model_that_does_not_run_is_a_clear_error(
-    engine: Engine, write: Callable[[bytes], Path], data: bytes
+def test_a_child_that_dies_is_one_error_and_the_engine_goes_on(write: Callable[[bytes], Path]) -> None:
+    path, good = write(models.chain(2)), {"x": np.zeros((1, 16), np.float32)}
+
+    def samples(opened: Engine) -> Iterator[Sample]:
+        yield from [good] * 16
+        opened._child(anew=False).kill()
+        yield good
+
+    with Engine() as opened:
+        with pytest.raises(QuantizeError, match="the quantizer"):
+            opened.observe(path, samples(opened), signature_key=None)
+        assert opened.observe(path, [good], signature_key=None).num_samples == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "operator"), [(models.unsupported_operator(), "STABLEHLO_SORT"), (models.custom_operator(), "MyOperator")]
+)
+def test_an_operator_that_the_runtime_lacks_is_named(
+    engine: Engine, write: Callable[[bytes], Path], data: bytes, operator: str
 ) -> None:
-    with pytest.raises(EmbedlError):
+    with pytest.raises(UnsupportedOperatorError) as error:
         engine.observe(write(data), [{"x": np.zeros((1, 4), np.float32)}], signature_key=None)
+    assert error.value.operators == (operator,)
 
 
 def test_the_body_of_a_composite_is_no_obstacle(engine: Engine, write: Callable[[bytes], Path], tmp_path: Path) -> None:
