@@ -52,15 +52,13 @@ class ModelSlice:
     outputs: tuple[int, ...]
 
 
-def slice_operators(
-    source: str | Path | bytes, first: int, last: int | None = None, *, subgraph_index: int = 0
-) -> ModelSlice:
+def slice_operators(source: Any, first: int, last: int | None = None, *, subgraph_index: int = 0) -> ModelSlice:
     """Cut operators ``first`` to ``last`` (both included) into a model of their own.
 
     Parameters
     ----------
     source
-        A path, or the content of a file.
+        A path, the content of a file, or the object tree that :func:`~.writer.unpack` made of it, which is not changed.
     first, last
         Operator indices in the subgraph; without ``last`` only ``first``.
 
@@ -82,7 +80,7 @@ def slice_operators(
     >>> len(part.inputs), len(part.outputs)
     (1, 1)
     """
-    model = unpack(source)
+    model = unpack(source) if isinstance(source, str | Path | bytes) else source
     if not 0 <= subgraph_index < len(model.subgraphs):
         raise InputError(f"there is no subgraph {subgraph_index}", hint=f"the model has {len(model.subgraphs)}")
     whole = model.subgraphs[subgraph_index]

@@ -14,13 +14,10 @@ __all__ = ["read_constant", "replace_constant"]
 Array = np.ndarray[Any, Any]
 
 
-def read_constant(model: Any, tensor: Any) -> Array | None:
-    """Return the value of a tensor of ``model`` (a ``ModelT``); None where it is computed."""
-    data = model.buffers[tensor.buffer].data
-    if data is None or not len(data):
-        return None
+def read_constant(model: Any, tensor: Any) -> Array:
+    """Return the value of a constant tensor of ``model`` (a ``ModelT``), in its own shape and dtype."""
     shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-    return np.frombuffer(bytes(data), np.dtype(dtype_name(tensor.type))).reshape(shape)
+    return np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.dtype(dtype_name(tensor.type))).reshape(shape)
 
 
 def replace_constant(model: Any, tensor: Any, value: Array, *, scales: Array | None = None) -> None:

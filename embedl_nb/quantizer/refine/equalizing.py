@@ -18,6 +18,7 @@ from embedl_nb.model.graph import Operator, Subgraph
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
 from embedl_nb.progress import emit
+from embedl_nb.quantizer.refine.constants import read_constant, replace_constant
 from embedl_nb.quantizer.refine.network import Array, Sample, Walker
 
 __all__ = ["equalize"]
@@ -34,7 +35,7 @@ class _Class:
     """Tensors whose channels share their scales."""
 
     tensors: set[int] = field(default_factory=set)
-    largest: Array | None = None
+    largest: Array = field(default_factory=lambda: np.zeros(1))
 
 
 def equalize(
@@ -85,13 +86,12 @@ def _observe(walker: Walker, samples: Sequence[Sample], classes: Sequence[_Class
             if group is None:
                 continue
             largest = np.max([np.abs(value).reshape(-1, value.shape[-1]).max(axis=0) for value in values], axis=0)
-            group.largest = largest if group.largest is None else np.maximum(group.largest, largest)
+            group.largest = np.maximum(group.largest, largest)
         emit("equalize", "observing the channels", done=done, total=total)
 
 
 def _factors(group: _Class, strength: float) -> Array:
     """Return the factor of each channel: all reach the same largest value, or nearly so."""
-    assert group.largest is not None
     largest = group.largest.astype(np.float64)
     is_used = largest > 0
     if not is_used.any():
@@ -150,9 +150,11 @@ class _Network:
 
     def _keeps_channels(self, operator: Operator) -> bool:
         """Say whether a MEAN leaves the last axis alone."""
-        axes = self._constant(operator.inputs[1], np.int32)
+        if not self._subgraph.tensors[operator.inputs[1]].is_constant:
+            return False
+        axes = read_constant(self._model, self._objects.tensors[operator.inputs[1]])
         rank = len(self._subgraph.tensors[operator.inputs[0]].shape)
-        return axes is not None and all(axis % rank != rank - 1 for axis in axes.reshape(-1))
+        return all(axis % rank != rank - 1 for axis in axes.reshape(-1))
 
     def _can_scale(self, group: _Class) -> bool:
         ends = {*self._subgraph.inputs, *self._subgraph.outputs}
@@ -215,18 +217,9 @@ class _Network:
                     inverse = np.repeat(inverse, channels // len(factors))
                 self._multiply(reader.inputs[1], inverse, -1)
 
-    def _constant(self, index: int, dtype: Any) -> Array | None:
-        tensor = self._objects.tensors[index]
-        data = self._model.buffers[tensor.buffer].data
-        if data is None or not len(data):
-            return None
-        shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-        return np.frombuffer(bytes(data), dtype).reshape(shape)
-
     def _multiply(self, index: int, factors: Array, axis: int) -> None:
-        value = self._constant(index, np.float32)
-        assert value is not None
+        tensor = self._objects.tensors[index]
+        value = read_constant(self._model, tensor)
         shape = [1] * value.ndim
         shape[axis] = -1
-        scaled = (value * factors.reshape(shape)).astype(np.float32)
-        self._model.buffers[self._objects.tensors[index].buffer].data = scaled.reshape(-1).view(np.uint8)
+        replace_constant(self._model, tensor, (value * factors.reshape(shape)).astype(np.float32))

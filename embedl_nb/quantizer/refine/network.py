@@ -18,7 +18,7 @@ from embedl_nb.errors import QuantizeError
 from embedl_nb.model.calling import bind_inputs, pick_signature
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import Operator
-from embedl_nb.model.slicer import slice_operators
+from embedl_nb.model.slicer import ModelSlice, slice_operators
 from embedl_nb.model.writer import unpack
 
 __all__ = ["Array", "Sample", "Step", "Values", "Walker"]
@@ -65,8 +65,8 @@ class Walker:
     """
 
     def __init__(self, content: bytes, *, signature_key: str | None = None) -> None:
-        self._content = bytes(content)
-        graph = read_model(self._content)
+        graph = read_model(bytes(content))
+        self._model = unpack(bytes(content))
         self._signature = pick_signature(graph.signatures, signature_key)
         self.subgraph = graph.subgraphs[self._signature.subgraph_index]
         self._last_use = self._find_last_uses()
@@ -108,9 +108,9 @@ class Walker:
         part = self.slice(index)
         return self.run_slice(part.data, part.inputs, part.outputs, values, num_samples=num_samples)
 
-    def slice(self, index: int) -> Any:
-        """Return one operator as a model of its own (:class:`~embedl_nb.model.slicer.ModelSlice`)."""
-        return slice_operators(self._content, index, subgraph_index=self.subgraph.index)
+    def slice(self, index: int) -> ModelSlice:
+        """Return one operator as a model of its own ."""
+        return slice_operators(self._model, index, subgraph_index=self.subgraph.index)
 
     def run_slice(
         self,
@@ -156,7 +156,7 @@ class Walker:
 
     def _input_tensors(self) -> dict[str, int]:
         """Return the tensor of each input by the name that the signature gives it."""
-        for definition in unpack(self._content).signatureDefs or ():
+        for definition in self._model.signatureDefs or ():
             if (definition.signatureKey or b"").decode() == self._signature.key:
                 return {entry.name.decode(): int(entry.tensorIndex) for entry in definition.inputs}
         names = [spec.name for spec in self._signature.inputs]

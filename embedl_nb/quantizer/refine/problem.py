@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from embedl_nb.quantizer.refine.rounding import (
+    LARGEST_INT8,
     choose_scales,
     descend,
     error_of,
@@ -26,9 +27,13 @@ __all__ = ["Problem", "Solution", "solve"]
 Array = np.ndarray[Any, Any]
 
 # How firmly least squares is held to the original weights, relative to the inputs' mean square.
-RIDGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+RIDGES = (0.003, 0.03, 0.3, 3.0, 30.0)
+# The same for rounding, where no target is fitted that could be fitted too well.
+_ROUNDING_RIDGE = 0.03
 # Share of the rows that the ridge is judged on.
 _HELD_OUT = 0.25
+# Outputs of a group that it is judged on.
+_JUDGED_OUTPUTS = 64
 # Weight of a row whose output is clipped by the activation function on both sides: it hardly matters.
 _CLIPPED_WEIGHT = 1e-3
 
@@ -66,6 +71,55 @@ class Solution:
     bias: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moments:
+    """Sums over rows: of the rows' weights, the inputs, what is left of the targets, and their products."""
+
+    count: Array
+    input_sum: Array
+    left_sum: Array
+    input_products: Array
+    left_products: Array
+
+    @classmethod
+    def of(cls, inputs: Array, left: Array, row_weights: Array | None) -> _Moments:
+        weighted = inputs if row_weights is None else inputs * row_weights[..., None]
+        if row_weights is None:
+            count, left_sum = np.full(len(inputs), float(inputs.shape[1])), left.sum(axis=1, dtype=np.float64)
+        else:
+            count, left_sum = row_weights.sum(axis=1, dtype=np.float64), np.einsum("gr,gro->go", row_weights, left)
+        return cls(
+            count=count,
+            input_sum=weighted.sum(axis=1, dtype=np.float64),
+            left_sum=left_sum,
+            input_products=(weighted.transpose(0, 2, 1) @ inputs).astype(np.float64),
+            left_products=(left.transpose(0, 2, 1) @ weighted).astype(np.float64),
+        )
+
+    def __add__(self, other: _Moments) -> _Moments:
+        return _Moments(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
+
+    @property
+    def mean_input(self) -> Array:
+        """Shape (G, K)."""
+        return self.input_sum / self.count[:, None]
+
+    @property
+    def mean_left(self) -> Array:
+        """Shape (G, O)."""
+        return self.left_sum / self.count[:, None]
+
+    def gram(self) -> Array:
+        """Return the inputs' covariance, shape (G, K, K): a bias takes care of the means."""
+        mean = self.mean_input
+        return np.asarray(self.input_products / self.count[:, None, None] - mean[:, :, None] * mean[:, None])
+
+    def cross(self) -> Array:
+        """Return the covariance of what is left with the inputs, shape (G, O, K)."""
+        product = self.mean_left[..., None] * self.mean_input[:, None]
+        return np.asarray(self.left_products / self.count[:, None, None] - product)
+
+
 def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> Solution:
     """Find the integers.
 
@@ -79,62 +133,61 @@ def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> S
     is_bias_corrected
         Whether the bias makes up for the mean error of each output; otherwise it stays.
     """
-    row_weights = _row_weights(problem)
-    total = row_weights.sum(axis=1)[:, None]
-    mean_input = np.einsum("gr,grk->gk", row_weights, problem.inputs) / total
-    mean_target = np.einsum("gr,gro->go", row_weights, problem.targets) / total
+    outputs = problem.inputs @ problem.weights.transpose(0, 2, 1).astype(np.float32)
+    outputs += problem.bias[:, None].astype(np.float32)
+    row_weights = _row_weights(problem, outputs)
+    left = problem.targets - outputs
+    num_rows = left.shape[1]
+    seen = max(1, round(num_rows * (1 - _HELD_OUT)))
+    rows = [slice(0, seen), slice(seen, num_rows)] if num_rows > 1 else [slice(0, 1), slice(0, 1)]
+    parts = [
+        _Moments.of(problem.inputs[:, part], left[:, part], None if row_weights is None else row_weights[:, part])
+        for part in rows
+    ]
+    whole = parts[0] + parts[1]
     if fits_weights:
-        integers, scales = _fit(problem, row_weights, mean_input, mean_target)
+        integers, scales = _fit(problem.weights, parts, whole)
     else:
         largest = np.abs(problem.weights).max(axis=-1)
-        scales = np.where(largest > 0, largest, 1.0) / 127
+        scales = np.where(largest > 0, largest, 1.0) / LARGEST_INT8
         integers = round_to_nearest(problem.weights, scales)
     bias = problem.bias
     if is_bias_corrected:
-        bias = mean_target - np.einsum("gk,gok->go", mean_input, integers * scales[..., None])
+        change = integers * scales[..., None] - problem.weights
+        bias = bias + whole.mean_left - np.einsum("gk,gok->go", whole.mean_input, change)
     return Solution(integers=integers, scales=scales, bias=bias)
 
 
-def _row_weights(problem: Problem) -> Array:
-    """Return how much each row counts, shape (G, R); one output a group can leave out where it is clipped anyway."""
+def _row_weights(problem: Problem, outputs: Array) -> Array | None:
+    """Return how much each row counts, shape (G, R); None where all count alike.
+
+    Where a group has one output only, rows in which it is clipped anyway need not be met.
+    """
     low, high = problem.bounds
-    rows = problem.inputs.shape[:2]
-    if problem.targets.shape[2] != 1 or not np.isfinite(high):
-        return np.ones(rows, np.float32)
-    outputs = problem.inputs @ problem.weights.transpose(0, 2, 1).astype(np.float32)
-    outputs = outputs[..., 0] + problem.bias.astype(np.float32)
-    targets = problem.targets[..., 0]
+    if problem.targets.shape[2] != 1 or not np.isfinite(low):
+        return None
+    targets = problem.targets
     is_clipped = ((targets < low) & (outputs < low)) | ((targets > high) & (outputs > high))
-    return np.where(is_clipped, np.float32(_CLIPPED_WEIGHT), np.float32(1))
+    return np.where(is_clipped[..., 0], np.float32(_CLIPPED_WEIGHT), np.float32(1))
 
 
-def _fit(problem: Problem, row_weights: Array, mean_input: Array, mean_target: Array) -> tuple[Array, Array]:
-    root = np.sqrt(row_weights)[..., None]
-    inputs = (problem.inputs - mean_input[:, None].astype(np.float32)) * root
-    left = (problem.targets - mean_target[:, None].astype(np.float32)) * root
-    left -= inputs @ problem.weights.transpose(0, 2, 1).astype(np.float32)
-    num_rows = inputs.shape[1]
-    seen = max(1, round(num_rows * (1 - _HELD_OUT)))
-    parts = [_moments(inputs[:, part], left[:, part]) for part in (slice(0, seen), slice(seen, num_rows))]
-    ridge = _choose_ridge(problem.weights, parts)
-    gram, cross = (parts[0][i] + parts[1][i] for i in (0, 1))
-    weights = fit_weights(problem.weights, gram, cross, ridge=ridge)
-    regular = with_ridge(gram, ridge)
-    scales = choose_scales(weights, regular)
-    integers = round_in_turn(weights, regular, scales)
-    return descend(integers, weights, regular, scales), scales
+def _fit(weights: Array, parts: list[_Moments], whole: _Moments) -> tuple[Array, Array]:
+    """Return integers and scales."""
+    gram = whole.gram()
+    fitted = fit_weights(weights, gram, whole.cross(), ridge=_choose_ridge(weights, parts))
+    regular = with_ridge(gram, _ROUNDING_RIDGE)
+    scales = choose_scales(fitted, regular)
+    integers = round_in_turn(fitted, regular, scales)
+    return descend(integers, fitted, regular, scales), scales
 
 
-def _moments(inputs: Array, left: Array) -> tuple[Array, Array]:
-    turned = inputs.transpose(0, 2, 1)
-    return (turned @ inputs).astype(np.float64), (left.transpose(0, 2, 1) @ inputs).astype(np.float64)
-
-
-def _choose_ridge(weights: Array, parts: list[tuple[Array, Array]]) -> float:
+def _choose_ridge(weights: Array, parts: list[_Moments]) -> float:
     """Return the ridge whose weights, fitted on the first part, leave the least error on the second."""
-    (gram, cross), (other_gram, other_cross) = parts
+    chosen = slice(None, None, -(-weights.shape[1] // _JUDGED_OUTPUTS))
+    gram, cross = parts[0].gram(), parts[0].cross()[:, chosen]
+    other_gram, other_cross = parts[1].gram(), parts[1].cross()[:, chosen]
     errors = []
     for ridge in RIDGES:
-        change = fit_weights(weights, gram, cross, ridge=ridge) - weights
+        change = fit_weights(np.zeros_like(cross), gram, cross, ridge=ridge)
         errors.append(float((error_of(change, other_gram) - 2 * np.einsum("gok,gok->go", change, other_cross)).sum()))
     return RIDGES[int(np.argmin(errors))]

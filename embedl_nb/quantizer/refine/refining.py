@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from embedl_nb.errors import QuantizeError
 from embedl_nb.model.graph import Operator, Tensor
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
@@ -25,8 +26,8 @@ from embedl_nb.quantizer.refine.weights import Geometry, geometry_of, group_weig
 __all__ = ["refine"]
 
 # Rows that a least-squares problem gets: this many, or this many for each of its unknowns.
-_LEAST_ROWS = 20_000
-_LEAST_GROUPED_ROWS = 5_000
+_LEAST_ROWS = 16_384
+_LEAST_GROUPED_ROWS = 2_048
 _ROWS_BY_UNKNOWN = 24
 _SEED = 0
 
@@ -249,20 +250,17 @@ class _Refinement:
     def _real_constants(self, pair: _Pair) -> tuple[Array, Array]:
         tensors = self._float_model.subgraphs[self.real.subgraph.index].tensors
         weights, bias = (read_constant(self._float_model, tensors[index]) for index in pair.real.inputs[1:])
-        assert weights is not None
-        assert bias is not None
         return weights, bias
 
     def _write(self, pair: _Pair, solution: Solution, model: Any, graph: Any, operator: Any) -> None:
         """Put a solution into an operator of a model."""
-        quantization = self.quantized.subgraph.tensors[pair.quantized.inputs[0]].quantization
-        assert quantization is not None
+        input_scale, _ = _affine(self.quantized.subgraph.tensors[pair.quantized.inputs[0]])
         weights, bias = (graph.tensors[index] for index in operator.inputs[1:3])
         scales = solution.scales.reshape(-1)
         integers = ungroup_weights(solution.integers, pair.geometry, tuple(int(size) for size in weights.shape))
         replace_constant(model, weights, integers.astype(np.int8), scales=scales)
         dtype = np.int64 if bias.type == schema().TensorType.INT64 else np.int32
-        bias_scales = scales * quantization.scales[0]
+        bias_scales = scales * input_scale
         limit = np.iinfo(np.int32).max
         whole = np.clip(np.round(solution.bias.reshape(-1) / bias_scales), -limit, limit).astype(dtype)
         replace_constant(model, bias, whole, scales=bias_scales)
@@ -289,7 +287,12 @@ def _is_integer(*tensors: Tensor) -> bool:
 
 def _real(value: Array, tensor: Tensor) -> Array:
     """Return the real values that a tensor's integers stand for, float32."""
-    quantization = tensor.quantization
-    assert quantization is not None
-    zero_point = quantization.zero_points[0] if quantization.zero_points else 0
-    return (value.astype(np.float32) - np.float32(zero_point)) * np.float32(quantization.scales[0])
+    scale, zero_point = _affine(tensor)
+    return (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def _affine(tensor: Tensor) -> tuple[float, int]:
+    """Return scale and zero point of a tensor of integers."""
+    if tensor.quantization is None:
+        raise QuantizeError(f"tensor {tensor.name} has no scale")
+    return tensor.quantization.scales[0], next(iter(tensor.quantization.zero_points), 0)

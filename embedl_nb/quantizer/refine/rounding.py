@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 LARGEST_INT8 = 127
 # Shares of the largest weight that the outermost integer may stand for; a smaller one clips it and spares the others.
-SHARES = (1.0, 0.97, 0.94, 0.9, 0.86, 0.82, 0.77, 0.72, 0.66, 0.6)
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.78, 0.7, 0.6)
 _BLOCK = 64
 
 
