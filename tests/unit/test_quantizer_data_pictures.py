@@ -162,6 +162,13 @@ def test_pictures_calibrate(model: LiteRTModel, folder: Path) -> None:
     assert report.num_available == 12
 
 
+def test_pictures_are_decoded_once_and_kept(model: LiteRTModel, folder: Path) -> None:
+    with read_data(images(folder, size=8, layout="nhwc"), model) as data:
+        for path in folder.rglob("*.png"):
+            path.unlink()
+        assert len([*data.calibration(), *data.calibration(), *data.held_out()]) == 21
+
+
 def test_pictures_for_one_of_several_inputs_come_in_a_dict(tmp_path: Path) -> None:
     builder = models.ModelBuilder()
     image, gain = builder.input("image", (1, 8, 8, 3)), builder.input("gain", (1,))
@@ -279,7 +286,7 @@ def test_without_pillow_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 
     with pytest.raises(MissingDependencyError, match="Pillow") as caught:
         images([noise(0)], size=8)
-    assert caught.value.install == "pip install pillow"
+    assert caught.value.install == 'pip install "embedl-nb[quantize]"'
 
 
 def test_a_set_is_a_plain_sequence() -> None:

@@ -6,7 +6,6 @@ their preprocessing.
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -87,7 +86,8 @@ def _named_arrays(arrays: Mapping[str, Any], signature: Signature, notes: Notes,
 def _datasets(path: Path, closing: Callable[[Any], None]) -> dict[str, Any]:
     if not is_installed("h5py"):
         raise MissingDependencyError("h5py, which reads .h5 files, is not installed", install="pip install h5py")
-    h5py = importlib.import_module("h5py")  # it publishes no types
+    import h5py
+
     try:
         file = h5py.File(path, "r")
     except OSError as err:

@@ -188,7 +188,11 @@ def images(
     ((1, 3, 32, 32), -2.0)
     """
     if not is_installed("PIL"):
-        raise MissingDependencyError("Pillow, which reads pictures, is not installed", install="pip install pillow")
+        raise MissingDependencyError(
+            "Pillow, which reads pictures, is not installed",
+            extra="quantize",
+            install='pip install "embedl-nb[quantize]"',
+        )
     height, width = _size(size)
     where, found = _find(source)
     return ImageSet(

@@ -83,7 +83,7 @@ def stored_npy(path: Path, *, start: int = 0, name: str = "") -> StoredArray:
             offset = stream.tell()
     except (OSError, ValueError, EOFError) as err:
         raise CalibrationError(f"{what} is no readable .npy file: {err}", hint="write it with numpy.save") from err
-    if dtype.hasobject or dtype.kind not in "biuf":
+    if dtype.kind not in "biuf":
         raise CalibrationError(
             f"{what} holds {'pickled objects' if dtype.hasobject else f'values of dtype {dtype}'}, which are not read",
             hint="store arrays of plain numbers, e.g. array.astype('float32')",
