@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["fidelity_view", "float_operators_words", "floor_sentence", "model_facts", "random_data_words", "sentence"]
 
 _TOP_LAYERS = 10
+_ALL_INTEGER = ("static_wi8_ai8", "auto")
 _LONGEST_NAME = 48
 
 
@@ -58,8 +59,7 @@ def floor_sentence(fidelity: Fidelity, floor: Floor) -> str:
         check = fidelity.latency
         return (
             f"It is slower than the float model on {check.where}: {format_ms(check.quantized_p50_ms)} instead of "
-            f'{format_ms(check.float_p50_ms)}. Try enb.quantize(model, data, recipe="static_wi8_ai8"), '
-            "or keep the float model here."
+            f"{format_ms(check.float_p50_ms)}. Try {_faster(fidelity)}, or keep the float model here."
         )
     if floor is Floor.RANDOM_DATA:
         return (
@@ -79,6 +79,13 @@ def _more_accurate(fidelity: Fidelity) -> str:
     if fidelity.recipe.get("name") != "auto":
         return 'enb.quantize(model, data, recipe="auto")'
     return f"enb.quantize(model, data, min_sqnr_db={LEAST_SQNR_DB:.0f}), which keeps the fewest operators in float"
+
+
+def _faster(fidelity: Fidelity) -> str:
+    """Return what may be faster: all integers, unless that was tried; then only a quieter machine can tell more."""
+    if fidelity.recipe.get("name") in _ALL_INTEGER and not fidelity.num_float_operators:
+        return "enb.benchmark(model) while nothing else runs"
+    return f'enb.quantize(model, data, recipe="{_ALL_INTEGER[0]}")'
 
 
 def fidelity_view(fidelity: Fidelity) -> View:

@@ -138,6 +138,17 @@ def test_what_to_try_depends_on_what_was_tried() -> None:
     assert "higher bound" in advice(recipe={"name": "auto"}, curve=(point,))
 
 
+def test_all_integers_are_not_advised_where_they_were_tried() -> None:
+    slow = LatencyCheck(float_p50_ms=5.0, quantized_p50_ms=10.0)
+    fidelity = dataclasses.replace(compare_fidelity(*scores(40.0)), latency=slow)
+
+    def advice(name: str) -> str:
+        return dataclasses.replace(fidelity, recipe={"name": name}).warnings[0].partition("Try ")[2]
+
+    assert advice("dynamic_wi8_afp32").startswith('enb.quantize(model, data, recipe="static_wi8_ai8")')
+    assert advice("static_wi8_ai8").startswith("enb.benchmark(model)")
+
+
 def test_exactly_the_floor_is_enough_and_a_figure_that_is_no_number_is_not() -> None:
     fidelity = compare_fidelity(*scores(40.0))
 
