@@ -286,7 +286,7 @@ def test_without_pillow_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 
     with pytest.raises(MissingDependencyError, match="Pillow") as caught:
         images([noise(0)], size=8)
-    assert caught.value.install == 'pip install "embedl-nb[quantize]"'
+    assert caught.value.install == "pip install 'embedl-nb[quantize]'"
 
 
 def test_a_set_is_a_plain_sequence() -> None:

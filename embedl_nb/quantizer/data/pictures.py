@@ -191,7 +191,7 @@ def images(
         raise MissingDependencyError(
             "Pillow, which reads pictures, is not installed",
             extra="quantize",
-            install='pip install "embedl-nb[quantize]"',
+            install="pip install 'embedl-nb[quantize]'",
         )
     height, width = _size(size)
     where, found = _find(source)
