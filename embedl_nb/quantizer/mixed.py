@@ -8,6 +8,7 @@ meets the target is found, and members that it can do without are quantized agai
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -129,18 +130,26 @@ def _path(mixture: Mixture) -> list[frozenset[int]]:
     """
     path: list[frozenset[int]] = []
     kept: frozenset[int] = frozenset()
+    known: dict[int, tuple[float, frozenset[int]]] = {}
     while True:
-        waiting = [index for index in mixture.candidates if index not in kept][:_NUM_WIDE]
-        grown = max((mixture.closed(kept | {index}) for index in waiting), key=lambda s: _worth(mixture, kept, s))
-        if len(grown) >= len(mixture.candidates):
+        waiting = list(itertools.islice((index for index in mixture.candidates if index not in kept), _NUM_WIDE))
+        for index in waiting:
+            if index not in known:
+                group = mixture.group(kept, index)
+                known[index] = _worth(mixture, kept, group), group
+        _, more = max((known[index] for index in waiting), key=lambda pair: pair[0])
+        if len(kept) + len(more) >= len(mixture.candidates):
             return path
-        kept = grown
+        kept |= more
         path.append(kept)
+        # What is far from the new members is worth what it was.
+        near = mixture.near(more)
+        known = {index: pair for index, pair in known.items() if near.isdisjoint(pair[1])}
 
 
-def _worth(mixture: Mixture, kept: frozenset[int], grown: frozenset[int]) -> float:
-    """Return the noise that growing takes away for each ms."""
-    return (mixture.noise(kept) - mixture.noise(grown)) / max(mixture.price_ms(kept, grown - kept), _CHEAP_MS)
+def _worth(mixture: Mixture, kept: frozenset[int], more: frozenset[int]) -> float:
+    """Return the noise that keeping ``more`` as well takes away for each ms."""
+    return mixture.noise(more) / max(mixture.price_ms(kept, more), _CHEAP_MS)
 
 
 def _first_good(path: Sequence[frozenset[int]], goal: Goal, shop: _Shop) -> int | None:
@@ -169,14 +178,24 @@ def _first_good(path: Sequence[frozenset[int]], goal: Goal, shop: _Shop) -> int 
 
 def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, num_prunes: int) -> MixedPoint:
     """Quantize members again, the dearest for its noise first, as long as the goal stays met."""
+    members = [index for index in kept if not mixture.only_feeds(index, kept)]
+    parts = {index: _with_carriers(index, kept, mixture) for index in members}
     tried = 0
-    for index in sorted(kept, key=lambda index: _worth(mixture, kept - {index}, kept)):
+    for part in sorted(parts.values(), key=lambda part: _worth(mixture, kept - part, part)):
+        smaller = kept - part
         if tried >= num_prunes:
             break
-        smaller = kept - {index}
-        if index not in kept or mixture.latency_ms(smaller) >= mixture.latency_ms(kept):
+        if mixture.latency_ms(smaller) >= mixture.latency_ms(kept):
             continue
         tried += 1
         if goal.is_met(shop.point(smaller).judgement):
             kept = smaller
     return shop.point(kept)
+
+
+def _with_carriers(index: int, kept: frozenset[int], mixture: Mixture) -> frozenset[int]:
+    """Return an operator with those that only move values to it."""
+    part = {index}
+    while more := {other for other in kept - part if mixture.only_feeds(other, part)}:
+        part |= more
+    return frozenset(part)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from embedl_nb.model.graph import Operator, Subgraph
+from embedl_nb.model.graph import Subgraph
 from embedl_nb.quantizer.prices import Prices
 
 __all__ = ["Mixture"]
@@ -51,45 +51,60 @@ class Mixture:
                     self._readers.setdefault(tensor, []).append(operator.index)
             self._maker |= dict.fromkeys(operator.outputs, operator.index)
         self._always = frozenset(operator.index for operator in subgraph.operators) - frozenset(self._noises)
+        self._candidates = tuple(sorted(self._noises, key=lambda index: -self._noises[index]))
 
     @property
     def candidates(self) -> tuple[int, ...]:
         """Operators that can be kept in float, the one with the most noise first."""
-        return tuple(sorted(self._noises, key=lambda index: -self._noises[index]))
+        return self._candidates
 
-    def noise(self, kept: Collection[int]) -> float:
-        """Return the noise that the operators outside of ``kept`` make alone, summed."""
-        return sum(noise for index, noise in self._noises.items() if index not in kept)
+    def noise(self, operators: Iterable[int]) -> float:
+        """Return the noise that these operators make alone, summed."""
+        return sum(self._noises.get(index, 0.0) for index in operators)
 
     def latency_ms(self, kept: Collection[int]) -> float:
         """Return one inference with ``kept`` in float: the sum of its operators' prices, ms."""
         in_float = self._always | set(kept)
         times = (row.float_ms if index in in_float else row.quantized_ms for index, row in self._rows.items())
-        tensors = range(len(self._subgraph.tensors))
-        extra = self._conversions_ms(in_float, tensors) - self._conversions_ms(self._always, tensors)
+        extra = self._conversions_ms(self._readers, kept) - self._conversions_ms(self._readers, ())
         return sum(times) + extra
 
-    def price_ms(self, kept: frozenset[int], more: Collection[int]) -> float:
+    def price_ms(self, kept: Collection[int], more: Collection[int]) -> float:
         """Return what keeping ``more`` as well costs; boundaries that vanish count against it."""
         own = sum(self._price_of(index) for index in more if index not in kept)
-        touched = {tensor for index in more for tensor in self._touched(self._subgraph.operators[index])}
-        before = self._always | kept
-        return own + self._conversions_ms(before | set(more), touched) - self._conversions_ms(before, touched)
+        operators = self._subgraph.operators
+        touched = {t for index in more for t in (*operators[index].inputs, *operators[index].outputs)}
+        return own + self._conversions_ms(touched, kept, more) - self._conversions_ms(touched, kept)
 
-    def closed(self, kept: frozenset[int]) -> frozenset[int]:
-        """Return ``kept`` with the operators that belong to it.
+    def group(self, kept: Collection[int], index: int) -> frozenset[int]:
+        """Return the operators that are kept with ``index`` where ``kept`` are already, itself among them.
 
-        Those that only move values to it, and those whose price is less than that of the boundaries around them.
+        Those that only move values to it, and neighbours whose price is less than that of the boundaries around them.
         """
-        grown, waiting = set(kept), list(kept)
+        group, waiting = {index}, [index]
         while waiting:
             for neighbour in self._neighbours(waiting.pop()):
-                if neighbour in grown or neighbour not in self._noises:
+                if neighbour in group or neighbour in kept or neighbour not in self._noises:
                     continue
-                if self._only_feeds(neighbour, grown) or self.price_ms(frozenset(grown), (neighbour,)) < 0:
-                    grown.add(neighbour)
+                both = (*group, neighbour)
+                if self.only_feeds(neighbour, kept, group) or self.price_ms(kept, both) < self.price_ms(kept, group):
+                    group.add(neighbour)
                     waiting.append(neighbour)
-        return frozenset(grown)
+        return frozenset(group)
+
+    def near(self, operators: Collection[int]) -> set[int]:
+        """Return these operators and those that share a tensor with them or with their neighbours."""
+        ring = set(operators)
+        for _ in range(2):
+            ring |= {neighbour for index in ring for neighbour in self._neighbours(index)}
+        return ring
+
+    def only_feeds(self, index: int, *groups: Collection[int]) -> bool:
+        """Say whether an operator does nothing but move values to operators of these groups."""
+        operator = self._subgraph.operators[index]
+        readers = [reader for tensor in operator.outputs for reader in self._readers.get(tensor, ())]
+        fed = all(any(reader in group for group in groups) for reader in readers)
+        return operator.code in _CARRIERS and bool(readers) and fed
 
     def names(self, kept: Collection[int]) -> tuple[str, ...]:
         """Return what names ``kept`` in a recipe, in the order it is made; see :meth:`Recipe.with_float`.
@@ -113,30 +128,19 @@ class Mixture:
         row = self._rows.get(index)
         return 0.0 if row is None else max(row.float_ms - row.quantized_ms, _LEAST_SHARE * row.float_ms)
 
-    def _only_feeds(self, index: int, kept: Collection[int]) -> bool:
-        """Say whether an operator moves values to operators of ``kept`` alone."""
-        operator = self._subgraph.operators[index]
-        readers = [reader for tensor in operator.outputs for reader in self._readers.get(tensor, ())]
-        return operator.code in _CARRIERS and bool(readers) and all(reader in kept for reader in readers)
-
     def _neighbours(self, index: int) -> set[int]:
         operator = self._subgraph.operators[index]
         before = {self._maker[tensor] for tensor in operator.inputs if tensor in self._maker}
         return before.union(*(self._readers.get(tensor, ()) for tensor in operator.outputs))
 
-    def _touched(self, operator: Operator) -> Iterable[int]:
-        return (tensor for tensor in (*operator.inputs, *operator.outputs) if tensor >= 0)
-
-    def _conversions_ms(self, in_float: Collection[int], tensors: Iterable[int]) -> float:
-        """Return the price of the conversions of these tensors, each of which is converted once at most."""
+    def _conversions_ms(self, tensors: Iterable[int], *groups: Collection[int]) -> float:
+        """Return the price of converting these tensors, each once at most, where ``groups`` are in float."""
         total = 0.0
         for index in tensors:
-            readers = self._readers.get(index)
-            if not readers:
-                continue
-            sides = {reader in in_float for reader in readers}
-            if index in self._maker:
-                sides.add(self._maker[index] in in_float)
-            if len(sides) == 2:
+            ends = self._readers.get(index, [])
+            if ends and index in self._maker:
+                ends = [*ends, self._maker[index]]
+            in_float = [end in self._always or any(end in group for group in groups) for end in ends]
+            if any(in_float) and not all(in_float):
                 total += self._conversion.of(self._subgraph.tensors[index].num_elements or 0)
         return total

@@ -139,7 +139,17 @@ class TestTheChoice:
         mixture = Mixture(subgraph, _prices([1.0] * 3, [1.0, 0.5, 0.5]), {1: 0.01, 2: 0.02})
         assert mixture.candidates == (2, 1)
         assert mixture.latency_ms(()) == pytest.approx(2.0)
-        assert 0 not in mixture.closed(frozenset({1}))
+        assert 0 not in mixture.group((), 1)
+
+
+class TestLargeNetworks:
+    def test_hundreds_of_operators_need_few_models(self, tmp_path: Path) -> None:
+        count = 400
+        noises = [1e-4 / (1 + index % 97) for index in range(count)]
+        goal = Goal(min_sqnr_db=decibels(sum(noises) / 2))
+        found, factory = _mix(_chain(tmp_path, count), noises, goal, per_element=1e-4)
+        assert found.is_met
+        assert len(factory.made) <= 32
 
 
 class TestAGoalOutOfReach:
@@ -209,8 +219,10 @@ class TestTheMixture:
     def test_what_only_moves_values_goes_with_its_reader(self, tmp_path: Path) -> None:
         subgraph = _padded(tmp_path)
         mixture = Mixture(subgraph, _prices([0.1, 1.0, 1.0], [0.1, 0.5, 0.5]), {0: 0.0, 1: 0.02, 2: 0.01})
-        assert mixture.closed(frozenset({1})) == {0, 1}
-        assert mixture.closed(frozenset({2})) == {2}
+        assert mixture.group((), 1) == {0, 1}
+        assert mixture.group((), 2) == {2}
+        assert mixture.only_feeds(0, {1})
+        assert not mixture.only_feeds(0, {2})
 
     def test_an_input_that_only_float_operators_read_stays_real(self, tmp_path: Path) -> None:
         subgraph = _padded(tmp_path)
