@@ -15,6 +15,7 @@ from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES
 from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity import LEAST_SQNR_DB, Fidelity
 from embedl_nb.model.fidelity_rows import LayerFidelity
+from embedl_nb.model.litert_model import LiteRTModel
 
 __all__ = [
     "caption",
@@ -90,13 +91,15 @@ def fidelity_figure(result: Any) -> Any:
 
 
 def checked_fidelity(result: Any) -> Fidelity:
-    """Return ``result`` if it is a Fidelity.
+    """Return ``result`` if it is a Fidelity, or that of a quantized model.
 
     Raises
     ------
     InputError
         If it is anything else.
     """
+    if isinstance(result, LiteRTModel) and result.fidelity is not None:
+        return result.fidelity
     if not isinstance(result, Fidelity):
         raise InputError(
             f"this figure is drawn from a Fidelity, not from {type(result).__name__}",

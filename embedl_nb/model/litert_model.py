@@ -269,6 +269,7 @@ class LiteRTModel(Displayable):
             headline=" | ".join(part for part in parts if part),
             facts=tuple(facts),
             warnings=warnings,
+            pictures=("fidelity_svg",) if self.fidelity and self.fidelity.layers else (),
             unknown=unknown,
             next_step=next_step,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,8 @@ from embedl_nb import charts
 from embedl_nb.charts.palette import FIRST_SERIES
 from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity import Fidelity
+from embedl_nb.model.litert_model import LiteRTModel
+from embedl_nb.testing import models
 from embedl_nb.testing.results import fake_benchmark, fake_fidelity
 from embedl_nb.units import Provenance
 
@@ -206,6 +209,16 @@ def test_a_thousand_layers_are_a_small_picture_and_equal_pictures_are_equal_text
     drawn_picture = charts.draw("fidelity_svg", fake_fidelity(1000))
     assert len(drawn_picture) < 60_000
     assert drawn_picture == charts.draw("fidelity_svg", fake_fidelity(1000))
+
+
+def test_a_quantized_model_shows_the_picture_of_its_fidelity(tmp_path: Path) -> None:
+    model = LiteRTModel.open(models.write(tmp_path, models.quantized_fully_connected()))
+    quantized = dataclasses.replace(model, fidelity=fake_fidelity(4))
+
+    assert str(charts.draw("fidelity_svg", quantized.fidelity)) in quantized._repr_html_()
+    assert "<svg" not in dataclasses.replace(model, fidelity=fake_fidelity(0))._repr_html_()
+    with pytest.raises(InputError, match="not from LiteRTModel"):
+        charts.draw("fidelity", model)
 
 
 def test_a_fidelity_shows_the_picture_and_escapes_names_in_it() -> None:
