@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from embedl_nb.errors import InputError, QuantizeError, SignatureMismatchError
+from embedl_nb.model import LiteRTModel
 from embedl_nb.model.evidence import sqnr_db
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
+from embedl_nb.quantizer.engine import Engine
+from embedl_nb.quantizer.evaluation import evaluate
+from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
 
@@ -273,3 +278,35 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_layers(network(WEIGHTS), models.conv_relu(), SAMPLES)
     with pytest.raises(SignatureMismatchError):
         compare_layers(network(WEIGHTS), network(WEIGHTS), [{"x": np.ones((1, 7), np.float32)}])
+
+
+def test_the_rows_come_back_from_the_child_as_they_were_made(tmp_path: Path) -> None:
+    float_path = models.write(tmp_path, float_network(), name="float")
+    quantized_path = models.write(tmp_path, quantized_network(), name="quantized")
+    samples_path = tmp_path / "samples.npz"
+    save_arrays(samples_path, {f"{i}/x": sample["x"] for i, sample in enumerate(SAMPLES)})
+    with Engine() as engine:
+        layers = engine.compare_layers(float_path, quantized_path, samples_path, signature_key=None)
+
+    assert [layer.name for layer in layers] == ["first", "second"]
+    assert layers[0].inherited_db == math.inf
+    expected = compare_layers(float_network(), quantized_network(), SAMPLES)
+    assert [layer.sqnr_db for layer in layers] == pytest.approx([row["sqnr_db"] for row in expected])
+
+
+def test_a_metric_is_given_models_that_take_many_samples_at_once(tmp_path: Path) -> None:
+    reference = X @ WEIGHTS[0].T @ WEIGHTS[1].T
+
+    def error(model: LiteRTModel) -> np.ndarray:
+        return abs(model(X)["y"] - reference).max(axis=1)
+
+    float_model, quantized = (
+        LiteRTModel.open(models.write(tmp_path, content, name=name))
+        for content, name in ((float_network(), "float"), (quantized_network(), "quantized"))
+    )
+    evaluation = evaluate(error, float_model, quantized, higher_is_better=False)
+
+    assert evaluation.num_samples == len(SAMPLES)
+    assert evaluation.float_score < 1e-5 < evaluation.drop < 0.2
+    assert evaluation.drop_ci95 is not None
+    assert evaluation.drop_ci95[0] > 0
