@@ -149,6 +149,8 @@ class Child:
         # child only where something in a session of its own holds the output open.
         if not self._reader.is_alive():
             self._log.close()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
 
     def __enter__(self) -> Child:
         return self
