@@ -35,6 +35,7 @@ _LARGEST = np.float32(3e38)
 _NUM_BINS = 2048
 _SEEN_PER_SAMPLE = 8192
 _FINEST = -200  # far below the least float32
+_PLACE_BITS = 40
 
 
 class Observation:
@@ -290,6 +291,9 @@ class _Counters:
         if used.size:
             low = min(low, math.ldexp(float(self.firsts[tensor] + used[0]), exponent))
             high = max(high, math.ldexp(float(self.firsts[tensor] + used[-1]), exponent))
+        # A single value asks for no width at all: a bin's place must still be a whole number that 64 bits hold.
+        if extreme := max(abs(low), abs(high)):
+            exponent = max(exponent, math.frexp(extreme)[1] - _PLACE_BITS)
         exponent = max(exponent, at_least)
         while math.floor(math.ldexp(high, -exponent)) - math.floor(math.ldexp(low, -exponent)) >= _NUM_BINS:
             exponent += 1

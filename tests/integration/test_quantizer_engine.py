@@ -414,6 +414,21 @@ def test_histograms_do_not_depend_on_the_order_of_the_samples(engine: Engine, wr
         assert one.exponents[tensor] == other.exponents[tensor]
 
 
+@pytest.mark.parametrize("value", [0.3, -1e30, 1e-30, 0.0])
+def test_a_tensor_of_one_value_has_a_histogram(engine: Engine, write: Callable[[bytes], Path], value: float) -> None:
+    path = write(models.chain(1, shape=(1, 1)))
+    sample = {"x": np.full((1, 1), value, np.float32)}
+    seen = engine.observe(path, [sample, sample], signature_key=None, histograms=True)
+    assert seen.histograms is not None
+    counts, edges = seen.histograms.counts[0], seen.histograms.edges(0)
+    (place,) = np.flatnonzero(counts)
+    assert counts[place] == 2
+    assert edges[place] <= np.float32(value) < edges[place + 1]
+    for method in RangeMethod:
+        low, high = ranges_of(seen, method)[seen.names[0]]
+        assert low <= np.float32(value) <= high
+
+
 def test_every_way_to_choose_ranges_makes_a_model_that_runs(
     engine: Engine, write: Callable[[bytes], Path], tmp_path: Path
 ) -> None:
