@@ -31,14 +31,24 @@ def kept_path(model: LiteRTModel) -> Path:
 def recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
     """Return ``result`` with the id of its run; a store that fails costs the record, never the result."""
     from embedl_nb import runstore
-    from embedl_nb.display import figures
 
-    pictures = {"waterfall": figures.draw("waterfall_svg", result)} if getattr(result, "layer_table", ()) else {}
     try:
         run_id = runstore.record(
-            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=pictures
+            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=_pictures(result)
         )
     except RunStoreError as err:
         warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
         return result
     return dataclasses.replace(result, run_id=run_id)
+
+
+def _pictures(result: LiteRTModel | Benchmark) -> dict[str, str]:
+    """Draw what a reader of the run's page shall see."""
+    from embedl_nb.display import figures
+
+    if getattr(result, "layer_table", ()):
+        return {"waterfall": figures.draw("waterfall_svg", result)}
+    fidelity = getattr(result, "fidelity", None)
+    if fidelity is not None and fidelity.layers:
+        return {"fidelity": figures.draw("fidelity_svg", fidelity)}
+    return {}

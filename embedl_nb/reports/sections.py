@@ -18,6 +18,7 @@ from embedl_nb.units import format_bytes, format_ratio
 
 if TYPE_CHECKING:
     from embedl_nb.model.evidence import Parity
+    from embedl_nb.model.fidelity import Fidelity
 
 __all__ = ["Section", "section"]
 
@@ -53,8 +54,8 @@ def section(result: Displayable, *, number: int) -> Section:
     Parameters
     ----------
     result
-        What is shown; a Benchmark gets charts, all of its layers and its environment; others show what they
-        say of themselves.
+        What is shown; a Benchmark gets charts, all of its layers and its environment, a quantized model what it cost;
+        others show what they say of themselves.
     number
         Its place in the report, which begins its ids.
     """
@@ -69,12 +70,21 @@ def section(result: Displayable, *, number: int) -> Section:
         parts += [_folded(table) for table in _tables(result)]
     elif isinstance(result, LiteRTModel):
         parts += [_folded(table) for table in _parity_tables(result.parity)]
+        if result.fidelity is not None:
+            parts.append(html.card(result.fidelity._view()))
+            figures = _fidelity_figures(result.fidelity, anchor)
+            parts += [_box(name) for name in figures]
     return Section(anchor=anchor, title=view.headline, body=join(parts), figures=figures)
 
 
 def _figures(result: Benchmark, anchor: str) -> dict[str, str]:
     kinds = ("waterfall", "operators", "latency") if result.layer_table else ("latency",)
     return {f"{anchor}-{kind}": charts.draw(kind, result).to_json() for kind in kinds}
+
+
+def _fidelity_figures(fidelity: Fidelity, anchor: str) -> dict[str, str]:
+    kinds = (["fidelity"] if fidelity.layers else []) + (["tradeoff"] if fidelity.curve else [])
+    return {f"{anchor}-{kind}": charts.draw(kind, fidelity).to_json() for kind in kinds}
 
 
 def _box(name: str) -> Markup:
