@@ -81,6 +81,4 @@ def _through_conversions(quantized: Subgraph, tensors: dict[int, int]) -> None:
     # An operator whose output was renamed may hand it on under the old name.
     for operator in reversed(quantized.operators):
         if operator.code in CONVERSIONS and operator.outputs and operator.outputs[0] in tensors:
-            source = quantized.tensors[operator.inputs[0]]
-            if not source.is_constant:
-                tensors.setdefault(source.index, tensors[operator.outputs[0]])
+            tensors.setdefault(operator.inputs[0], tensors[operator.outputs[0]])

@@ -51,8 +51,7 @@ class Probe:
         model = unpack(content)
         subgraph = model.subgraphs[subgraph_index]
         made = _detach(subgraph, set(cut))
-        read = {int(index) for operator in subgraph.operators for index in operator.inputs if index >= 0}
-        given = [int(index) for index in subgraph.inputs if index in read] + sorted(set(cut) & read)
+        given = [*(int(index) for index in subgraph.inputs), *sorted(set(cut))]
         outputs = {index: made.get(index, index) for index in shown}
         subgraph.inputs, subgraph.outputs = given, list(outputs.values())
         model.signatureDefs = [
