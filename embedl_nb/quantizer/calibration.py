@@ -108,8 +108,7 @@ class CalibrationReport(Displayable):
     @property
     def sentence(self) -> str:
         """One line for people."""
-        num = self.num_samples
-        parts = [f"{num} sample{'' if num == 1 else 's'}, ranges of {len(self.tensors)} tensors"]
+        parts = [f"{_many(self.num_samples, 'sample')}, ranges of {_many(len(self.tensors), 'tensor')}"]
         if self.outliers:
             samples = Counter(sample for row in self.outliers for sample in _setting(row))
             sample, count = samples.most_common(1)[0]
@@ -183,7 +182,7 @@ class CalibrationReport(Displayable):
                 for row in rows
             ),
             numeric=("min", "max", "min sample", "max sample"),
-            note=f"{len(rows)} of {len(self.tensors)} tensors; .frame() has all",
+            note=f"{len(rows)} of {_many(len(self.tensors), 'tensor')}; .frame() has all",
         )
         return View(headline=self.sentence, provenance=Provenance.MEASURED, tables=(table,))
 
@@ -264,6 +263,10 @@ def _half_changes(statistics: RangeStatistics, method: RangeMethod) -> Array | N
     width = np.maximum(whole[:, 1] - whole[:, 0], np.finfo(np.float32).tiny)
     changes: Array = np.abs(whole - part).max(axis=1) / width
     return changes
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _setting(row: TensorRange) -> tuple[int, ...]:
