@@ -76,6 +76,18 @@ class Walker:
         """In order of execution."""
         return self.subgraph.operators
 
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of the values that one sample needs at the same time, at most; those of unknown shape are left out."""
+        sizes = [tensor.num_bytes or 0 for tensor in self.subgraph.tensors]
+        live = {index for index in self.subgraph.inputs if index >= 0}
+        peak = sum(sizes[index] for index in live)
+        for operator in self.operators:
+            live |= {index for index in operator.outputs if index >= 0}
+            peak = max(peak, sum(sizes[index] for index in live))
+            live = {index for index in live if self._last_use.get(index, -1) > operator.index}
+        return peak
+
     def given(self, samples: Sequence[Sample]) -> dict[int, Values]:
         """Return the samples as values of the input tensors; a quantized input gets its integers.
 

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from embedl_nb.quantizer.refine.rounding import (
-    LARGEST_INT8,
     choose_scales,
     descend,
     error_of,
     fit_weights,
     round_in_turn,
-    round_to_nearest,
     with_ridge,
 )
 
@@ -50,7 +48,9 @@ class Problem:
     targets
         What the outputs should be before the activation function; shape (G, R, O), float32.
     weights, bias
-        Of the float model; shapes (G, O, K) and (G, O), float64.
+        Of the float model; shapes (G, O, K) and (G, O), float64; the bias is None where there is none.
+    present
+        The integers and the scales that the quantized model has now; shapes (G, O, K) and (G, O).
     bounds
         Between which the activation function clips.
     """
@@ -58,23 +58,28 @@ class Problem:
     inputs: Array
     targets: Array
     weights: Array
-    bias: Array
+    bias: Array | None
+    present: tuple[Array, Array]
     bounds: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """Integers in -127 .. 127, shape (G, O, K), float64; their scales and the bias as a real value, both (G, O)."""
+    """Integers in -128 .. 127, shape (G, O, K), float64; their scales and the bias as a real value, both (G, O)."""
 
     integers: Array
     scales: Array
-    bias: Array
+    bias: Array | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moments:
-    """Sums over rows: of the rows' weights, the inputs, what is left of the targets, and their products."""
+    """Sums over rows: of the rows' weights, the inputs, what is left of the targets, and their products.
 
+    With a bias, which takes care of the means, the products are counted from the means.
+    """
+
+    has_bias: bool
     count: Array
     input_sum: Array
     left_sum: Array
@@ -82,22 +87,28 @@ class _Moments:
     left_products: Array
 
     @classmethod
-    def of(cls, inputs: Array, left: Array, row_weights: Array | None) -> _Moments:
+    def of(
+        cls, inputs: Array, left: Array, row_weights: Array | None, *, has_bias: bool, has_products: bool
+    ) -> _Moments:
+        """Sum over rows; ``has_products=False`` leaves the products out, which are most of the work."""
         weighted = inputs if row_weights is None else inputs * row_weights[..., None]
         if row_weights is None:
             count, left_sum = np.full(len(inputs), float(inputs.shape[1])), left.sum(axis=1, dtype=np.float64)
         else:
             count, left_sum = row_weights.sum(axis=1, dtype=np.float64), np.einsum("gr,gro->go", row_weights, left)
+        turned, left_turned = weighted.transpose(0, 2, 1), left.transpose(0, 2, 1)
         return cls(
+            has_bias=has_bias,
             count=count,
             input_sum=weighted.sum(axis=1, dtype=np.float64),
             left_sum=left_sum,
-            input_products=(weighted.transpose(0, 2, 1) @ inputs).astype(np.float64),
-            left_products=(left.transpose(0, 2, 1) @ weighted).astype(np.float64),
+            input_products=(turned @ inputs).astype(np.float64) if has_products else np.zeros(1),
+            left_products=(left_turned @ weighted).astype(np.float64) if has_products else np.zeros(1),
         )
 
     def __add__(self, other: _Moments) -> _Moments:
-        return _Moments(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
+        sums = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__ if name != "has_bias"}
+        return _Moments(has_bias=self.has_bias, **sums)
 
     @property
     def mean_input(self) -> Array:
@@ -110,17 +121,17 @@ class _Moments:
         return self.left_sum / self.count[:, None]
 
     def gram(self) -> Array:
-        """Return the inputs' covariance, shape (G, K, K): a bias takes care of the means."""
-        mean = self.mean_input
-        return np.asarray(self.input_products / self.count[:, None, None] - mean[:, :, None] * mean[:, None])
+        """Return the mean products of the inputs, shape (G, K, K)."""
+        products = self.input_products / self.count[:, None, None]
+        return products - self.mean_input[:, :, None] * self.mean_input[:, None] if self.has_bias else products
 
     def cross(self) -> Array:
-        """Return the covariance of what is left with the inputs, shape (G, O, K)."""
-        product = self.mean_left[..., None] * self.mean_input[:, None]
-        return np.asarray(self.left_products / self.count[:, None, None] - product)
+        """Return the mean products of what is left with the inputs, shape (G, O, K)."""
+        products = self.left_products / self.count[:, None, None]
+        return products - self.mean_left[..., None] * self.mean_input[:, None] if self.has_bias else products
 
 
-def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> Solution:
+def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> Solution | None:
     """Find the integers.
 
     Parameters
@@ -128,34 +139,47 @@ def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> S
     problem
         What they are for.
     fits_weights
-        Whether the weights are fitted to the quantized inputs and rounded in turn; otherwise each goes to the nearest
-        integer.
+        Whether the weights are fitted to the quantized inputs and rounded in turn; otherwise the integers stay.
     is_bias_corrected
-        Whether the bias makes up for the mean error of each output; otherwise it stays.
+        Whether the bias makes up for the mean error of each output; otherwise it is the float model's.
+
+    Returns
+    -------
+    Solution or None
+        None where values are not finite: nothing can be fitted to them.
     """
     outputs = problem.inputs @ problem.weights.transpose(0, 2, 1).astype(np.float32)
-    outputs += problem.bias[:, None].astype(np.float32)
-    row_weights = _row_weights(problem, outputs)
+    if problem.bias is not None:
+        outputs += problem.bias[:, None].astype(np.float32)
     left = problem.targets - outputs
-    num_rows = left.shape[1]
-    seen = max(1, round(num_rows * (1 - _HELD_OUT)))
-    rows = [slice(0, seen), slice(seen, num_rows)] if num_rows > 1 else [slice(0, 1), slice(0, 1)]
-    parts = [
-        _Moments.of(problem.inputs[:, part], left[:, part], None if row_weights is None else row_weights[:, part])
-        for part in rows
-    ]
-    whole = parts[0] + parts[1]
-    if fits_weights:
-        integers, scales = _fit(problem.weights, parts, whole)
-    else:
-        largest = np.abs(problem.weights).max(axis=-1)
-        scales = np.where(largest > 0, largest, 1.0) / LARGEST_INT8
-        integers = round_to_nearest(problem.weights, scales)
+    if not np.isfinite(left).all():
+        return None
+    parts = _moments(problem, left, _row_weights(problem, outputs), has_products=fits_weights)
+    integers, scales = _fit(problem.weights, parts) if fits_weights else problem.present
     bias = problem.bias
-    if is_bias_corrected:
+    if is_bias_corrected and bias is not None:
+        whole = parts[0] + parts[1]
         change = integers * scales[..., None] - problem.weights
         bias = bias + whole.mean_left - np.einsum("gk,gok->go", whole.mean_input, change)
     return Solution(integers=integers, scales=scales, bias=bias)
+
+
+def _moments(problem: Problem, left: Array, row_weights: Array | None, *, has_products: bool) -> list[_Moments]:
+    """Return the moments of the rows that weights are fitted to, and of those that the fit is judged on."""
+    num_rows = left.shape[1]
+    seen = max(1, round(num_rows * (1 - _HELD_OUT)))
+    # A single row has to serve for both.
+    rows = [slice(0, seen), slice(seen if num_rows > 1 else 0, num_rows)]
+    return [
+        _Moments.of(
+            problem.inputs[:, part],
+            left[:, part],
+            None if row_weights is None else row_weights[:, part],
+            has_bias=problem.bias is not None,
+            has_products=has_products,
+        )
+        for part in rows
+    ]
 
 
 def _row_weights(problem: Problem, outputs: Array) -> Array | None:
@@ -171,8 +195,9 @@ def _row_weights(problem: Problem, outputs: Array) -> Array | None:
     return np.where(is_clipped[..., 0], np.float32(_CLIPPED_WEIGHT), np.float32(1))
 
 
-def _fit(weights: Array, parts: list[_Moments], whole: _Moments) -> tuple[Array, Array]:
+def _fit(weights: Array, parts: list[_Moments]) -> tuple[Array, Array]:
     """Return integers and scales."""
+    whole = parts[0] + parts[1]
     gram = whole.gram()
     fitted = fit_weights(weights, gram, whole.cross(), ridge=_choose_ridge(weights, parts))
     regular = with_ridge(gram, _ROUNDING_RIDGE)
