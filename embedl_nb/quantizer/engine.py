@@ -44,8 +44,8 @@ class Engine:
     """One warm child that quantizes; use it in a ``with`` block.
 
     Whatever happens in the child (a crash, a hang, no memory) is one error here, and the next call starts another; an
-    interrupt ends the child and stays an interrupt. A chunk of samples, or the making of one model, may take half an hour
-    before the child counts as hung. Leaving the block gives the child back for the next one.
+    interrupt ends the child and stays an interrupt. A chunk of samples, or the making of one model, may take half an
+    hour before the child counts as hung. Leaving the block gives the child back for the next one.
 
     Examples
     --------
