@@ -27,7 +27,7 @@ Build = Callable[[tuple[str, ...]], "LiteRTModel"]
 Judge = Callable[["LiteRTModel"], Judgement]
 
 _NUM_WIDE = 32
-_NUM_PRUNES = 6
+_NUM_EXTRA = 7
 _CHEAP_MS = 1e-6
 
 
@@ -39,12 +39,11 @@ def mix(
     judge: Judge,
     float_model: LiteRTModel,
     price_sentence: str = "",
-    num_prunes: int = _NUM_PRUNES,
+    num_extra: int = _NUM_EXTRA,
 ) -> Mixed:
     """Find the cheapest set of operators to keep in float.
 
-    About ``2 log2(n)`` models are built and judged to find the place on a path of n sets, and ``num_prunes`` more to
-    make the set smaller.
+    About ``2 log2(k)`` models are built and judged to find the k-th set of the path, and ``num_extra`` more.
 
     Parameters
     ----------
@@ -58,8 +57,9 @@ def mix(
         The end of the curve.
     price_sentence
         Whose prices they are.
-    num_prunes
-        How many members may be tried to be quantized again.
+    num_extra
+        How many models may be made beyond the search along the path: the neighbour of the one that was found, and those
+        in which members of its set are tried to be quantized again. 0 where a model takes long to build.
 
     Returns
     -------
@@ -81,10 +81,9 @@ def mix(
     if place is None:
         chosen = max(shop.points, key=lambda point: goal.value(point.judgement))
     else:
-        chosen = _pruned(path[place], mixture, goal, shop, num_prunes)
-        for neighbour in (place - 1, place + 1):
-            if 0 <= neighbour < len(path):
-                shop.point(path[neighbour])
+        chosen = _pruned(path[place], mixture, goal, shop, num_extra - 1)
+        if num_extra and place + 1 < len(path):
+            shop.point(path[place + 1])
     return Mixed(
         goal=goal,
         is_met=place is not None,
@@ -176,14 +175,14 @@ def _first_good(path: Sequence[frozenset[int]], goal: Goal, shop: _Shop) -> int 
     return good
 
 
-def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, num_prunes: int) -> MixedPoint:
-    """Quantize members again, the dearest for its noise first, as long as the goal stays met."""
+def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, most: int) -> MixedPoint:
+    """Quantize members again, the dearest for its noise first, as long as the goal stays met; ``most`` are tried."""
     members = [index for index in kept if not mixture.only_feeds(index, kept)]
     parts = {index: _with_carriers(index, kept, mixture) for index in members}
     tried = 0
     for part in sorted(parts.values(), key=lambda part: _worth(mixture, kept - part, part)):
         smaller = kept - part
-        if tried >= num_prunes:
+        if tried >= most:
             break
         if mixture.latency_ms(smaller) >= mixture.latency_ms(kept):
             continue

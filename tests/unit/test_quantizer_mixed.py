@@ -128,6 +128,16 @@ class TestTheChoice:
         assert len(factory.made) == len(set(factory.made))
         assert len(factory.made) <= 24
 
+    def test_no_model_is_made_beyond_the_search_where_none_is_allowed(self, tmp_path: Path) -> None:
+        noises = [0.002 / (1 + index) for index in range(64)]
+        subgraph, goal = _chain(tmp_path, 64), Goal(min_sqnr_db=decibels(sum(noises[5:])))
+        factory = Factory(subgraph, noises)
+        mixture = Mixture(subgraph, _prices([1.0] * 64, [0.5] * 64), dict(enumerate(noises)))
+        float_model: Any = FakeModel(kept=())
+        found = mix(mixture, goal, build=factory.build, judge=factory.judge, float_model=float_model, num_extra=0)
+        assert found.chosen.indices == (0, 1, 2, 3, 4)
+        assert [len(made) for made in factory.made] == [0, 1, 2, 4, 8, 6, 5]
+
     def test_a_metric_decides_where_it_is_asked_for(self, tmp_path: Path) -> None:
         goal = Goal(max_degradation=0.01, float_metric=1.0)
         found, _ = _mix(_chain(tmp_path, 4), [0.05, 0.004, 0.03, 0.004], goal)
