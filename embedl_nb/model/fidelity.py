@@ -81,6 +81,8 @@ class Fidelity(Displayable):
         How many of them compute in float in the quantized model, by type: ``{"SOFTMAX": 1}``.
     recipe, calibration
         Records of the resolved recipe and of what the calibration samples were like.
+    recipe_sentence, calibration_sentence
+        The same in a line for people; "" where nothing is known.
     curve
         Accuracy against latency, where mixed precision was asked for.
     """
@@ -97,6 +99,8 @@ class Fidelity(Displayable):
     float_operators: Mapping[str, int] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
+    recipe_sentence: str = ""
+    calibration_sentence: str = ""
     curve: tuple[CurvePoint, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
@@ -194,6 +198,8 @@ class Fidelity(Displayable):
             "float_operators": dict(self.float_operators),
             "recipe": dict(self.recipe),
             "calibration": None if self.calibration is None else dict(self.calibration),
+            "recipe_sentence": self.recipe_sentence,
+            "calibration_sentence": self.calibration_sentence,
             "curve": [point.to_record() for point in self.curve],
             "schema_version": self.schema_version,
         }

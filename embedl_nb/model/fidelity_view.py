@@ -119,12 +119,13 @@ def model_facts(fidelity: Fidelity) -> tuple[Fact, ...]:
 
 def _facts(fidelity: Fidelity) -> tuple[Fact, ...]:
     facts = []
-    if name := fidelity.recipe.get("name"):
-        facts.append(Fact("recipe", str(name)))
+    if words := fidelity.recipe_sentence or str(fidelity.recipe.get("name", "")):
+        facts.append(Fact("recipe", words))
     if fidelity.num_operators:
         facts.append(Fact("left in float", float_operators_words(fidelity)))
     if fidelity.num_calibration_samples:
-        facts.append(Fact("calibrated with", _plural(fidelity.num_calibration_samples, f"{fidelity.data} sample")))
+        words = _plural(fidelity.num_calibration_samples, f"{fidelity.data} sample")
+        facts.append(Fact("calibrated with", fidelity.calibration_sentence or words))
     if fidelity.evaluation:
         facts.append(Fact("evaluate", fidelity.evaluation.sentence))
     return tuple(facts)

@@ -6,21 +6,20 @@ pipeline's.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb import progress
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.fidelity_rows import CalibrationSource
+from embedl_nb.model.fidelity_rows import CalibrationSource, CurvePoint
+from embedl_nb.model.operators import count_float_operators
 from embedl_nb.quantizer.auto import search
-from embedl_nb.quantizer.calibration import report_calibration
+from embedl_nb.quantizer.calibration import CalibrationReport, report_calibration
+from embedl_nb.quantizer.data import DataKind
 from embedl_nb.quantizer.evaluation import evaluate
 from embedl_nb.quantizer.job import AnyRecipe, open_job
 from embedl_nb.quantizer.latency import check_latency
-from embedl_nb.quantizer.legality import OperatorPlan, plan_operators
 from embedl_nb.quantizer.options import QuantizeOptions
 from embedl_nb.quantizer.recipe import Recipe
 from embedl_nb.quantizer.sensitivity import measure_sensitivity
@@ -29,7 +28,6 @@ from embedl_nb.quantizer.targets import meet_target
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
     from embedl_nb.quantizer.mixed_result import Mixed
-    from embedl_nb.quantizer.recipe import Recipe
     from embedl_nb.quantizer.sensitivity_table import Sensitivity
     from embedl_nb.quantizer.workshop import Workshop
 
@@ -121,7 +119,8 @@ class _Result:
 
     def _notes(self, fidelity: Fidelity) -> tuple[str, ...]:
         """Return what a reader must not miss beside the floors: of the data, and of the target."""
-        said = [warning for each in self.workshop.materials for warning in each.report.warnings]
+        reports = [each.report for each in self.workshop.materials]
+        said = [warning for report in reports if report.kind is DataKind.GIVEN for warning in report.warnings]
         wanted = self.options.min_sqnr_db
         if self.mixed is not None:
             said += self.mixed.warnings
@@ -131,35 +130,49 @@ class _Result:
 
     def _fidelity(self, quantized: LiteRTModel) -> Fidelity:
         workshop, options = self.workshop, self.options
-        plans = plan_operators(self.recipe, workshop.model.graph, engine=workshop.engine)
         fidelity = workshop.judge(quantized)
-        progress.emit("layers", "comparing layers")
-        layers = workshop.compare_layers(quantized, self.recipe)
         metric = options.evaluate
+        ranges = self._ranges()
         return replace(
             fidelity,
             data=self.source,
             is_held_out=all(each.report.is_held_out_separate for each in workshop.materials),
             num_calibration_samples=self.recipe.num_samples or 0,
-            layers=layers,
+            layers=workshop.compare_layers(quantized, self.recipe),
             evaluation=metric
             and evaluate(metric, workshop.model, quantized, higher_is_better=options.higher_is_better),
             latency=check_latency(workshop.model, quantized),
-            num_operators=len(plans),
-            float_operators=_left_in_float(plans),
+            num_operators=len(workshop.model.graph.main.operators),
+            float_operators=count_float_operators(quantized.graph),
             recipe=self.recipe.to_record(),
-            calibration=self._calibration(),
-            curve=() if self.mixed is None else self.mixed.curve,
+            recipe_sentence=self.recipe.sentence,
+            calibration=self._calibration(ranges) if ranges else None,
+            calibration_sentence=ranges.sentence if ranges else "",
+            curve=self._curve(fidelity, quantized),
         )
 
-    def _calibration(self) -> dict[str, Any] | None:
+    def _ranges(self) -> CalibrationReport | None:
         materials = self.workshop.materials
         if not materials or not self.recipe.needs_calibration:
             return None
         statistics = [material.statistics for material in materials]
-        report = report_calibration(statistics, self.workshop.model.graph, method=self.recipe.ranges)
-        return {"ranges": report.to_record(), "data": [material.report.to_record() for material in materials]}
+        return report_calibration(statistics, self.workshop.model.graph, method=self.recipe.ranges)
 
+    def _calibration(self, ranges: CalibrationReport) -> dict[str, Any]:
+        data = [material.report.to_record() for material in self.workshop.materials]
+        return {"ranges": ranges.to_record(), "data": data}
 
-def _left_in_float(plans: Sequence[OperatorPlan]) -> dict[str, int]:
-    return dict(Counter(plan.operator for plan in plans if not plan.is_quantized))
+    def _curve(self, fidelity: Fidelity, quantized: LiteRTModel) -> tuple[CurvePoint, ...]:
+        """Return the curve, on it the chosen model as it is in the end, refined by itself."""
+        points = () if self.mixed is None else self.mixed.curve
+        return tuple(
+            replace(
+                point,
+                sqnr_db=fidelity.sqnr_db,
+                top1_agreement=fidelity.top1_agreement,
+                size_bytes=quantized.size_bytes,
+            )
+            if point.is_chosen
+            else point
+            for point in points
+        )
