@@ -425,7 +425,7 @@ def test_a_tensor_of_one_value_has_a_histogram(engine: Engine, write: Callable[[
     assert counts[place] == 2
     assert edges[place] <= np.float32(value) < edges[place + 1]
     for method in RangeMethod:
-        low, high = ranges_of(seen, method)[name]
+        low, high = ranges_of(seen, method)[seen.names[0]]
         assert low <= np.float32(value) <= high
 
 
