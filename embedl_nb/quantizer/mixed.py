@@ -73,7 +73,7 @@ def mix(
     QuantizeError, BenchmarkError
         If a model cannot be made or run.
     """
-    if not mixture.candidates:
+    if not mixture.quantized:
         raise InputError("there is no quantized operator to keep in float", hint="choose a recipe that quantizes some")
     shop = _Shop(mixture=mixture, build=build, judge=judge)
     path = [frozenset[int](), *_path(mixture)]
@@ -89,8 +89,8 @@ def mix(
         is_met=place is not None,
         chosen=chosen,
         points=tuple(sorted(shop.points, key=lambda point: len(point.indices))),
-        num_candidates=len(mixture.candidates),
-        float_latency_ms=mixture.latency_ms(mixture.candidates),
+        num_candidates=len(mixture.quantized),
+        float_latency_ms=mixture.latency_ms(mixture.quantized),
         float_size_bytes=float_model.size_bytes,
         price_sentence=price_sentence,
     )
@@ -109,7 +109,7 @@ class _Shop:
 
     def point(self, kept: frozenset[int]) -> MixedPoint:
         if kept not in self._points:
-            progress.emit("mix", f"{len(kept)} of {len(self._mixture.candidates)} operators in float")
+            progress.emit("mix", f"{len(kept)} of {len(self._mixture.quantized)} operators in float")
             names = self._mixture.names(kept)
             model = self._build(names)
             self._points[kept] = MixedPoint(
@@ -132,12 +132,14 @@ def _path(mixture: Mixture) -> list[frozenset[int]]:
     known: dict[int, tuple[float, frozenset[int]]] = {}
     while True:
         waiting = list(itertools.islice((index for index in mixture.candidates if index not in kept), _NUM_WIDE))
+        if not waiting:
+            return path
         for index in waiting:
             if index not in known:
                 group = mixture.group(kept, index)
                 known[index] = _worth(mixture, kept, group), group
         _, more = max((known[index] for index in waiting), key=lambda pair: pair[0])
-        if len(kept) + len(more) >= len(mixture.candidates):
+        if kept | more >= mixture.quantized:
             return path
         kept |= more
         path.append(kept)

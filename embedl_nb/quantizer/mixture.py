@@ -51,16 +51,24 @@ class Mixture:
                     self._readers.setdefault(tensor, []).append(operator.index)
             self._maker |= dict.fromkeys(operator.outputs, operator.index)
         self._always = frozenset(operator.index for operator in subgraph.operators) - frozenset(self._noises)
-        self._candidates = tuple(sorted(self._noises, key=lambda index: -self._noises[index]))
+        # What only moves values goes with its readers: alone it would hand on the same rounded values.
+        workers = [index for index in self._noises if subgraph.operators[index].code not in _CARRIERS]
+        self._candidates = tuple(sorted(workers or self._noises, key=lambda index: -self._noises[index]))
+        self._workers = frozenset(self._candidates)
+
+    @property
+    def quantized(self) -> frozenset[int]:
+        """The operators that the recipe quantizes when none is kept."""
+        return frozenset(self._noises)
 
     @property
     def candidates(self) -> tuple[int, ...]:
-        """Operators that can be kept in float, the one with the most noise first."""
+        """Those that may be kept for their own sake, the one with the most noise first."""
         return self._candidates
 
     def noise(self, operators: Iterable[int]) -> float:
-        """Return the noise that these operators make alone, summed."""
-        return sum(self._noises.get(index, 0.0) for index in operators)
+        """Return the noise that these operators make alone, summed; what only moves values makes none of its own."""
+        return sum(self._noises[index] for index in operators if index in self._workers)
 
     def latency_ms(self, kept: Collection[int]) -> float:
         """Return one inference with ``kept`` in float: the sum of its operators' prices, ms."""

@@ -234,6 +234,13 @@ class TestTheMixture:
         assert mixture.only_feeds(0, {1})
         assert not mixture.only_feeds(0, {2})
 
+    def test_what_only_moves_values_is_not_kept_for_its_own_sake(self, tmp_path: Path) -> None:
+        subgraph = _padded(tmp_path)
+        mixture = Mixture(subgraph, _prices([0.1, 1.0, 1.0], [0.1, 0.5, 0.5]), {0: 0.03, 1: 0.02, 2: 0.01})
+        assert mixture.candidates == (1, 2)
+        assert mixture.quantized == {0, 1, 2}
+        assert mixture.noise((0, 1)) == pytest.approx(0.02)
+
     def test_an_input_that_only_float_operators_read_stays_real(self, tmp_path: Path) -> None:
         subgraph = _padded(tmp_path)
         mixture = Mixture(subgraph, _prices([0.1, 1.0, 1.0], [0.1, 0.5, 0.5]), {0: 0.0, 1: 0.02, 2: 0.01})
