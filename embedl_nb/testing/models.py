@@ -215,6 +215,21 @@ def fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed: int = 0)
     return builder.build({"y": y})
 
 
+def two_signatures() -> bytes:
+    """Build two functions of ``x`` (1, 8) with tensors of their own: ``first`` gives 4 values, ``second`` 6."""
+    model, other = (unpack(fully_connected(num_inputs=8, num_outputs=size, seed=size)) for size in (4, 6))
+    for tensor in other.subgraphs[0].tensors:
+        tensor.name = b"second/" + tensor.name
+        tensor.buffer += len(model.buffers)
+    other.subgraphs[0].name = b"second"
+    model.signatureDefs[0].signatureKey, other.signatureDefs[0].signatureKey = b"first", b"second"
+    other.signatureDefs[0].subgraphIndex = 1
+    model.buffers += other.buffers
+    model.subgraphs += other.subgraphs
+    model.signatureDefs += other.signatureDefs
+    return pack(model)
+
+
 def quantized_fully_connected(*, num_inputs: int = 8, num_outputs: int = 4, seed: int = 0) -> bytes:
     """Build :func:`fully_connected` in int8: weights one scale a channel, activations one scale a tensor (w8a8)."""
     builder, random = ModelBuilder(), np.random.default_rng(seed)

@@ -238,25 +238,10 @@ def test_another_algorithm_of_the_library_is_applied_verbatim_and_planned_as_it_
     assert plan.precision == precision_of(read_model(output))
 
 
-def two_signatures() -> bytes:
-    """Build a model of two functions, ``first`` of ``x`` and ``second`` of ``x``, with tensors of their own."""
-    model, other = (unpack(models.fully_connected(num_inputs=8, num_outputs=size, seed=size)) for size in (4, 6))
-    for tensor in other.subgraphs[0].tensors:
-        tensor.name = b"second/" + tensor.name
-        tensor.buffer += len(model.buffers)
-    other.subgraphs[0].name = b"second"
-    model.signatureDefs[0].signatureKey, other.signatureDefs[0].signatureKey = b"first", b"second"
-    other.signatureDefs[0].subgraphIndex = 1
-    model.buffers += other.buffers
-    model.subgraphs += other.subgraphs
-    model.signatureDefs += other.signatureDefs
-    return pack(model)
-
-
 def test_each_signature_is_observed_and_the_ranges_are_merged(
     aeq: Any, engine: Engine, write: Callable[[bytes], Path], tmp_path: Path
 ) -> None:
-    path, output, random = write(two_signatures()), tmp_path / "small.tflite", np.random.default_rng(0)
+    path, output, random = write(models.two_signatures()), tmp_path / "small.tflite", np.random.default_rng(0)
     samples = {
         key: [{"x": (random.normal(size=(1, 8)) * scale).astype(np.float32)} for _ in range(5)]
         for key, scale in (("first", 1), ("second", 100))
