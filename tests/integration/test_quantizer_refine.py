@@ -76,16 +76,23 @@ def pictures(n: int, *, seed: int = 1) -> list[dict[str, Array]]:
     return [{"image": np.tanh(x[None]).repeat(2, axis=1).repeat(2, axis=2).astype(np.float32)} for x in coarse]
 
 
-def quantized(content: bytes, samples: list[dict[str, Array]], *, kept_float: str | None = None) -> bytes:
-    """What ai-edge-quantizer makes of a model in int8, from each tensor's smallest and largest value."""
+def quantized(
+    content: bytes,
+    samples: list[dict[str, Array]],
+    *,
+    kept_float: str | None = None,
+    recipe_name: str = "static_wi8_ai8",
+) -> bytes:
+    """What ai-edge-quantizer makes of a model, from each tensor's smallest and largest value."""
     from ai_edge_quantizer import quantizer, recipe
 
     tool = quantizer.Quantizer(bytearray(content))
-    tool.load_quantization_recipe(recipe.static_wi8_ai8())
+    tool.load_quantization_recipe(getattr(recipe, recipe_name)())
     if kept_float is not None:
         tool.update_quantization_recipe(kept_float, "*", None, "no_quantize")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return bytes(tool.quantize(ranges(content, samples)).quantized_model)
+        statistics = ranges(content, samples) if tool.need_calibration else None
+        return bytes(tool.quantize(statistics).quantized_model)
 
 
 def ranges(content: bytes, samples: list[dict[str, Array]]) -> dict[str, dict[str, Array]]:
@@ -174,6 +181,19 @@ def test_operators_that_stay_float_are_left_alone_and_the_others_refined() -> No
     assert operators(refined) == operators(mixed)
     assert "float32" in {dtype for _, dtype in operators(refined)}
     assert fidelity(content, refined) > fidelity(content, mixed)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_refined"),
+    [("static_wi8_ai16", True), ("dynamic_wi8_afp32", False), ("weight_only_wi8_afp32", False)],
+)
+def test_other_recipes_are_refined_where_activations_are_integers(recipe: str, is_refined: bool) -> None:
+    content, samples = network(), pictures(64)
+    plain = quantized(content, samples, recipe_name=recipe)
+    refined = refine(content, plain, samples)
+    gain_db = fidelity(content, refined) - fidelity(content, plain)
+    assert operators(refined) == operators(plain)
+    assert gain_db > 1 if is_refined else gain_db == 0
 
 
 def test_a_layer_without_a_bias_is_refined_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -212,6 +213,16 @@ def test_fitted_weights_make_up_for_the_error_of_the_inputs(bias: bool) -> None:
     assert fitted is not None
     assert (fitted.bias is None) is not bias
     assert error_at(p, fitted) < 0.1 * error_at(p, kept)
+
+
+def test_inputs_far_from_zero_that_hardly_vary_are_fitted_all_the_same() -> None:
+    p = problem()
+    near = (1000 + 1e-3 * p.inputs).astype(np.float32)
+    shifted = dataclasses.replace(p, inputs=near, weights=p.weights * 1e3, bias=p.bias - 1e6 * p.weights.sum(axis=-1))
+    solution = solve(shifted, fits_weights=True, is_bias_corrected=True)
+    assert solution is not None
+    assert np.isfinite(solution.integers).all()
+    np.testing.assert_allclose(outputs_of(shifted, solution).mean(axis=1), p.targets.mean(axis=1), atol=5)
 
 
 def test_one_row_is_enough_to_get_an_answer() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from embedl_nb.errors import QuantizeError
 from embedl_nb.model.calling import bind_inputs, pick_signature
@@ -138,9 +138,9 @@ class Walker:
         if missing:
             names = ", ".join(self.subgraph.tensors[index].name for index in missing)
             raise QuantizeError(f"an operator reads {names}, which nothing has computed")
+        given = [[values[index][i] for index in inputs] for i in range(num_samples)]
         try:
-            runner = _Runner(content)
-            rows = [runner([values[index][i] for index in inputs]) for i in range(num_samples)]
+            rows = _run_all(content, given)
         except (RuntimeError, ValueError) as err:
             raise QuantizeError(
                 f"LiteRT does not run the operator alone: {err}", hint="leave it float, or quantize without refining"
@@ -175,11 +175,21 @@ class Walker:
         return dict(zip(names, self.subgraph.inputs, strict=True))
 
 
+def _run_all(content: bytes, given: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    """Run a small model on each of some rows of inputs: with XNNPACK, as phones do, and where it gives up without."""
+    try:
+        runner = _Runner(content, OpResolverType.AUTO)
+        return [runner(arrays) for arrays in given]
+    except RuntimeError:  # XNNPACK wants an operator on constants alone to be folded, which a model of one cannot be
+        runner = _Runner(content, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        return [runner(arrays) for arrays in given]
+
+
 class _Runner:
     """A small model in an interpreter."""
 
-    def __init__(self, content: bytes) -> None:
-        self._interpreter = Interpreter(model_content=content, num_threads=1)
+    def __init__(self, content: bytes, kernels: OpResolverType) -> None:
+        self._interpreter = Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
         self._interpreter.allocate_tensors()
         details = self._interpreter.get_input_details()
         self._inputs = [int(detail["index"]) for detail in details]

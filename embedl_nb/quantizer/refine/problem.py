@@ -154,17 +154,25 @@ def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> S
     left = problem.targets - outputs
     if not np.isfinite(left).all():
         return None
-    parts = _moments(problem, left, _row_weights(problem, outputs), has_products=fits_weights)
+    inputs, shift = problem.inputs, np.zeros((), np.float32)
+    if problem.bias is not None:
+        # Products of values that are far from 0 and nearly alike would cancel in float32.
+        shift = inputs.mean(axis=1, dtype=np.float64).astype(np.float32)
+        inputs = inputs - shift[:, None]
+    row_weights = _row_weights(problem, outputs)
+    parts = _moments(inputs, left, row_weights, has_bias=problem.bias is not None, has_products=fits_weights)
     integers, scales = _fit(problem.weights, parts) if fits_weights else problem.present
     bias = problem.bias
     if is_bias_corrected and bias is not None:
         whole = parts[0] + parts[1]
         change = integers * scales[..., None] - problem.weights
-        bias = bias + whole.mean_left - np.einsum("gk,gok->go", whole.mean_input, change)
+        bias = bias + whole.mean_left - np.einsum("gk,gok->go", whole.mean_input + shift, change)
     return Solution(integers=integers, scales=scales, bias=bias)
 
 
-def _moments(problem: Problem, left: Array, row_weights: Array | None, *, has_products: bool) -> list[_Moments]:
+def _moments(
+    inputs: Array, left: Array, row_weights: Array | None, *, has_bias: bool, has_products: bool
+) -> list[_Moments]:
     """Return the moments of the rows that weights are fitted to, and of those that the fit is judged on."""
     num_rows = left.shape[1]
     seen = max(1, round(num_rows * (1 - _HELD_OUT)))
@@ -172,10 +180,10 @@ def _moments(problem: Problem, left: Array, row_weights: Array | None, *, has_pr
     rows = [slice(0, seen), slice(seen if num_rows > 1 else 0, num_rows)]
     return [
         _Moments.of(
-            problem.inputs[:, part],
+            inputs[:, part],
             left[:, part],
             None if row_weights is None else row_weights[:, part],
-            has_bias=problem.bias is not None,
+            has_bias=has_bias,
             has_products=has_products,
         )
         for part in rows
