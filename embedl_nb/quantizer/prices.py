@@ -77,11 +77,14 @@ class Prices(Displayable):
         Of a boundary between float and quantized operators.
     device
         Where it was measured.
+    wide_ms
+        One inference with int16 activations, measured as a whole; None where that was not asked for.
     """
 
     rows: tuple[OperatorPrice, ...]
     conversion: ConversionPrice
     device: DeviceInfo
+    wide_ms: float | None = None
 
     @property
     def float_ms(self) -> float:
@@ -95,11 +98,16 @@ class Prices(Displayable):
 
     @property
     def sentence(self) -> str:
-        """Return one line: whose prices these are."""
+        """Return one line: whose prices these are, and what int16 would cost instead of float."""
         where = f"{self.device.provenance} on {self.device.name} ({self.device.address})"
         if self.device.is_this_machine:
-            return f"{where}: prices of this machine, not of a phone"
-        return where
+            where += ": prices of this machine, not of a phone"
+        if self.wide_ms is None:
+            return where
+        wide = f"int16 activations take {format_ms(self.wide_ms)}, float {format_ms(self.float_ms)}"
+        if self.wide_ms >= self.float_ms:
+            return f"{where}; {wide}: float is the cheaper way to be exact"
+        return f"{where}; {wide}: try recipe='static_wi8_ai16'"
 
     def frame(self) -> pd.DataFrame:
         """Return one row an operator, in the order they run; ``extra_ms`` is what it takes longer in float."""
@@ -127,6 +135,7 @@ class Prices(Displayable):
                 rows=tuple(OperatorPrice(**row) for row in record["rows"]),
                 conversion=ConversionPrice(**record["conversion"]),
                 device=DeviceInfo.from_record(record["device"]),
+                wide_ms=None if record["wide_ms"] is None else float(record["wide_ms"]),
             )
         except (KeyError, TypeError, ValueError) as err:
             raise InputError(
@@ -161,7 +170,12 @@ class Prices(Displayable):
 
 
 def price_operators(
-    float_model: LiteRTModel, quantized: LiteRTModel, probe: LiteRTModel | None = None, *, device: str = "host://"
+    float_model: LiteRTModel,
+    quantized: LiteRTModel,
+    probe: LiteRTModel | None = None,
+    *,
+    wide: LiteRTModel | None = None,
+    device: str = "host://",
 ) -> Prices:
     """Measure what every operator costs, float and quantized.
 
@@ -174,6 +188,9 @@ def price_operators(
         The same network.
     probe
         The same network with float and quantized operators in turn; without, boundaries between them are free.
+    wide
+        The same network with int16 activations, to be timed as a whole: where a device has no fast kernels for them,
+        they cost many times what float costs.
     device
         Where to measure.
 
@@ -199,7 +216,16 @@ def price_operators(
         rows=_operator_prices(float_model, quantized, floats, quants),
         conversion=_conversion_price(converting),
         device=floats[0].device,
+        wide_ms=None if wide is None else _once(wide, device),
     )
+
+
+def _once(model: LiteRTModel, device: str) -> float:
+    """Time a model that may be very slow, ms."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnstableMeasurementWarning)
+        result = measure(model, device, processes=1, iterations=3, warmup=1, profile=False)
+    return min(result.latency.samples_ms[0])
 
 
 def _profile(model: LiteRTModel, device: str) -> Benchmark:

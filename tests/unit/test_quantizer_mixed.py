@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +277,15 @@ def test_prices_survive_json_and_name_their_machine() -> None:
     assert "virtual bench (virtual://bench)" in repr(prices)
     with pytest.raises(InputError, match="no record of prices"):
         Prices.from_record({"rows": []})
+
+
+def test_prices_say_which_is_cheaper_of_float_and_int16() -> None:
+    prices = _prices([1.0, 2.0], [0.5, 1.0])
+    assert "int16" not in prices.sentence
+    slow = replace(prices, wide_ms=90.0)
+    assert "int16 activations take 90 ms, float 3 ms: float is the cheaper way" in slow.sentence
+    assert "try recipe='static_wi8_ai16'" in replace(prices, wide_ms=2.0).sentence
+    assert Prices.from_record(json.loads(json.dumps(slow.to_record()))) == slow
 
 
 def _padded(tmp_path: Path) -> Subgraph:
