@@ -27,7 +27,8 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # Operators that scale along with each channel of what they read, as long as the channels stay the last axis.
 _SAME_SHAPE = ("ADD", "SUB")
 _POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
-LARGEST_FACTOR = 64.0
+# A channel that is nearly always 0 is not blown up beyond this.
+_LARGEST_FACTOR = 64.0
 
 
 @dataclass(slots=True)
@@ -38,9 +39,7 @@ class _Class:
     largest: Array = field(default_factory=lambda: np.zeros(1))
 
 
-def equalize(
-    float_content: bytes, samples: Sequence[Sample], *, signature_key: str | None = None, strength: float = 1.0
-) -> bytes:
+def equalize(float_content: bytes, samples: Sequence[Sample], *, signature_key: str | None = None) -> bytes:
     """Return an equal function whose channels have friendlier ranges.
 
     Parameters
@@ -72,7 +71,7 @@ def equalize(
         return float_content
     _observe(walker, samples, classes)
     for group in classes:
-        network.scale(group, _factors(group, strength))
+        network.scale(group, _factors(group))
     return pack(model)
 
 
@@ -90,15 +89,15 @@ def _observe(walker: Walker, samples: Sequence[Sample], classes: Sequence[_Class
         emit("equalize", "observing the channels", done=done, total=total)
 
 
-def _factors(group: _Class, strength: float) -> Array:
+def _factors(group: _Class) -> Array:
     """Return the factor of each channel: all reach the same largest value, or nearly so."""
     largest = group.largest.astype(np.float64)
     is_used = largest > 0
     if not is_used.any():
         return np.ones_like(largest)
     bound = float(largest.max())
-    factors = np.where(is_used, bound / np.where(is_used, largest, 1.0), 1.0) ** strength
-    return np.clip(factors, 1.0, LARGEST_FACTOR)
+    factors = np.where(is_used, bound / np.where(is_used, largest, 1.0), 1.0)
+    return np.clip(factors, 1.0, _LARGEST_FACTOR)
 
 
 class _Network:

@@ -110,6 +110,8 @@ class _Refinement:
         """Refine an operator where that is possible, and run it."""
         values = self._values.get(operator.inputs[0]) if len(operator.inputs) else None
         pair = self._pairing.find(operator, values[0].shape) if values else None
+        if pair is not None and pair.real.index < self._next_real:
+            pair = None  # the models run in different orders, and what the float operator reads is gone
         part = self.quantized.slice(operator.index)
         content = part.data
         if pair is not None:
