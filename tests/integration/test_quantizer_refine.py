@@ -245,6 +245,14 @@ def test_equalizing_keeps_the_function_and_evens_out_the_channels() -> None:
     assert spread(equal, "expanded") == pytest.approx(spread(content, "expanded"), rel=1e-3)
 
 
+def test_equalizing_leaves_channels_alone_that_are_not_finite() -> None:
+    content, samples = network(), pictures(3)
+    samples[1]["image"][0, 2, 2, 1] = np.inf
+    before, after = unpack(content), unpack(equalize(content, samples))
+    for old, new in zip(before.buffers, after.buffers, strict=True):
+        assert (old.data is None and new.data is None) or bytes(old.data) == bytes(new.data)
+
+
 def test_walking_gives_what_the_whole_model_gives_and_forgets_what_is_read() -> None:
     content, samples = network(), pictures(5)
     plain = quantized(content, samples)

@@ -1,9 +1,9 @@
 """Equalize channels: scale each channel of a tensor so that one range suits them all, and undo it where it is read.
 
-In: a float model and samples. Out: a float model that computes the same on these samples, whose channels use the whole
-range that int8 gives to their tensor. Tensors that are added to each other, pooled or padded have to share their
-channels' scales: they form one class, which is scaled where operators with weights write it and unscaled in the weights
-of those that read it.
+In: a float model and samples. Out: a float model that computes the same, whose channels use the whole range that int8
+gives to their tensor. Tensors that are added to each other, pooled or averaged have to share their channels' scales:
+they form one class, which is scaled where operators with weights write it and unscaled in the weights of those that
+read it. What a ReLU6 bounds is left alone: its bound would have to move along with each channel.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _SAME_SHAPE = ("ADD", "SUB")
 _POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 # A channel that is nearly always 0 is not blown up beyond this.
 _LARGEST_FACTOR = 64.0
+# Samples whose values are held at the same time.
+_CHUNK = 16
 
 
 @dataclass(slots=True)
@@ -78,22 +80,21 @@ def equalize(float_content: bytes, samples: Sequence[Sample], *, signature_key: 
 def _observe(walker: Walker, samples: Sequence[Sample], classes: Sequence[_Class]) -> None:
     """Find the largest absolute value of each channel of each class."""
     class_of = {tensor: group for group in classes for tensor in group.tensors}
-    total = len(walker.operators)
-    for done, step in enumerate(walker.walk(samples), start=1):
-        for tensor, values in step.outputs.items():
-            group = class_of.get(tensor)
-            if group is None:
-                continue
-            largest = np.max([np.abs(value).reshape(-1, value.shape[-1]).max(axis=0) for value in values], axis=0)
-            group.largest = np.maximum(group.largest, largest)
-        emit("equalize", "observing the channels", done=done, total=total)
+    for start in range(0, len(samples), _CHUNK):
+        emit("equalize", "observing the channels", done=start, total=len(samples))
+        for step in walker.walk(samples[start : start + _CHUNK]):
+            for tensor in class_of.keys() & step.outputs.keys():
+                by_sample = [np.abs(v).reshape(-1, v.shape[-1]).max(axis=0) for v in step.outputs[tensor]]
+                group = class_of[tensor]
+                group.largest = np.maximum(group.largest, np.max(by_sample, axis=0))
+    emit("equalize", done=len(samples), total=len(samples))
 
 
 def _factors(group: _Class) -> Array:
     """Return the factor of each channel: all reach the same largest value, or nearly so."""
     largest = group.largest.astype(np.float64)
     is_used = largest > 0
-    if not is_used.any():
+    if not is_used.any() or not np.isfinite(largest).all():
         return np.ones_like(largest)
     bound = float(largest.max())
     factors = np.where(is_used, bound / np.where(is_used, largest, 1.0), 1.0)
