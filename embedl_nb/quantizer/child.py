@@ -69,12 +69,7 @@ def _observe_drop(_: dict[str, Any]) -> dict[str, Any]:
 def _apply(payload: dict[str, Any]) -> dict[str, Any]:
     from embedl_nb.quantizer import apply as applying
 
-    output_path = payload["output_path"]
-    applying.apply(payload["model_path"], payload["rules"], payload["ranges"], output_path)
-    if payload["refined_path"]:
-        from embedl_nb.quantizer.refine import graft
-
-        write_file(output_path, graft(Path(output_path).read_bytes(), Path(payload["refined_path"]).read_bytes()))
+    applying.apply(payload["model_path"], payload["rules"], payload["ranges"], payload["output_path"])
     return {"size_bytes": Path(payload["output_path"]).stat().st_size}
 
 

@@ -129,8 +129,6 @@ class Engine:
         rules: Sequence[Mapping[str, Any]],
         qsvs: Mapping[str, tuple[float, float]] | None,
         output_path: str | Path,
-        *,
-        refined_path: str | Path | None = None,
     ) -> None:
         """Quantize a model into a file, which is complete or not there.
 
@@ -140,8 +138,6 @@ class Engine:
             :attr:`Recipe.full_rules`.
         qsvs
             What :func:`~embedl_nb.quantizer.ranges.ranges_of` returned; None for a recipe that needs no calibration.
-        refined_path
-            A refined model of the same recipe and ranges whose weights and biases are taken over.
 
         Raises
         ------
@@ -156,7 +152,6 @@ class Engine:
             "rules": [dict(rule) for rule in rules],
             "ranges": to_json(qsvs or {}),
             "output_path": str(Path(output_path).absolute()),
-            "refined_path": None if refined_path is None else str(Path(refined_path).absolute()),
         }
         self._request("apply", payload, timeout_s=_APPLY_TIMEOUT_S)
 

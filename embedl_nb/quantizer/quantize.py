@@ -73,7 +73,6 @@ def sensitivity_of(
     """Quantize each operator alone, and all but it; :func:`embedl_nb.sensitivity` describes the parameters."""
     with open_job(model, data, recipe, overrides, options) as job:
         workshop = job.workshop
-        whole = workshop.build(job.recipe) if job.recipe.is_refined else None
         key, samples = next(iter(workshop.judges.items()))
         source = workshop.source(job.recipe)
         return measure_sensitivity(
@@ -82,7 +81,6 @@ def sensitivity_of(
             job.recipe,
             samples,
             engine=workshop.engine,
-            refined=whole,
             by=by,
             signature_key=key or None,
             time_limit_s=time_limit_s,

@@ -59,7 +59,6 @@ def measure_sensitivity(
     samples: Sequence[Sample],
     *,
     engine: Engine,
-    refined: LiteRTModel | None = None,
     by: Grouping | str = Grouping.OPERATOR,
     signature_key: str | None = None,
     time_limit_s: float | None = None,
@@ -78,13 +77,12 @@ def measure_sensitivity(
         Of its tensors, from :func:`~embedl_nb.quantizer.ranges.ranges_of`; every variant uses them. Empty for a recipe
         that needs no calibration.
     recipe
-        Its rules are applied.
+        Its rules are applied; what is fitted to samples beyond them is not, it would have to be done anew for every
+        variant.
     samples
         Held-out ones; the first :data:`NUM_SAMPLES` are used.
     engine
         Makes the quantized models.
-    refined
-        The refined model of the whole recipe, where there is one: every variant takes its weights and biases over.
     by
         ``"operator"``, or ``"source"`` for blocks of the source model.
     signature_key
@@ -122,7 +120,6 @@ def measure_sensitivity(
         ranges,
         chosen,
         signature_key=signature_key,
-        refined_sha256=refined.sha256 if refined else "",
     )
     with tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder:
         meter = NoiseMeter(Path(folder), float_model.path, chosen, signature_key=signature_key)
@@ -134,7 +131,6 @@ def measure_sensitivity(
                 _rules(case, recipe, names),
                 ranges,
                 path,
-                refined_path=refined.path if refined else None,
             )
             return path
 

@@ -39,13 +39,12 @@ def question_key(
     samples: Sequence[Mapping[str, Array]],
     *,
     signature_key: str | None,
-    refined_sha256: str = "",
 ) -> str:
     """Return the hash of everything that a noise power depends on, hexadecimal."""
     digest = hashlib.sha256()
     versions = [version_of(tool) for tool in _TOOLS]
     known = {name: list(map(float, limits)) for name, limits in ranges.items()}
-    header = [_FORMAT, model_sha256, [dict(rule) for rule in rules], known, versions, signature_key, refined_sha256]
+    header = [_FORMAT, model_sha256, [dict(rule) for rule in rules], known, versions, signature_key]
     digest.update(json.dumps(header, sort_keys=True).encode())
     for index, sample in enumerate(samples):
         for name, array in sorted(sample.items()):

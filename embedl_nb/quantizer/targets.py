@@ -1,29 +1,36 @@
 """Meet the caller's target: find the fewest milliseconds of operators that have to stay in float.
 
 In: a workshop, the recipe of the all-quantized model and the caller's limits. Out: the recipe that meets them, and what
-was found on the way. Mixes take the weights of the all-quantized model over while they are compared; the chosen one is
-refined by itself.
+was found on the way. Every mix is made as the recipe says, refined anew: what was fitted to the errors of operators
+that are float now would be wrong.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from embedl_nb.model import LiteRTModel
-from embedl_nb.model.operators import describe_operators
 from embedl_nb.quantizer.evaluation import evaluate
+from embedl_nb.quantizer.legality import scope_names
 from embedl_nb.quantizer.mixed import mix
 from embedl_nb.quantizer.mixed_result import Goal, Judgement, Mixed
 from embedl_nb.quantizer.mixture import Mixture
-from embedl_nb.quantizer.prices import price_operators
+from embedl_nb.quantizer.options import Effort
+from embedl_nb.quantizer.prices import Prices, price_operators
+from embedl_nb.quantizer.recipe import Rounding
 from embedl_nb.quantizer.sensitivity import measure_sensitivity
 
 if TYPE_CHECKING:
+    from embedl_nb.model import LiteRTModel
     from embedl_nb.quantizer.options import QuantizeOptions
     from embedl_nb.quantizer.recipe import Recipe
     from embedl_nb.quantizer.workshop import Workshop
 
 __all__ = ["meet_target"]
+
+# Models that may be made beyond the search along the path, where a model takes a minute and where it takes a moment.
+_NUM_EXTRA_REFINED = {Effort.LIGHT: 0, Effort.NORMAL: 1, Effort.HIGH: 4}
+_NUM_EXTRA = {Effort.LIGHT: 2, Effort.NORMAL: 7, Effort.HIGH: 14}
 
 
 def meet_target(workshop: Workshop, recipe: Recipe, options: QuantizeOptions) -> tuple[Recipe, Mixed | None]:
@@ -43,19 +50,21 @@ def meet_target(workshop: Workshop, recipe: Recipe, options: QuantizeOptions) ->
     goal = judge.goal(whole)
     if goal.is_met(judge(whole)):
         return recipe, None
+    prices = _prices(workshop, recipe, whole, options.device)
     found = mix(
-        _mixture(workshop, recipe, whole, options),
+        Mixture(workshop.source(recipe).model.graph.main, prices, _noises(workshop, recipe)),
         goal,
-        build=lambda kept: workshop.build_like(recipe.with_float(kept), whole) if kept else whole,
+        build=lambda kept: workshop.build(recipe.with_float(kept)),
         judge=judge,
         float_model=workshop.model,
-        price_sentence=f"prices measured on {options.device}",
+        price_sentence=prices.sentence,
+        num_extra=(_NUM_EXTRA_REFINED if recipe.is_refined else _NUM_EXTRA)[options.effort],
     )
     return recipe.with_float(found.kept_float), found
 
 
 class _Judge:
-    """Judges models on the judges' samples and by the caller's metric."""
+    """Judges models on the judges' samples and by the caller's metric, each model once."""
 
     def __init__(self, workshop: Workshop, options: QuantizeOptions) -> None:
         self._workshop, self._options = workshop, options
@@ -85,22 +94,21 @@ class _Judge:
         return self._metrics[model.sha256]
 
 
-def _mixture(workshop: Workshop, recipe: Recipe, whole: LiteRTModel, options: QuantizeOptions) -> Mixture:
-    """Price every operator, and measure the noise of each."""
+def _prices(workshop: Workshop, recipe: Recipe, whole: LiteRTModel, device: str) -> Prices:
+    """Measure what every operator costs, and every boundary between float and integers."""
+    source = workshop.source(recipe).model
+    # Every other operator in float shows the boundaries; its accuracy is of no interest.
+    alternate = replace(
+        recipe.with_float(scope_names(source.graph)[::2]), rounding=Rounding.NEAREST, is_bias_corrected=False
+    )
+    return price_operators(source, whole, workshop.build(alternate), device=device)
+
+
+def _noises(workshop: Workshop, recipe: Recipe) -> dict[int, float]:
+    """Measure what each operator adds to the output's noise, quantized alone."""
     key, samples = next(iter(workshop.judges.items()))
     source = workshop.source(recipe)
-    sensitivity = measure_sensitivity(
-        source.model,
-        source.ranges,
-        recipe,
-        samples,
-        engine=workshop.engine,
-        refined=whole if recipe.is_refined else None,
-        signature_key=key or None,
+    found = measure_sensitivity(
+        source.model, source.ranges, recipe, samples, engine=workshop.engine, signature_key=key or None
     )
-    graph = source.model.graph
-    alternate = [info.name for info in describe_operators(graph)][::2]
-    probe = workshop.build_like(recipe.with_float(alternate), whole)
-    prices = price_operators(source.model, whole, probe, device=options.device)
-    noises = {index: row.alone_noise for row in sensitivity.rows for index in row.indices}
-    return Mixture(graph.main, prices, noises)
+    return {index: row.alone_noise for row in found.rows for index in row.indices}

@@ -167,14 +167,6 @@ class Workshop:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def build_like(self, recipe: Recipe, refined: LiteRTModel) -> LiteRTModel:
-        """Return the model of ``recipe`` with the weights of one that is refined already, for a quick look."""
-        source = self.source(recipe)
-        path = Path(self._folder.name) / f"{self._key(recipe)}.tflite"
-        if not path.exists():
-            self.engine.apply(source.model.path, recipe.full_rules, source.ranges, path, refined_path=refined.path)
-        return LiteRTModel.open(path, name=self.model.name)
-
     def source(self, recipe: Recipe) -> Source:
         """Return the float model that is quantized, equalized where the recipe says so, and its ranges."""
         model, statistics = self.model, tuple(material.statistics for material in self.materials)
