@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embedl_nb.quantizer.data import ImageSet, images
+    from embedl_nb.quantizer.mixing.sensitivity_table import Sensitivity
     from embedl_nb.quantizer.options import Effort, QuantizeOptions
     from embedl_nb.quantizer.quantize import quantize_model, sensitivity_of
     from embedl_nb.quantizer.recipe import Recipe
-    from embedl_nb.quantizer.sensitivity_table import Sensitivity
 
 __all__ = [
     "Effort",
@@ -36,7 +36,7 @@ _HOMES = {
     "ImageSet": "data",
     "QuantizeOptions": "options",
     "Recipe": "recipe",
-    "Sensitivity": "sensitivity_table",
+    "Sensitivity": "mixing.sensitivity_table",
     "images": "data",
     "quantize_model": "quantize",
     "sensitivity_of": "quantize",

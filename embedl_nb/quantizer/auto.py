@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedl_nb import progress
+from embedl_nb.errors import QuantizeError
 from embedl_nb.quantizer.options import Effort
 from embedl_nb.quantizer.recipe import RangeMethod, Recipe, Rounding
 
@@ -31,12 +32,22 @@ def search(workshop: Workshop, base: Recipe, effort: Effort) -> Recipe:
     ----------
     base
         The named recipe with the caller's overrides, whose rules every candidate has.
+
+    Raises
+    ------
+    QuantizeError, RecipeError
+        If the library cannot apply ``base`` itself. Another candidate that cannot be applied is passed over, which
+        the progress says.
     """
     candidates = _candidates(base, effort)
-    best, best_score = candidates[0], (float("-inf"), 0.0)
-    for number, candidate in enumerate(candidates):
+    best, best_score = base, _score(workshop.score(workshop.build(base)))
+    for number, candidate in enumerate(candidates[1:], start=1):
         progress.emit("search", candidate.sentence, done=number, total=len(candidates))
-        score = _score(workshop.score(workshop.build(candidate)))
+        try:
+            score = _score(workshop.score(workshop.build(candidate)))
+        except QuantizeError as err:
+            progress.emit("search", f"{candidate.sentence} is passed over: {err}", done=number, total=len(candidates))
+            continue
         if score > best_score:
             best, best_score = candidate, score
     return replace(best, name="auto")

@@ -20,15 +20,15 @@ from embedl_nb.quantizer.data import DataKind
 from embedl_nb.quantizer.evaluation import evaluate
 from embedl_nb.quantizer.job import AnyRecipe, open_job
 from embedl_nb.quantizer.latency import check_latency
+from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
+from embedl_nb.quantizer.mixing.targets import meet_target
 from embedl_nb.quantizer.options import QuantizeOptions
 from embedl_nb.quantizer.recipe import Recipe
-from embedl_nb.quantizer.sensitivity import measure_sensitivity
-from embedl_nb.quantizer.targets import meet_target
 
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
-    from embedl_nb.quantizer.mixed_result import Mixed
-    from embedl_nb.quantizer.sensitivity_table import Sensitivity
+    from embedl_nb.quantizer.mixing.mixed import Mixed
+    from embedl_nb.quantizer.mixing.sensitivity_table import Sensitivity
     from embedl_nb.quantizer.workshop import Workshop
 
 __all__ = ["quantize_model", "sensitivity_of"]

@@ -15,16 +15,16 @@ from embedl_nb.errors import InputError
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.schema import schema
 from embedl_nb.quantizer.engine import Engine
-from embedl_nb.quantizer.mixed import mix
-from embedl_nb.quantizer.mixed_result import Goal, Judgement
-from embedl_nb.quantizer.mixture import Mixture
-from embedl_nb.quantizer.noise import noise_power
-from embedl_nb.quantizer.prices import price_operators
+from embedl_nb.quantizer.mixing.mix import mix
+from embedl_nb.quantizer.mixing.mixed import Goal, Judgement
+from embedl_nb.quantizer.mixing.mixture import Mixture
+from embedl_nb.quantizer.mixing.noise import noise_power
+from embedl_nb.quantizer.mixing.prices import price_operators
+from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
+from embedl_nb.quantizer.mixing.sensitivity_table import Sensitivity, decibels
 from embedl_nb.quantizer.ranges import Ranges, ranges_of
 from embedl_nb.quantizer.recipe import RangeMethod, Recipe
 from embedl_nb.quantizer.recipes import resolve_recipe
-from embedl_nb.quantizer.sensitivity import measure_sensitivity
-from embedl_nb.quantizer.sensitivity_table import Sensitivity, decibels
 from embedl_nb.testing import models
 
 pytestmark = pytest.mark.litert

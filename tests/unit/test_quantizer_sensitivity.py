@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from embedl_nb.errors import EmbedlWarning, InputError, SchemaTooNewError
-from embedl_nb.quantizer.noise import noise_power
-from embedl_nb.quantizer.sensitivity import block_of
-from embedl_nb.quantizer.sensitivity_cache import NoiseCache, question_key
-from embedl_nb.quantizer.sensitivity_table import Grouping, Sensitivity, SensitivityRow
+from embedl_nb.quantizer.mixing.noise import noise_power
+from embedl_nb.quantizer.mixing.sensitivity import block_of
+from embedl_nb.quantizer.mixing.sensitivity_cache import NoiseCache, question_key
+from embedl_nb.quantizer.mixing.sensitivity_table import Grouping, Sensitivity, SensitivityRow
 
 
 def _row(index: int, alone: float, left_out: float) -> SensitivityRow:

@@ -1,6 +1,6 @@
 """Mixed: the set of operators that was kept in float for a target, and the curve of accuracy against latency.
 
-Built by mixed.py; read by people and by the quantizer, which keeps the curve with the model.
+Built by mix.py; read by people and by the quantizer, which keeps the curve with the model.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from embedl_nb.model.graph import Subgraph
-from embedl_nb.quantizer.prices import Prices
+from embedl_nb.quantizer.mixing.prices import Prices
 
 __all__ = ["Mixture"]
 

@@ -1,7 +1,7 @@
 """Mixed precision under a budget: keep the fewest milliseconds of operators in float so that a target is met.
 
 In: what sets of operators cost and how much noise they take away (mixture.py), a way to build the model of a set, and a
-way to judge it. Out: :class:`~embedl_nb.quantizer.mixed_result.Mixed`. A path of growing sets is laid out from the
+way to judge it. Out: :class:`~embedl_nb.quantizer.mixing.mixed.Mixed`. A path of growing sets is laid out from the
 estimates, most noise for a millisecond first; real models are then made and judged along it until the shortest that
 meets the target is found, and members that it can do without are quantized again.
 """
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from embedl_nb import progress
 from embedl_nb.errors import InputError
-from embedl_nb.quantizer.mixed_result import Goal, Judgement, Mixed, MixedPoint
+from embedl_nb.quantizer.mixing.mixed import Goal, Judgement, Mixed, MixedPoint
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
-    from embedl_nb.quantizer.mixture import Mixture
+    from embedl_nb.quantizer.mixing.mixture import Mixture
 
 __all__ = ["Build", "Judge", "mix"]
 

@@ -1,6 +1,6 @@
 """Sensitivity: which operators make the noise of a quantized model, as a ranked table that shows itself.
 
-Built by sensitivity.py from measured noise powers; read by people and by mixed.py. It measures nothing.
+Built by sensitivity.py from measured noise powers; read by people and by targets.py. It measures nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Each operator quantized alone, and left out alone: where the noise of a quantized model comes from.
 
-In: the float model, the ranges it was calibrated to, a recipe and held-out samples. Out: a ranked
-:class:`~embedl_nb.quantizer.sensitivity_table.Sensitivity`. Every figure is of a real quantized model that ran on the
-samples; none is a sum of others. What is known is kept in the cache at once, so an interrupted call goes on.
+In: the float model, the ranges it was calibrated to, a recipe and held-out samples. Out: a ranked Sensitivity. Every
+figure is of a real quantized model that ran on the samples; none is a sum of others. What is known is kept in the cache
+at once, so an interrupted call goes on.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from embedl_nb.errors import InputError
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.operators import describe_operators
 from embedl_nb.quantizer.legality import plan_operators, scope_names
-from embedl_nb.quantizer.noise import NoiseMeter
+from embedl_nb.quantizer.mixing.noise import NoiseMeter
+from embedl_nb.quantizer.mixing.sensitivity_cache import Case, NoiseCache, question_key
+from embedl_nb.quantizer.mixing.sensitivity_table import Grouping, Sensitivity, SensitivityRow
 from embedl_nb.quantizer.recipe import ALL_OPERATORS, NO_QUANTIZE, Recipe, scope_regex
-from embedl_nb.quantizer.sensitivity_cache import Case, NoiseCache, question_key
-from embedl_nb.quantizer.sensitivity_table import Grouping, Sensitivity, SensitivityRow
 
 if TYPE_CHECKING:
     import numpy as np

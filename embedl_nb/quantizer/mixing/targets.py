@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.quantizer.evaluation import evaluate
 from embedl_nb.quantizer.legality import scope_names
-from embedl_nb.quantizer.mixed import mix
-from embedl_nb.quantizer.mixed_result import Goal, Judgement, Mixed
-from embedl_nb.quantizer.mixture import Mixture
+from embedl_nb.quantizer.mixing.mix import mix
+from embedl_nb.quantizer.mixing.mixed import Goal, Judgement, Mixed
+from embedl_nb.quantizer.mixing.mixture import Mixture
+from embedl_nb.quantizer.mixing.prices import Prices, price_operators
+from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
 from embedl_nb.quantizer.options import Effort
-from embedl_nb.quantizer.prices import Prices, price_operators
 from embedl_nb.quantizer.recipe import Rounding
-from embedl_nb.quantizer.sensitivity import measure_sensitivity
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
