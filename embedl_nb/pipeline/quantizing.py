@@ -50,7 +50,8 @@ def quantize(
         ``"auto"`` looks for the best all-integer model; a name such as ``"static_wi8_ai8"`` (short: ``"int8"``,
         ``"fp16"``), a recipe's ``.json`` file or the recipe of another model is applied as it is.
     num_samples
-        To calibrate with; others judge. A set with fewer gives a quarter of them to the judges.
+        To calibrate with; others judge. A set with fewer gives a quarter of them to the judges. The recipe of another
+        model brings its own, and its seed.
     seed
         Which samples are chosen; the same seed, data and recipe give the same model.
     effort

@@ -55,7 +55,7 @@ def search(workshop: Workshop, base: Recipe, effort: Effort) -> Recipe:
 
 def _candidates(base: Recipe, effort: Effort) -> list[Recipe]:
     """Return the recipes to try, cheapest first."""
-    corrected = replace(base, ranges=RangeMethod.MSE, is_bias_corrected=True)
+    corrected = replace(base, ranges=RangeMethod.MSE, is_bias_corrected=True, num_train=NUM_TRAIN[effort])
     fitted = replace(corrected, rounding=Rounding.LEAST_SQUARES)
     ladder = {
         Effort.LIGHT: [base, corrected],

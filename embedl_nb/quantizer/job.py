@@ -99,7 +99,7 @@ def open_job(
         materials = _materials(model, data, engine, base, options, is_search=is_search)
         if materials:
             judges, source = {each.signature_key: each.held_out for each in materials}, _source(materials)
-            base = replace(base, num_samples=sum(each.statistics.num_samples for each in materials), seed=options.seed)
+            base = _as_calibrated(base, materials, options)
         else:
             judges, source = judges_without_data(model, seed=options.seed)
         with Workshop(model, engine, materials, judges) as workshop:
@@ -109,17 +109,31 @@ def open_job(
 def _materials(
     model: LiteRTModel, data: Any, engine: Engine, base: Recipe, options: QuantizeOptions, *, is_search: bool
 ) -> tuple[Material, ...]:
+    """Read the samples, as many as a recipe that was calibrated before had."""
     if data is None:
         return ()
     return prepare(
         model,
         data,
         engine,
-        num_samples=options.num_samples,
-        seed=options.seed,
-        num_train=NUM_TRAIN[options.effort],
+        num_samples=base.num_samples or options.num_samples,
+        seed=_seed(base, options),
+        num_train=base.num_train or NUM_TRAIN[options.effort],
         histograms=is_search or base.ranges in _WITH_HISTOGRAMS,
     )
+
+
+def _as_calibrated(base: Recipe, materials: Sequence[Material], options: QuantizeOptions) -> Recipe:
+    return replace(
+        base,
+        num_samples=max(material.statistics.num_samples for material in materials),
+        seed=_seed(base, options),
+        num_train=base.num_train or (NUM_TRAIN[options.effort] if base.is_refined else None),
+    )
+
+
+def _seed(base: Recipe, options: QuantizeOptions) -> int:
+    return options.seed if base.seed is None else base.seed
 
 
 def _source(materials: Sequence[Material]) -> CalibrationSource:

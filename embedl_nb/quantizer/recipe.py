@@ -70,7 +70,10 @@ class Recipe:
     kept_float
         Names of operators that stay in float although a rule would quantize them, as :func:`scope_regex` takes them.
     num_samples, seed
-        What it was calibrated with; None where it was not, or before.
+        What it was calibrated with; None where it was not, or before. Given again they are used again, whatever the
+        caller's own are.
+    num_train
+        How many of these samples weights and biases were fitted to; None where they were not, or before.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Recipe:
     kept_float: tuple[str, ...] = ()
     num_samples: int | None = None
     seed: int | None = None
+    num_train: int | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

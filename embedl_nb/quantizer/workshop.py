@@ -160,7 +160,6 @@ class Workshop:
         parts = {
             "model": self.model.sha256,
             "data": [material.digest for material in self.materials] if recipe.needs_calibration else [],
-            "train": [material.num_train for material in self.materials] if recipe.needs_calibration else [],
             "recipe": {name: value for name, value in recipe.to_record().items() if name != "name"},
             "pipeline": PIPELINE_VERSION,
             "tools": [version_of(tool) for tool in _TOOLS],

@@ -91,7 +91,7 @@ def test_auto_is_nearer_to_float_than_the_librarys_own_and_all_integer(net, samp
 def test_the_resolved_recipe_makes_the_same_file_again(net, samples, empty_home):
     best = enb.quantize(net, samples, num_samples=40, effort="light")
     cache.clear()
-    again = enb.quantize(net, samples, recipe=best.fidelity.recipe, num_samples=40, effort="light")
+    again = enb.quantize(net, samples, recipe=best.fidelity.recipe)
     assert again.sha256 == best.sha256
 
 
