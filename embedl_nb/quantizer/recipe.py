@@ -127,7 +127,7 @@ class Recipe:
         if self.is_bias_corrected:
             parts.append("bias corrected")
         if self.kept_float:
-            parts.append(f"{len(self.kept_float)} operator{'' if len(self.kept_float) == 1 else 's'} kept in float")
+            parts.append("some operators kept in float")
         if self.num_samples is not None:
             seed = "" if self.seed is None else f", seed {self.seed}"
             parts.append(f"calibrated with {self.num_samples} sample{'' if self.num_samples == 1 else 's'}{seed}")
