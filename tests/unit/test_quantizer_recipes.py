@@ -78,7 +78,7 @@ def test_a_recipe_survives_json() -> None:
     assert Recipe.from_record(json.loads(json.dumps(recipe.to_record()))) == recipe
     assert resolve_recipe(recipe.to_record()) == recipe
     assert recipe.sentence == (
-        "auto, mse ranges, equalized, least-squares rounding, bias corrected, 2 operators kept in float, "
+        "auto, mse ranges, equalized, least-squares rounding, bias corrected, some operators kept in float, "
         "calibrated with 100 samples, seed 3"
     )
 
