@@ -195,21 +195,24 @@ def _curve_table(fidelity: Fidelity) -> Table:
     points = fidelity.curve
     at = next((place for place, point in enumerate(points) if point.is_chosen), 0)
     shown = sorted({0, max(0, at - 1), at, min(len(points) - 1, at + 1), len(points) - 1})
+    has_metric = any(point.metric is not None for point in points)
+    figures = ("in float", "SQNR dB", "top-1", *(("metric",) if has_metric else ()), "latency", "size")
     return Table(
         title=f"Accuracy against latency ({len(shown)} of {len(points)} points)",
-        columns=("model", "in float", "SQNR dB", "top-1", "metric", "latency", "size"),
-        rows=tuple(_curve_row(points[place]) for place in shown),
-        numeric=("in float", "SQNR dB", "top-1", "metric", "latency", "size"),
+        columns=("model", *figures),
+        rows=tuple(_curve_row(points[place], has_metric=has_metric) for place in shown),
+        numeric=figures,
     )
 
 
-def _curve_row(point: CurvePoint) -> tuple[str, ...]:
+def _curve_row(point: CurvePoint, *, has_metric: bool) -> tuple[str, ...]:
+    metric = "" if point.metric is None else f"{point.metric:.4g}"
     return (
         f"{point.label} (chosen)" if point.is_chosen else point.label,
         format_count(point.num_float_operators),
         _db(point.sqnr_db),
         "" if point.top1_agreement is None else _percent(point.top1_agreement),
-        "" if point.metric is None else f"{point.metric:.4g}",
+        *((metric,) if has_metric else ()),
         f"{format_ms(point.latency_ms)} ({point.provenance})",
         format_bytes(point.size_bytes),
     )
