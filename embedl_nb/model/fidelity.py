@@ -153,6 +153,22 @@ class Fidelity(Displayable):
         columns = [row.name for row in fields(LayerFidelity)]
         return pd.DataFrame([[getattr(layer, name) for name in columns] for layer in self.layers], columns=columns)
 
+    def calibration_frame(self) -> pd.DataFrame:
+        """Return what the calibration samples showed, one row an activation: range, which samples set it, outliers.
+
+        Raises
+        ------
+        InputError
+            If nothing was calibrated.
+        """
+        import pandas as pd
+
+        if self.calibration is None:
+            raise InputError(
+                "nothing was calibrated", hint="a static recipe calibrates, e.g. enb.quantize(model, data)"
+            )
+        return pd.DataFrame(self.calibration["ranges"]["tensors"])
+
     def along_the_network(self) -> Any:
         """Draw the error of every layer, in the order they run.
 

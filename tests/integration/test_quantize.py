@@ -102,6 +102,16 @@ def test_a_recorded_model_comes_back_with_its_fidelity(net, samples):
     assert loaded.sha256 == small.sha256
 
 
+def test_what_the_samples_showed_of_each_activation_is_kept(net, samples):
+    fidelity = enb.load(enb.quantize(net, samples, recipe="int8", num_samples=20).run_id).fidelity
+    frame = fidelity.calibration_frame()
+    assert {"tensor", "min", "max", "min_sample", "max_sample", "is_outlier"} <= set(frame)
+    assert frame["max_sample"].between(0, 19).all()
+    assert fidelity.calibration_sentence.startswith("20 samples")
+    with pytest.raises(InputError, match="nothing was calibrated"):
+        enb.quantize(net, recipe="dynamic").fidelity.calibration_frame()
+
+
 def test_its_outputs_are_checked_against_what_it_gave_here(net, samples):
     small = enb.quantize(net, samples, recipe="int8", num_samples=20)
     result = enb.benchmark(small, processes=1, iterations=2, warmup=0, profile=False)
