@@ -15,7 +15,7 @@ from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import InputSource, OutputCheck, OutputState
 from embedl_nb.model.calling import bind_inputs, restore_outputs
 from embedl_nb.model.evidence import SampleSource, compare_outputs
-from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays, take_arrays
+from embedl_nb.runtime.arrays import by_sample, join_samples, load_arrays, save_arrays, take_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def choose_sample(model: LiteRTModel, signature: Signature, inputs: Any, folder:
     else:
         return Sample(source=InputSource.RANDOM, path=None)
     path = folder / "inputs.npz"
-    save_arrays(path, {f"0/{name}": array for name, array in arrays.items()})
+    save_arrays(path, join_samples([arrays]))
     return Sample(source=source, path=path)
 
 

@@ -15,7 +15,7 @@ from embedl_nb.model.spec import Signature, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
+__all__ = ["Arguments", "bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
 
 # numpy has no type for these; the runtime's worker takes and gives their values in the next larger one.
 _CARRIERS = {"bfloat16": "float32", "int4": "int8", "int2": "int8", "uint4": "uint8"}

@@ -5,13 +5,14 @@ In: a file, its signature and a call's arguments, of one sample or of many. Out:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.model.calling import bind_inputs, restore_outputs, split_batch
+from embedl_nb.model.calling import Arguments, bind_inputs, restore_outputs, split_batch
 from embedl_nb.model.spec import Signature
-from embedl_nb.runtime.arrays import by_sample
+from embedl_nb.runtime.arrays import by_sample, join_samples
 from embedl_nb.runtime.running import run_samples
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["run_calls"]
+__all__ = ["run_calls", "run_together"]
 
 _CHUNK_BYTES = 64 * 2**20
 
@@ -37,14 +38,25 @@ def run_calls(path: Path, signature: Signature, args: Sequence[Any], named: Mapp
     import numpy as np
 
     calls = split_batch(signature, args, named)
-    first = bind_inputs(signature, *calls[0], raw=raw)
-    num_together = max(1, _CHUNK_BYTES // max(1, sum(array.nbytes for array in first.values())))
-    outputs: list[Arrays] = []
-    for begin in range(0, len(calls), num_together):
-        samples = [bind_inputs(signature, *call, raw=raw) for call in calls[begin : begin + num_together]]
-        arrays = {f"{i}/{name}": array for i, sample in enumerate(samples) for name, array in sample.items()}
-        results = run_samples(path, arrays, signature_key=signature.key or None)
-        outputs += [restore_outputs(signature, sample, raw=raw) for sample in by_sample(results).values()]
+    outputs = [sample for some in run_together(path, signature, calls, raw=raw) for sample in some]
     if len(outputs) == 1:
         return outputs[0]
     return {spec.name: np.concatenate([sample[spec.name] for sample in outputs]) for spec in signature.outputs}
+
+
+def run_together(
+    path: Path, signature: Signature, calls: Iterable[Arguments], *, raw: bool = False
+) -> Iterator[list[Arrays]]:
+    """Run calls of one sample each, as many together as 64 MiB of inputs hold, and yield the outputs of each lot.
+
+    Raises
+    ------
+    SignatureMismatchError, BenchmarkError
+        See :func:`run_calls`.
+    """
+    samples = (bind_inputs(signature, *call, raw=raw) for call in calls)
+    for first in samples:
+        size = max(1, sum(array.nbytes for array in first.values()))
+        lot = [first, *itertools.islice(samples, max(1, _CHUNK_BYTES // size) - 1)]
+        results = run_samples(path, join_samples(lot), signature_key=signature.key or None)
+        yield [restore_outputs(signature, sample, raw=raw) for sample in by_sample(results).values()]

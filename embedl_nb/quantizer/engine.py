@@ -16,7 +16,7 @@ from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.operators import precision_of
 from embedl_nb.quantizer.ranges import Histograms, RangeStatistics, to_json
-from embedl_nb.runtime.arrays import save_arrays, take_arrays
+from embedl_nb.runtime.arrays import join_samples, save_arrays, take_arrays
 from embedl_nb.runtime.pool import prewarm, warm
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Engine:
             done = 0
             for chunk in _chunks(samples):
                 path = Path(folder) / "samples.npz"
-                save_arrays(path, {f"{i}/{name}": array for i, s in enumerate(chunk) for name, array in s.items()})
+                save_arrays(path, join_samples(chunk))
                 self._request("observe_add", {"samples_path": str(path)}, timeout_s=_CHUNK_TIMEOUT_S)
                 done += len(chunk)
                 progress.emit("calibrate", done=done, total=num_samples)

@@ -6,14 +6,12 @@ worker computes them, a bounded number of samples at a time.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
-from embedl_nb.model.calling import bind_inputs, pick_signature, restore_outputs
-from embedl_nb.runtime.arrays import by_sample
-from embedl_nb.runtime.running import run_samples
+from embedl_nb.model.calling import pick_signature
+from embedl_nb.model.running import run_together
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     Sample = dict[str, np.ndarray[Any, Any]]
 
 __all__ = ["outputs_of"]
-
-_CHUNK_BYTES = 64 * 2**20
 
 
 def outputs_of(
@@ -50,18 +46,9 @@ def outputs_of(
     """
     signature = pick_signature(model.signatures, signature_key)
     outputs: list[Sample] = []
-    for chunk in _chunks(samples):
-        progress.emit(stage, f"running {model.name} ({model.precision}) on sample {len(outputs) + 1}")
-        bound = [bind_inputs(signature, (), sample, raw=False) for sample in chunk]
-        arrays = {f"{i}/{name}": array for i, sample in enumerate(bound) for name, array in sample.items()}
-        results = run_samples(model.path, arrays, signature_key=signature.key or None)
-        outputs += [restore_outputs(signature, sample, raw=False) for sample in by_sample(results).values()]
+    what = f"running {model.name} ({model.precision})"
+    progress.emit(stage, what, done=0)
+    for some in run_together(model.path, signature, (([], sample) for sample in samples)):
+        outputs += some
+        progress.emit(stage, what, done=len(outputs))
     return outputs
-
-
-def _chunks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    """Group samples so that a group stays within :data:`_CHUNK_BYTES`, one sample at least."""
-    iterator = iter(samples)
-    for first in iterator:
-        size = max(sum(array.nbytes for array in first.values()), 1)
-        yield [first, *itertools.islice(iterator, _CHUNK_BYTES // size)]

@@ -24,7 +24,7 @@ from embedl_nb.model.fidelity_rows import CalibrationSource
 from embedl_nb.quantizer.judging import outputs_of
 from embedl_nb.quantizer.ranges import Ranges, ranges_of
 from embedl_nb.quantizer.recipe import Recipe
-from embedl_nb.runtime.arrays import save_arrays
+from embedl_nb.runtime.arrays import join_samples, save_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,13 +126,10 @@ class Workshop:
     def keep_example(self, model: LiteRTModel) -> tuple[Path, Path]:
         """Save the judges' first sample and what ``model`` makes of it, for whoever runs it elsewhere."""
         key, samples = next(iter(self.judges.items()))
-        entry = cache.Entry(folder=model.path.parent, meta={})
-        paths = cache.evidence_paths(
-            entry.folder, hashlib.sha256(self._saved("example", samples[:1]).read_bytes()).hexdigest()
-        )
-        save_arrays(paths[0], {f"0/{name}": array for name, array in samples[0].items()})
-        (outputs,) = outputs_of(model, samples[:1], signature_key=key)
-        save_arrays(paths[1], {f"0/{name}": array for name, array in outputs.items()})
+        example = self._saved("example", samples[:1])
+        paths = cache.evidence_paths(model.path.parent, hashlib.sha256(example.read_bytes()).hexdigest())
+        save_arrays(paths[0], join_samples(samples[:1]))
+        save_arrays(paths[1], join_samples(outputs_of(model, samples[:1], signature_key=key)))
         return paths
 
     def _compared(self, model: LiteRTModel, samples: dict[str, list[Sample]], role: str) -> Fidelity:
@@ -209,9 +206,7 @@ class Workshop:
     def _saved(self, name: str, samples: Sequence[Sample]) -> Path:
         path = Path(self._folder.name) / f"{name}.npz"
         if not path.exists():
-            save_arrays(
-                path, {f"{i}/{key}": array for i, sample in enumerate(samples) for key, array in sample.items()}
-            )
+            save_arrays(path, join_samples(samples))
         return path
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from embedl_nb.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["by_sample", "load_arrays", "save_arrays", "take_arrays"]
+__all__ = ["by_sample", "join_samples", "load_arrays", "save_arrays", "take_arrays"]
 
 _STORABLE_KINDS = "biufc"
 
@@ -100,6 +100,17 @@ def by_sample(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[int, dict[str,
             raise InputError(f"array {key!r} is not named like '0/input'", hint="name it <sample>/<name>")
         samples.setdefault(int(number), {})[name] = array
     return dict(sorted(samples.items()))
+
+
+def join_samples(samples: Iterable[Mapping[str, np.ndarray[Any, Any]]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Undo :func:`by_sample`: name every array ``"<sample>/<name>"``.
+
+    Examples
+    --------
+    >>> join_samples([{"x": 1}, {"x": 2}])  # type: ignore[dict-item]  # any value has a name
+    {'0/x': 1, '1/x': 2}
+    """
+    return {f"{number}/{name}": array for number, sample in enumerate(samples) for name, array in sample.items()}
 
 
 def _checked(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
 from embedl_nb.model.evidence import sqnr_db
-from embedl_nb.runtime.arrays import by_sample, save_arrays, take_arrays
+from embedl_nb.runtime.arrays import by_sample, join_samples, save_arrays, take_arrays
 from embedl_nb.runtime.pool import warm
 from embedl_nb.runtime.running import WORKER, WORKER_NAME
 
@@ -44,8 +44,7 @@ class NoiseMeter:
     ) -> None:
         self._signature_key = signature_key
         self._inputs_path = folder / "held_out.npz"
-        arrays = {f"{i}/{name}": array for i, sample in enumerate(samples) for name, array in sample.items()}
-        save_arrays(self._inputs_path, arrays)
+        save_arrays(self._inputs_path, join_samples(samples))
         self._reference = self._outputs(float_path)
 
     def noise_of(self, path: Path) -> float:
