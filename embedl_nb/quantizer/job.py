@@ -99,7 +99,8 @@ def open_job(
         materials = _materials(model, data, engine, base, options, is_search=is_search)
         if materials:
             judges, source = {each.signature_key: each.held_out for each in materials}, _source(materials)
-            base = _as_calibrated(base, materials, options)
+            if is_search or base.needs_calibration:
+                base = _as_calibrated(base, materials, options)
         else:
             judges, source = judges_without_data(model, seed=options.seed)
         with Workshop(model, engine, materials, judges) as workshop:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.fidelity_rows import CalibrationSource, CurvePoint
+from embedl_nb.model.fidelity_rows import CalibrationSource
 from embedl_nb.model.operators import count_float_operators
 from embedl_nb.quantizer.auto import search
 from embedl_nb.quantizer.calibration import CalibrationReport, report_calibration
@@ -112,19 +112,14 @@ class _Result:
             fidelity=fidelity,
             samples_path=samples_path,
             golden_path=golden_path,
-            notes=(*origin.notes, *self._notes(fidelity)),
+            notes=(*origin.notes, *self._notes()),
         )
 
-    def _notes(self, fidelity: Fidelity) -> tuple[str, ...]:
+    def _notes(self) -> tuple[str, ...]:
         """Return what a reader must not miss beside the floors: of the data, and of the target."""
         reports = [each.report for each in self.workshop.materials]
         said = [warning for report in reports if report.kind is DataKind.GIVEN for warning in report.warnings]
-        wanted = self.options.min_sqnr_db
-        if self.mixed is not None:
-            said += self.mixed.warnings
-            if self.mixed.is_met and wanted is not None and fidelity.sqnr_db < wanted:
-                said.append(f"refined, the mix has {fidelity.sqnr_db:.1f} dB, short of the {wanted:g} dB asked for")
-        return tuple(said)
+        return (*said, *(self.mixed.warnings if self.mixed else ()))
 
     def _fidelity(self, quantized: LiteRTModel) -> Fidelity:
         workshop, options = self.workshop, self.options
@@ -135,7 +130,7 @@ class _Result:
             fidelity,
             data=self.source,
             is_held_out=all(each.report.is_held_out_separate for each in workshop.materials),
-            num_calibration_samples=self.recipe.num_samples or 0,
+            num_calibration_samples=fidelity.num_calibration_samples if self.recipe.needs_calibration else 0,
             layers=workshop.compare_layers(quantized, self.recipe),
             evaluation=metric
             and evaluate(metric, workshop.model, quantized, higher_is_better=options.higher_is_better),
@@ -146,7 +141,7 @@ class _Result:
             recipe_sentence=self.recipe.sentence,
             calibration=self._calibration(ranges) if ranges else None,
             calibration_sentence=ranges.sentence if ranges else "",
-            curve=self._curve(fidelity, quantized),
+            curve=self.mixed.curve if self.mixed else (),
         )
 
     def _ranges(self) -> CalibrationReport | None:
@@ -159,18 +154,3 @@ class _Result:
     def _calibration(self, ranges: CalibrationReport) -> dict[str, Any]:
         data = [material.report.to_record() for material in self.workshop.materials]
         return {"ranges": ranges.to_record(), "data": data}
-
-    def _curve(self, fidelity: Fidelity, quantized: LiteRTModel) -> tuple[CurvePoint, ...]:
-        """Return the curve, on it the chosen model as it is in the end, refined by itself."""
-        points = () if self.mixed is None else self.mixed.curve
-        return tuple(
-            replace(
-                point,
-                sqnr_db=fidelity.sqnr_db,
-                top1_agreement=fidelity.top1_agreement,
-                size_bytes=quantized.size_bytes,
-            )
-            if point.is_chosen
-            else point
-            for point in points
-        )

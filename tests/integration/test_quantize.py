@@ -163,6 +163,12 @@ def test_a_static_recipe_without_data_is_refused(net):
         assert 'data="random"' in caught.value.hint
 
 
+def test_a_recipe_without_calibration_is_not_said_to_be_calibrated_with_the_data_it_is_judged_on(net, samples):
+    fidelity = enb.quantize(net, samples, recipe="dynamic").fidelity
+    assert fidelity.num_calibration_samples == 0
+    assert "calibrated" not in fidelity.recipe_sentence
+
+
 def test_a_dynamic_recipe_needs_no_data_and_is_judged_all_the_same(net):
     small = enb.quantize(net, recipe="dynamic")
     assert small.fidelity.num_samples >= 1
