@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Metric", "drop_ci95", "evaluate"]
+__all__ = ["Metric", "drop_ci95", "evaluate", "once_a_model"]
 
 Metric = Callable[["LiteRTModel"], Any]
 """A function of a callable model: called with arrays it returns a dict of arrays by output name. It returns one figure,
@@ -66,7 +66,7 @@ def evaluate(
         If the function raises (chained from its own error), or returns something else than finite numbers, or not as
         many scores for one model as for the other.
     """
-    name = str(getattr(metric, "__name__", type(metric).__name__))
+    name = _name(metric)
     progress.emit("evaluate", f"{name} on the float model", done=0, total=2)
     reference = _scores(metric, float_model, name=name, kind="float")
     progress.emit("evaluate", f"{name} on the quantized model", done=1, total=2)
@@ -86,6 +86,23 @@ def evaluate(
         drop_ci95=drop_ci95(worse, seed=seed) if has_one_a_sample else None,
         num_samples=worse.size if has_one_a_sample else None,
     )
+
+
+def once_a_model(metric: Metric) -> Metric:
+    """Return ``metric`` so that each model is scored once, however often it is asked for: it may take minutes."""
+    found: dict[str, Any] = {}
+
+    def remembered(model: LiteRTModel) -> Any:
+        if model.sha256 not in found:
+            found[model.sha256] = metric(model)
+        return found[model.sha256]
+
+    remembered.__name__ = _name(metric)
+    return remembered
+
+
+def _name(metric: Metric) -> str:
+    return str(getattr(metric, "__name__", type(metric).__name__))
 
 
 def _scores(metric: Metric, model: LiteRTModel, *, name: str, kind: str) -> Array:

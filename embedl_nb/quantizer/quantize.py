@@ -17,7 +17,7 @@ from embedl_nb.model.operators import count_float_operators
 from embedl_nb.quantizer.auto import search
 from embedl_nb.quantizer.calibration import CalibrationReport, report_calibration
 from embedl_nb.quantizer.data import DataKind
-from embedl_nb.quantizer.evaluation import evaluate
+from embedl_nb.quantizer.evaluation import evaluate, once_a_model
 from embedl_nb.quantizer.job import AnyRecipe, open_job
 from embedl_nb.quantizer.latency import check_latency
 from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
@@ -54,6 +54,8 @@ def quantize_model(
     EmbedlError
         See :func:`~embedl_nb.quantizer.job.open_job`; and if the library, the runtime or the caller's metric fails.
     """
+    if options.evaluate is not None:
+        options = replace(options, evaluate=once_a_model(options.evaluate))
     with open_job(model, data, recipe, overrides, options) as job:
         chosen = search(job.workshop, job.recipe, options.effort) if job.is_search else job.recipe
         chosen, mixed = meet_target(job.workshop, chosen, options)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from embedl_nb.errors import InputError
-from embedl_nb.quantizer.evaluation import drop_ci95, evaluate
+from embedl_nb.quantizer.evaluation import drop_ci95, evaluate, once_a_model
 
 # A metric is all that looks at the models.
 FLOAT: Any = "float"
@@ -129,3 +130,17 @@ def test_a_metric_without_a_name_is_called_by_its_type() -> None:
             return 1.0
 
     assert evaluate(Metric(), FLOAT, QUANTIZED).metric == "Metric"
+
+
+def test_a_model_is_scored_once_however_often_it_is_asked_for() -> None:
+    asked: list[str] = []
+
+    def accuracy(model: Any) -> float:
+        asked.append(model.sha256)
+        return 0.5
+
+    metric = once_a_model(accuracy)
+    float_model, *mixes = (SimpleNamespace(sha256=name) for name in ("float", "mix 1", "mix 2"))
+    evaluations: Any = [evaluate(metric, float_model, mix) for mix in (*mixes, *mixes)]
+    assert asked == ["float", "mix 1", "mix 2"]
+    assert evaluations[0].metric == "accuracy"

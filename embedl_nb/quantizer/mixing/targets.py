@@ -22,6 +22,7 @@ from embedl_nb.quantizer.recipe import Rounding
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.model.fidelity_rows import Evaluation
     from embedl_nb.quantizer.options import QuantizeOptions
     from embedl_nb.quantizer.recipe import Recipe
     from embedl_nb.quantizer.workshop import Workshop
@@ -64,15 +65,14 @@ def meet_target(workshop: Workshop, recipe: Recipe, options: QuantizeOptions) ->
 
 
 class _Judge:
-    """Judges models on the judges' samples and by the caller's metric, each model once."""
+    """Judges models on the judges' samples, and by the caller's metric where that is limited."""
 
     def __init__(self, workshop: Workshop, options: QuantizeOptions) -> None:
         self._workshop, self._options = workshop, options
-        self._metrics: dict[str, tuple[float, float]] = {}
 
     def __call__(self, model: LiteRTModel) -> Judgement:
         fidelity = self._workshop.judge(model)
-        metric = None if self._options.max_degradation is None else self._scores(model)[1]
+        metric = None if self._options.max_degradation is None else self._evaluation(model).quantized_score
         return Judgement(sqnr_db=fidelity.sqnr_db, top1_agreement=fidelity.top1_agreement, metric=metric)
 
     def goal(self, model: LiteRTModel) -> Goal:
@@ -80,18 +80,14 @@ class _Judge:
         return Goal(
             min_sqnr_db=options.min_sqnr_db,
             max_degradation=options.max_degradation,
-            float_metric=None if options.max_degradation is None else self._scores(model)[0],
+            float_metric=None if options.max_degradation is None else self._evaluation(model).float_score,
             higher_is_better=options.higher_is_better,
         )
 
-    def _scores(self, model: LiteRTModel) -> tuple[float, float]:
-        """Return the metric of the float model and of ``model``."""
-        if model.sha256 not in self._metrics:
-            options = self._options
-            assert options.evaluate is not None  # noqa: S101 - for the type checker: max_degradation comes with it
-            found = evaluate(options.evaluate, self._workshop.model, model, higher_is_better=options.higher_is_better)
-            self._metrics[model.sha256] = found.float_score, found.quantized_score
-        return self._metrics[model.sha256]
+    def _evaluation(self, model: LiteRTModel) -> Evaluation:
+        options = self._options
+        assert options.evaluate is not None  # noqa: S101 - for the type checker: max_degradation comes with it
+        return evaluate(options.evaluate, self._workshop.model, model, higher_is_better=options.higher_is_better)
 
 
 def _prices(workshop: Workshop, recipe: Recipe, whole: LiteRTModel, device: str) -> Prices:
