@@ -222,9 +222,9 @@ class CurvePoint(_Row):
     Attributes
     ----------
     label
-        ``"all int8"``, ``"5 operators in float"``, ``"all float"``.
+        ``"all quantized"``, ``"5 operators in float"``, ``"all float"``.
     num_float_operators
-        Operators that are left in float, or in a wider type than the others.
+        Operators that are kept in float.
     sqnr_db
         Of its worst output.
     top1_agreement

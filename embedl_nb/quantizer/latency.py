@@ -12,9 +12,10 @@ from embedl_nb.measure import measure
 from embedl_nb.model.fidelity_rows import LatencyCheck
 
 if TYPE_CHECKING:
+    from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
 
-__all__ = ["check_latency"]
+__all__ = ["check_latency", "measure_briefly"]
 
 _ADDRESS = "host://"
 _NUM_ROUNDS = 3
@@ -36,15 +37,21 @@ def check_latency(float_model: LiteRTModel, quantized: LiteRTModel) -> LatencyCh
     for number in range(_NUM_ROUNDS):
         progress.emit("latency", "float and quantized in turn", done=number, total=_NUM_ROUNDS)
         order = (float_model, quantized) if number % 2 == 0 else (quantized, float_model)
-        times = {model.sha256: _p50_ms(model) for model in order}
+        times = {model.sha256: measure_briefly(model, _ADDRESS, profile=False).latency.p50_ms for model in order}
         rounds.append((times[float_model.sha256], times[quantized.sha256]))
     float_ms, quantized_ms = (statistics.median(times) for times in zip(*rounds, strict=True))
     return LatencyCheck(float_p50_ms=float_ms, quantized_p50_ms=quantized_ms, address=_ADDRESS)
 
 
-def _p50_ms(model: LiteRTModel) -> float:
+def measure_briefly(model: LiteRTModel, device: str, *, profile: bool) -> Benchmark:
+    """Time a model with few iterations in one process: for callers that take the best or the middle of several rounds.
+
+    Raises
+    ------
+    DeviceError, BenchmarkError
+        If the device is unknown or busy, or the model does not run there.
+    """
     with warnings.catch_warnings():
-        # One process and few iterations are unstable by nature; the median of the rounds makes up for it.
+        # One process and few iterations are unstable by nature; the rounds make up for it.
         warnings.simplefilter("ignore", UnstableMeasurementWarning)
-        result = measure(model, _ADDRESS, processes=1, iterations=_NUM_ITERATIONS, warmup=_NUM_WARMUPS, profile=False)
-    return result.latency.p50_ms
+        return measure(model, device, processes=1, iterations=_NUM_ITERATIONS, warmup=_NUM_WARMUPS, profile=profile)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +167,11 @@ class TestAGoalOutOfReach:
         assert not found.is_met
         assert found.chosen.judgement.sqnr_db == max(point.judgement.sqnr_db for point in found.points)
         assert "no mix of float and quantized operators gives at least 60 dB" in found.warnings[0]
-        assert "short of at least 60 dB" in repr(found).splitlines()[0]
+
+    def test_it_is_said_how_far_the_metric_drops_where_that_is_limited(self, tmp_path: Path) -> None:
+        goal = Goal(max_degradation=1e-9, float_metric=1.0)
+        found, _ = _mix(_chain(tmp_path, 4), [0.1, 0.2, 0.1, 0.1], goal)
+        assert f"dB and a drop of {goal.drop(found.chosen.judgement):.3g} with" in found.warnings[0]
 
     def test_a_mix_that_saves_no_time_is_warned_of(self, tmp_path: Path) -> None:
         found, _ = _mix(_chain(tmp_path, 4), [0.1, 0.001, 0.001, 0.001], Goal(min_sqnr_db=20.0), quantized_ms=[1.5] * 4)
@@ -216,13 +219,9 @@ class TestTheCurve:
         figures = [(point.latency_ms, point.sqnr_db) for point in found.curve]
         assert not [a for a in figures for b in figures if b[0] <= a[0] and b[1] > a[1]]
 
-    def test_it_shows_itself_and_says_that_latency_is_estimated(self, tmp_path: Path) -> None:
+    def test_its_latencies_are_estimated(self, tmp_path: Path) -> None:
         found, _ = _mix(_chain(tmp_path, 4), [0.05, 0.001, 0.001, 0.001], Goal(min_sqnr_db=20.0))
-        text = repr(found)
-        assert text.splitlines()[0].startswith("1 operator of 4 in float | 25.2 dB")
-        assert "1.25 of the all-quantized latency" in text.splitlines()[0]
-        assert "estimated" in text
-        assert len(found.frame()) == len(found.curve)
+        assert {str(point.provenance) for point in found.curve} == {"estimated"}
 
 
 class TestTheMixture:
@@ -269,23 +268,9 @@ class TestTheMixture:
         assert mixture.latency_ms((0,)) == pytest.approx(1.5)
 
 
-def test_prices_survive_json_and_name_their_machine() -> None:
-    prices = _prices([1.0, 2.0], [0.5, 1.0], per_element=1e-6)
-    assert Prices.from_record(json.loads(json.dumps(prices.to_record()))) == prices
-    assert prices.float_ms == 3.0
-    assert list(prices.frame()["extra_ms"]) == [0.5, 1.0]
-    assert "virtual bench (virtual://bench)" in repr(prices)
-    with pytest.raises(InputError, match="no record of prices"):
-        Prices.from_record({"rows": []})
-
-
-def test_prices_say_which_is_cheaper_of_float_and_int16() -> None:
+def test_prices_name_their_machine() -> None:
     prices = _prices([1.0, 2.0], [0.5, 1.0])
-    assert "int16" not in prices.sentence
-    slow = replace(prices, wide_ms=90.0)
-    assert "int16 activations take 90 ms, float 3 ms: float is the cheaper way" in slow.sentence
-    assert "try recipe='static_wi8_ai16'" in replace(prices, wide_ms=2.0).sentence
-    assert Prices.from_record(json.loads(json.dumps(slow.to_record()))) == slow
+    assert "virtual bench (virtual://bench)" in prices.sentence
 
 
 def _padded(tmp_path: Path) -> Subgraph:

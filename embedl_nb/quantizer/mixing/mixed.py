@@ -1,21 +1,16 @@
 """Mixed: the set of operators that was kept in float for a target, and the curve of accuracy against latency.
 
-Built by mix.py; read by people and by the quantizer, which keeps the curve with the model.
+Built by mix.py; read by the quantizer, which keeps the curve and the warnings with the model.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity_rows import CurvePoint
-from embedl_nb.units import Provenance, format_bytes, format_ms
-
-if TYPE_CHECKING:
-    import pandas as pd
+from embedl_nb.units import Provenance, format_ms
 
 __all__ = ["Goal", "Judgement", "Mixed", "MixedPoint"]
 
@@ -79,6 +74,11 @@ class Goal:
             parts.append(f"a drop of the metric of at most {self.max_degradation:g}")
         return " and ".join(parts)
 
+    def figures(self, judgement: Judgement) -> str:
+        """Return what a model has of what is asked for, e.g. ``"24.1 dB and a drop of 0.02"``."""
+        dropped = "" if self.max_degradation is None else f" and a drop of {self.drop(judgement):.3g}"
+        return f"{judgement.sqnr_db:.1f} dB{dropped}"
+
     def drop(self, judgement: Judgement) -> float:
         """Return what the metric lost, positive where it got worse; infinite where there is none."""
         if judgement.metric is None or self.float_metric is None or math.isnan(judgement.metric):
@@ -118,8 +118,8 @@ class MixedPoint:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Mixed(Displayable):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixed:
     """What mixed precision found.
 
     Attributes
@@ -155,7 +155,7 @@ class Mixed(Displayable):
         """What must not be missed: a goal out of reach, or a mix that saves no time."""
         sentences = []
         if not self.is_met:
-            best = f"{self.chosen.judgement.sqnr_db:.1f} dB with {self._count(self.chosen)} in float"
+            best = f"{self.goal.figures(self.chosen.judgement)} with {self._count(self.chosen)} in float"
             sentences.append(f"no mix of float and quantized operators gives {self.goal.sentence}; the best has {best}")
         if self.chosen.indices and self.chosen.latency_ms >= self.float_latency_ms:
             times = f"({format_ms(self.chosen.latency_ms)}) than all float ({format_ms(self.float_latency_ms)})"
@@ -194,24 +194,6 @@ class Mixed(Displayable):
         )
         return (*points, all_float)
 
-    @property
-    def sentence(self) -> str:
-        """Return one line: what was kept, what it gives and what it costs."""
-        judgement, first = self.chosen.judgement, self.points[0]
-        agreement = judgement.top1_agreement
-        figures = [f"{judgement.sqnr_db:.1f} dB"]
-        figures += [] if agreement is None else [f"{agreement * 100:.0f} % of top-1 kept"]
-        figures += [] if judgement.metric is None else [f"metric {judgement.metric:.4g}"]
-        ratio = f"{self.chosen.latency_ms / first.latency_ms:.2f} of the all-quantized latency"
-        met = "" if self.is_met else f" | short of {self.goal.sentence}"
-        return f"{self._count(self.chosen)} of {self.num_candidates} in float | {', '.join(figures)} | {ratio}{met}"
-
-    def frame(self) -> pd.DataFrame:
-        """Return the curve, one row a point."""
-        import pandas as pd
-
-        return pd.DataFrame([asdict(point) for point in self.curve])
-
     def _is_beaten(self, point: MixedPoint) -> bool:
         return any(
             other.latency_ms <= point.latency_ms and self.goal.value(other.judgement) > self.goal.value(point.judgement)
@@ -220,25 +202,3 @@ class Mixed(Displayable):
 
     def _count(self, point: MixedPoint) -> str:
         return f"{len(point.indices)} operator{'' if len(point.indices) == 1 else 's'}"
-
-    def _view(self) -> View:
-        rows = tuple(
-            (
-                f"{point.label}{' (chosen)' if point.is_chosen else ''}",
-                "" if math.isinf(point.sqnr_db) else f"{point.sqnr_db:.1f}",
-                "" if point.top1_agreement is None else f"{point.top1_agreement * 100:.0f} %",
-                "" if point.metric is None else f"{point.metric:.4g}",
-                f"{point.latency_ms:.2f}",
-                format_bytes(point.size_bytes),
-            )
-            for point in self.curve
-        )
-        figures = ("SQNR dB", "top-1", "metric", "latency ms", "size")
-        note = "latency is estimated from measured prices of operators"
-        return View(
-            headline=self.sentence,
-            provenance=Provenance.ESTIMATED,
-            facts=(Fact("asked for", self.goal.sentence), Fact("prices", self.price_sentence)),
-            warnings=self.warnings,
-            tables=(Table(title="curve", columns=("model", *figures), rows=rows, numeric=figures, note=note),),
-        )

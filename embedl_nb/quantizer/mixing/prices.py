@@ -7,32 +7,24 @@ between the two worlds costs. These are prices of that device: another one, a ph
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from embedl_nb import progress
 from embedl_nb.device.info import DeviceInfo
-from embedl_nb.display import Displayable, Fact, Table, View
-from embedl_nb.errors import BenchmarkError, InputError, UnstableMeasurementWarning
-from embedl_nb.measure import measure
+from embedl_nb.errors import BenchmarkError
 from embedl_nb.model.operators import describe_operators
 from embedl_nb.quantizer.counterparts import CONVERSIONS, find_counterparts
-from embedl_nb.units import format_ms
+from embedl_nb.quantizer.latency import measure_briefly
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
 
 __all__ = ["ConversionPrice", "OperatorPrice", "Prices", "price_operators"]
 
 _NUM_ROUNDS = 2
-_NUM_ITERATIONS = 15
-_NUM_WARMUPS = 3
-_NUM_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +57,8 @@ class ConversionPrice:
         return self.fixed_ms + self.ms_per_element * num_elements
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Prices(Displayable):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
     """What the operators of one model cost on one device.
 
     Attributes
@@ -77,96 +69,17 @@ class Prices(Displayable):
         Of a boundary between float and quantized operators.
     device
         Where it was measured.
-    wide_ms
-        One inference with int16 activations, measured as a whole; None where that was not asked for.
     """
 
     rows: tuple[OperatorPrice, ...]
     conversion: ConversionPrice
     device: DeviceInfo
-    wide_ms: float | None = None
-
-    @property
-    def float_ms(self) -> float:
-        """All operators in float: the sum of their prices, ms."""
-        return sum(row.float_ms for row in self.rows)
-
-    @property
-    def quantized_ms(self) -> float:
-        """All operators quantized: the sum of their prices, ms."""
-        return sum(row.quantized_ms for row in self.rows)
 
     @property
     def sentence(self) -> str:
-        """Return one line: whose prices these are, and what int16 would cost instead of float."""
+        """Return one line: whose prices these are."""
         where = f"{self.device.provenance} on {self.device.name} ({self.device.address})"
-        if self.device.is_this_machine:
-            where += ": prices of this machine, not of a phone"
-        if self.wide_ms is None:
-            return where
-        wide = f"int16 activations take {format_ms(self.wide_ms)}, float {format_ms(self.float_ms)}"
-        if self.wide_ms >= self.float_ms:
-            return f"{where}; {wide}: float is the cheaper way to be exact"
-        return f"{where}; {wide}: try recipe='static_wi8_ai16'"
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row an operator, in the order they run; ``extra_ms`` is what it takes longer in float."""
-        import pandas as pd
-
-        columns = ("index", "operator", "source", "float_ms", "quantized_ms")
-        frame = pd.DataFrame([[getattr(row, name) for name in columns] for row in self.rows], columns=list(columns))
-        return frame.assign(extra_ms=frame["float_ms"] - frame["quantized_ms"])
-
-    def to_record(self) -> dict[str, Any]:
-        """Return JSON-ready data."""
-        return asdict(self) | {"rows": [asdict(row) for row in self.rows], "device": self.device.to_record()}
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Prices:
-        """Rebuild from :meth:`to_record`.
-
-        Raises
-        ------
-        InputError
-            If it is no record of prices.
-        """
-        try:
-            return cls(
-                rows=tuple(OperatorPrice(**row) for row in record["rows"]),
-                conversion=ConversionPrice(**record["conversion"]),
-                device=DeviceInfo.from_record(record["device"]),
-                wide_ms=None if record["wide_ms"] is None else float(record["wide_ms"]),
-            )
-        except (KeyError, TypeError, ValueError) as err:
-            raise InputError(
-                f"this is no record of prices: {type(err).__name__}: {err}",
-                hint="pass what Prices.to_record() returned",
-            ) from err
-
-    def _view(self) -> View:
-        dearest = sorted(self.rows, key=lambda row: row.quantized_ms - row.float_ms)[:_NUM_SHOWN]
-        rows = []
-        for row in dearest:
-            times = (f"{row.float_ms:.3f}", f"{row.quantized_ms:.3f}", f"{row.float_ms - row.quantized_ms:+.3f}")
-            rows.append((str(row.index), row.operator, row.source, *times))
-        figures = ("float ms", "quantized ms", "extra ms")
-        totals = f"{format_ms(self.float_ms)} in float, {format_ms(self.quantized_ms)} quantized"
-        return View(
-            headline=f"{len(self.rows)} operators | {totals}",
-            provenance=self.device.provenance,
-            facts=(
-                Fact("prices", self.sentence),
-                Fact("a boundary of 100,000 values", format_ms(self.conversion.of(100_000))),
-            ),
-            tables=(
-                Table(
-                    title=f"the {len(rows)} that gain most from quantizing",
-                    columns=("index", "operator", "source", *figures),
-                    rows=tuple(rows),
-                    numeric=("index", *figures),
-                ),
-            ),
-        )
+        return f"{where}: prices of this machine, not of a phone" if self.device.is_this_machine else where
 
 
 def price_operators(
@@ -174,7 +87,6 @@ def price_operators(
     quantized: LiteRTModel,
     probe: LiteRTModel | None = None,
     *,
-    wide: LiteRTModel | None = None,
     device: str = "host://",
 ) -> Prices:
     """Measure what every operator costs, float and quantized.
@@ -188,9 +100,6 @@ def price_operators(
         The same network.
     probe
         The same network with float and quantized operators in turn; without, boundaries between them are free.
-    wide
-        The same network with int16 activations, to be timed as a whole: where a device has no fast kernels for them,
-        they cost many times what float costs.
     device
         Where to measure.
 
@@ -216,23 +125,11 @@ def price_operators(
         rows=_operator_prices(float_model, quantized, floats, quants),
         conversion=_conversion_price(converting),
         device=floats[0].device,
-        wide_ms=None if wide is None else _once(wide, device),
     )
 
 
-def _once(model: LiteRTModel, device: str) -> float:
-    """Time a model that may be very slow, ms."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnstableMeasurementWarning)
-        result = measure(model, device, processes=1, iterations=3, warmup=1, profile=False)
-    return min(result.latency.samples_ms[0])
-
-
 def _profile(model: LiteRTModel, device: str) -> Benchmark:
-    with warnings.catch_warnings():
-        # One process and few iterations are unstable by nature; the rounds make up for it.
-        warnings.simplefilter("ignore", UnstableMeasurementWarning)
-        result = measure(model, device, processes=1, iterations=_NUM_ITERATIONS, warmup=_NUM_WARMUPS)
+    result = measure_briefly(model, device, profile=True)
     if not result.layer_table:
         raise BenchmarkError(
             f"{result.device.name} does not time the operators of {model.name}, so they have no price",
