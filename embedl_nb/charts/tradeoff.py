@@ -85,11 +85,13 @@ def _value(point: CurvePoint, *, has_metric: bool) -> float:
 
 
 def _path(points: list[CurvePoint], heights: list[float]) -> Spec:
+    """Join the models that no other beats in both; one that is slower and worse stands beside the line."""
+    front = [place for place, height in enumerate(heights) if height > max(heights[:place], default=-math.inf)]
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": [point.latency_ms for point in points],
-        "y": heights,
+        "x": [points[place].latency_ms for place in front],
+        "y": [heights[place] for place in front],
         "line": {"color": NEUTRAL, "width": 1},
         "hoverinfo": "skip",
         "showlegend": False,
@@ -110,9 +112,7 @@ def _dots(pairs: list[tuple[CurvePoint, float]], points: list[CurvePoint], *, ho
         "marker": {
             # By area: a file of half the size covers half the ground.
             "size": [max(_SMALLEST_PX, _LARGEST_PX * math.sqrt(point.size_bytes / largest)) for point, _ in pairs],
-            "symbol": [
-                f"{'diamond' if point.is_chosen else 'circle'}{'-open' if hollow else ''}" for point, _ in pairs
-            ],
+            "symbol": [_symbol(point, hollow=hollow) for point, _ in pairs],
             "color": colours,
             "opacity": 1,
             "line": {"color": colours, "width": 2},
@@ -168,14 +168,19 @@ def _caption(points: list[CurvePoint]) -> str:
 
 
 def _names(points: list[CurvePoint], heights: list[float]) -> list[Spec]:
-    """Name the chosen point, its neighbours and both ends."""
+    """Name the chosen point, its neighbours, both ends and what is all quantized."""
     last = len(points) - 1
     at = next((place for place, point in enumerate(points) if point.is_chosen), 0)
-    named = sorted({0, at - 1, at, at + 1, last} & set(range(len(points))))
-    return [_name(points[place], heights[place], place - at, is_last=place == last) for place in named]
+    whole = {place for place, point in enumerate(points) if not point.num_float_operators}
+    named = sorted({0, at - 1, at, at + 1, last, *whole} & set(range(len(points))))
+    half_ms = points[-1].latency_ms / 2
+    return [
+        _name(points[place], heights[place], place - at, is_left=place == last or points[place].latency_ms > half_ms)
+        for place in named
+    ]
 
 
-def _name(point: CurvePoint, height: float, steps: int, *, is_last: bool) -> Spec:
+def _name(point: CurvePoint, height: float, steps: int, *, is_left: bool) -> Spec:
     text = f"<b>{plain(point.label)}</b> (chosen)" if point.is_chosen else plain(point.label)
     exact = "<br>exactly equal" if point.sqnr_db == math.inf else ""
     return {
@@ -185,9 +190,18 @@ def _name(point: CurvePoint, height: float, steps: int, *, is_last: bool) -> Spe
         "showarrow": True,
         "arrowhead": 0,
         "arrowcolor": NEUTRAL,
-        # Below the rising curve and to its right there is room; the last point has none at its right.
-        "ax": -30 if is_last else 30,
-        "ay": 40 if is_last else 34 if steps == 0 else 22,
-        "xanchor": "right" if is_last else "left",
+        # Towards the side with more room; what is all float stands highest and has it below only.
+        "ax": -30 if is_left else 30,
+        "ay": _drop_px(point, steps, is_left=is_left),
+        "xanchor": "right" if is_left else "left",
         "font": {"size": 11},
     }
+
+
+def _drop_px(point: CurvePoint, steps: int, *, is_left: bool) -> int:
+    """Return how far below its point a name stands, so that those of neighbours do not meet."""
+    if point.sqnr_db == math.inf:
+        return 40
+    if steps == 0:
+        return 34
+    return -22 if is_left and steps > 0 and point.num_float_operators else 22

@@ -152,6 +152,24 @@ def test_points_are_drawn_in_order_of_latency() -> None:
     assert drawn("tradeoff", turned) == drawn("tradeoff", fidelity)
 
 
+def test_a_model_that_another_beats_stands_beside_the_line_and_all_quantized_is_named() -> None:
+    fidelity = fake_fidelity(2)
+    slow = dataclasses.replace(fidelity.curve[0], latency_ms=fidelity.curve[-1].latency_ms * 0.99)
+    figure = drawn("tradeoff", dataclasses.replace(fidelity, curve=(slow, *fidelity.curve[1:])))
+    line, dots = figure["data"][:2]
+    assert slow.latency_ms in dots["x"]
+    assert slow.latency_ms not in line["x"]
+    assert list(line["y"]) == sorted(line["y"])
+    assert slow.label in [note["text"] for note in figure["layout"]["annotations"]]
+
+
+def test_names_in_the_right_half_stand_at_the_left_of_their_points() -> None:
+    figure = drawn("tradeoff", fake_fidelity(2))
+    half_ms = max(figure["data"][1]["x"]) / 2
+    for note in figure["layout"]["annotations"]:
+        assert note["xanchor"] == ("right" if note["x"] > half_ms else "left")
+
+
 def test_one_point_is_a_curve() -> None:
     fidelity = fake_fidelity(2)
     figure = drawn("tradeoff", dataclasses.replace(fidelity, curve=fidelity.curve[:1]))
