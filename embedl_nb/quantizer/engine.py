@@ -17,7 +17,7 @@ from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.operators import precision_of
 from embedl_nb.quantizer.ranges import Histograms, RangeStatistics, to_json
 from embedl_nb.runtime.arrays import join_samples, save_arrays, take_arrays
-from embedl_nb.runtime.pool import prewarm, warm
+from embedl_nb.runtime.pool import warm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +127,7 @@ class Engine:
         self,
         model_path: str | Path,
         rules: Sequence[Mapping[str, Any]],
-        qsvs: Mapping[str, tuple[float, float]] | None,
+        ranges: Mapping[str, tuple[float, float]] | None,
         output_path: str | Path,
     ) -> None:
         """Quantize a model into a file, which is complete or not there.
@@ -136,8 +136,9 @@ class Engine:
         ----------
         rules
             :attr:`Recipe.full_rules`.
-        qsvs
-            What :func:`~embedl_nb.quantizer.ranges.ranges_of` returned; None for a recipe that needs no calibration.
+        ranges
+            What :func:`~embedl_nb.quantizer.ranges.ranges_of` returned; None or empty for a recipe that needs no
+            calibration.
 
         Raises
         ------
@@ -150,7 +151,7 @@ class Engine:
         payload = {
             "model_path": str(Path(model_path).absolute()),
             "rules": [dict(rule) for rule in rules],
-            "ranges": to_json(qsvs or {}),
+            "ranges": to_json(ranges or {}),
             "output_path": str(Path(output_path).absolute()),
         }
         self._request("apply", payload, timeout_s=_APPLY_TIMEOUT_S)
@@ -211,11 +212,6 @@ class Engine:
         recipes: dict[str, list[dict[str, Any]] | None]
         recipes = self._request("named_recipes", {}, timeout_s=_SHORT_TIMEOUT_S)["recipes"]
         return recipes
-
-    @staticmethod
-    def prewarm() -> None:
-        """Start a child without waiting for it."""
-        prewarm(CHILD, what=CHILD_NAME)
 
     @contextlib.contextmanager
     def _observing(self, begin: dict[str, Any]) -> Iterator[str]:

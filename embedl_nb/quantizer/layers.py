@@ -20,7 +20,6 @@ from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph, Tensor
 from embedl_nb.model.operators import describe_operators, operator_precisions
 from embedl_nb.model.spec import Quantization, Signature
-from embedl_nb.model.writer import unpack
 from embedl_nb.quantizer.counterparts import CONVERSIONS, Counterparts, find_counterparts
 from embedl_nb.quantizer.probes import Array, Probe
 
@@ -202,7 +201,6 @@ class _Side:
         self.graph: ModelGraph = read_model(content)
         self._signature: Signature = pick_signature(self.graph.signatures, signature_key)
         self.subgraph: Subgraph = self.graph.subgraphs[self._signature.subgraph_index]
-        self._places = _input_places(content, self._signature, self.subgraph)
         self._made = {index for operator in self.subgraph.operators for index in operator.outputs}
 
     def whole(self, shown: set[int]) -> Probe:
@@ -218,18 +216,8 @@ class _Side:
     def bind(self, sample: Mapping[str, Array]) -> dict[int, Array]:
         """Return a sample's arrays by tensor index; a quantized input gets its integers."""
         arrays = bind_inputs(self._signature, (), sample)
-        return {self._places[name]: array for name, array in arrays.items()}
-
-
-def _input_places(content: bytes, signature: Signature, subgraph: Subgraph) -> dict[str, int]:
-    for found in unpack(content).signatureDefs or ():
-        key = found.signatureKey or b""
-        if (key.decode() if isinstance(key, bytes) else key) == signature.key:
-            return {
-                (each.name.decode() if isinstance(each.name, bytes) else each.name): int(each.tensorIndex)
-                for each in found.inputs
-            }
-    return {spec.name: index for spec, index in zip(signature.inputs, subgraph.inputs, strict=True)}
+        names = [spec.name for spec in self._signature.inputs]  # in the subgraph's own order
+        return {index: arrays[name] for name, index in zip(names, self.subgraph.inputs, strict=True)}
 
 
 def _real_only(found: Counterparts, reference: Subgraph, quantized: Subgraph) -> dict[int, int]:

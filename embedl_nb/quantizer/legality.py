@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.errors import RecipeError
 from embedl_nb.model.graph import ModelGraph, Operator, Subgraph, Tensor
 from embedl_nb.model.operators import OperatorInfo, describe_operators
-from embedl_nb.quantizer.engine import Engine
 
 if TYPE_CHECKING:
+    from embedl_nb.quantizer.engine import Engine
     from embedl_nb.quantizer.recipe import Recipe
 
 __all__ = ["FLOAT", "OperatorPlan", "plan_operators", "require_effect", "scope_names"]
@@ -63,7 +63,7 @@ class OperatorPlan:
 
 
 def plan_operators(
-    recipe: Recipe, graph: ModelGraph, *, subgraph_index: int | None = None, engine: Engine | None = None
+    recipe: Recipe, graph: ModelGraph, *, engine: Engine, subgraph_index: int | None = None
 ) -> tuple[OperatorPlan, ...]:
     """Return what a recipe makes of each operator.
 
@@ -71,10 +71,10 @@ def plan_operators(
     ----------
     graph
         Of a float model.
+    engine
+        One that is open.
     subgraph_index
         By default that of the first signature.
-    engine
-        One that is open; without, a warm child is borrowed.
 
     Raises
     ------
@@ -83,11 +83,7 @@ def plan_operators(
     """
     subgraph = graph.main if subgraph_index is None else graph.subgraphs[subgraph_index]
     asked = [{"type": operator.code, "scope": f"{_scope_name(operator, subgraph)};"} for operator in subgraph.operators]
-    if engine is None:
-        with Engine() as borrowed:
-            choices = borrowed.choices(recipe.full_rules, asked)
-    else:
-        choices = engine.choices(recipe.full_rules, asked)
+    choices = engine.choices(recipe.full_rules, asked)
     infos = describe_operators(graph, subgraph_index=subgraph.index)
     return tuple(
         _plan(recipe, info, operator, subgraph, choice)

@@ -1,7 +1,7 @@
 """The user's data, read once and sorted by what it is for: to calibrate, to refine, to choose, and to judge.
 
-In: a model and data in any form that data/ reads. Out: one :class:`Material` a signature. The judges' samples take no
-part in anything else.
+In: a model and data in any form that data/ reads. Out: one :class:`Material` a signature. Nothing is fitted
+to the judges' samples, but which operators stay in float for a target is chosen by them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb import progress
 from embedl_nb.errors import CalibrationError
 from embedl_nb.quantizer.data import DataReport, read_data
 
@@ -101,7 +100,11 @@ def prepare(
         with read_data(share, model, signature_key=key, num_samples=num_samples, seed=seed) as samples:
             keeper = _Keeper(num_train)
             statistics = engine.observe(
-                model.path, keeper.passing(samples.calibration()), signature_key=key, histograms=histograms
+                model.path,
+                keeper.passing(samples.calibration()),
+                signature_key=key,
+                histograms=histograms,
+                num_samples=samples.report.num_samples,
             )
             materials.append(
                 Material(
@@ -151,8 +154,7 @@ class _Keeper:
         return min(self._wanted, max(len(self.kept) * 2 // 3, 1))
 
     def passing(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        for number, sample in enumerate(samples):
-            progress.emit("calibrate", f"sample {number + 1}")
+        for sample in samples:
             for name in sorted(sample):
                 self.digest.update(f"{name} {sample[name].dtype} {sample[name].shape}".encode())
                 self.digest.update(sample[name].tobytes())

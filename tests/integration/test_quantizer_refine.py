@@ -16,7 +16,8 @@ from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import unpack
 from embedl_nb.progress import Event, listening
-from embedl_nb.quantizer.refine import Walker, equalize, refine
+from embedl_nb.quantizer.refine import equalize, refine
+from embedl_nb.quantizer.refine.network import Walker
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
 

@@ -4,7 +4,6 @@ Imported in the quantizer's child process only.
 """
 
 from embedl_nb.quantizer.refine.equalizing import equalize
-from embedl_nb.quantizer.refine.network import Step, Walker
 from embedl_nb.quantizer.refine.refining import refine
 
-__all__ = ["Step", "Walker", "equalize", "refine"]
+__all__ = ["equalize", "refine"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from embedl_nb.model.schema import dtype_name
 
-__all__ = ["read_constant", "replace_constant"]
+__all__ = ["read_constant", "replace_constant", "shared_buffers"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,3 +28,9 @@ def replace_constant(model: Any, tensor: Any, value: Array, *, scales: Array | N
         tensor.quantization = copy.copy(tensor.quantization)
         tensor.quantization.scale = scales.astype(np.float32)
         tensor.quantization.zeroPoint = np.zeros(scales.size, np.int64)
+
+
+def shared_buffers(model: Any) -> set[int]:
+    """Return the buffers that several tensors of ``model`` hold: changing one would change the others."""
+    uses = Counter(int(tensor.buffer) for graph in model.subgraphs for tensor in graph.tensors)
+    return {buffer for buffer, count in uses.items() if count > 1}

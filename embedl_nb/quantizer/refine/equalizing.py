@@ -18,12 +18,12 @@ from embedl_nb.model.graph import Operator, Subgraph
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
 from embedl_nb.progress import emit
-from embedl_nb.quantizer.refine.constants import read_constant, replace_constant
+from embedl_nb.quantizer.refine.constants import read_constant, replace_constant, shared_buffers
 from embedl_nb.quantizer.refine.network import Array, Sample, Walker
+from embedl_nb.quantizer.refine.weights import KINDS
 
 __all__ = ["equalize"]
 
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # Operators that scale along with each channel of what they read, as long as the channels stay the last axis.
 _SAME_SHAPE = ("ADD", "SUB")
 _POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
@@ -113,8 +113,7 @@ class _Network:
             for tensor in operator.inputs:
                 self._readers.setdefault(tensor, []).append(operator)
             self._writer.update(dict.fromkeys(operator.outputs, operator))
-        uses = [t.buffer for g in model.subgraphs for t in g.tensors]
-        self._shared = {buffer for buffer in uses if uses.count(buffer) > 1}
+        self._shared = shared_buffers(model)
 
     def classes(self) -> list[_Class]:
         """Return the classes that can be scaled."""
@@ -187,7 +186,7 @@ class _Network:
 
     def _has_own_weights(self, operator: Operator) -> bool:
         """Say whether an operator's weights and bias are float constants that nothing else reads."""
-        if operator.code not in _WEIGHTED:
+        if operator.code not in KINDS:
             return False
         constants = [index for index in operator.inputs[1:] if index >= 0]
         tensors = self._subgraph.tensors
@@ -203,7 +202,7 @@ class _Network:
         """Multiply the channels of a class by ``factors``, in the weights around it."""
         for tensor in group.tensors:
             writer = self._writer[tensor]
-            if writer.code in _WEIGHTED and not self._tied(writer):
+            if writer.code in KINDS and not self._tied(writer):
                 axis = 3 if writer.code == "DEPTHWISE_CONV_2D" else 0
                 self._multiply(writer.inputs[1], factors, axis)
                 if len(writer.inputs) > 2 and writer.inputs[2] >= 0:

@@ -96,9 +96,11 @@ class Walker:
         SignatureMismatchError
             If a sample's names, shapes or dtypes do not fit.
         """
-        tensors = self._input_tensors()
         bound = [bind_inputs(self._signature, (), sample) for sample in samples]
-        return {index: [arrays[name] for arrays in bound] for name, index in tensors.items()}
+        names = [spec.name for spec in self._signature.inputs]  # in the subgraph's own order
+        return {
+            index: [arrays[name] for arrays in bound] for name, index in zip(names, self.subgraph.inputs, strict=True)
+        }
 
     def run(self, index: int, values: Mapping[int, Values], *, num_samples: int) -> dict[int, Values]:
         """Run one operator on each sample and return the values of its outputs.
@@ -121,7 +123,7 @@ class Walker:
         return self.run_slice(part.data, part.inputs, part.outputs, values, num_samples=num_samples)
 
     def slice(self, index: int) -> ModelSlice:
-        """Return one operator as a model of its own ."""
+        """Return one operator as a model of its own."""
         return slice_operators(self._model, index, subgraph_index=self.subgraph.index)
 
     def run_slice(
@@ -165,14 +167,6 @@ class Walker:
     def _find_last_uses(self) -> dict[int, int]:
         uses = {tensor: operator.index for operator in self.operators for tensor in operator.inputs}
         return uses | dict.fromkeys(self.subgraph.outputs, len(self.operators))
-
-    def _input_tensors(self) -> dict[str, int]:
-        """Return the tensor of each input by the name that the signature gives it."""
-        for definition in self._model.signatureDefs or ():
-            if (definition.signatureKey or b"").decode() == self._signature.key:
-                return {entry.name.decode(): int(entry.tensorIndex) for entry in definition.inputs}
-        names = [spec.name for spec in self._signature.inputs]
-        return dict(zip(names, self.subgraph.inputs, strict=True))
 
 
 def _run_all(content: bytes, given: Sequence[Sequence[Array]]) -> list[list[Array]]:

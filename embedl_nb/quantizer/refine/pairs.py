@@ -15,12 +15,11 @@ import numpy as np
 from embedl_nb.errors import QuantizeError
 from embedl_nb.model.graph import Operator, Tensor
 from embedl_nb.model.schema import schema
+from embedl_nb.quantizer.refine.constants import shared_buffers
 from embedl_nb.quantizer.refine.network import Array, Walker
-from embedl_nb.quantizer.refine.weights import Geometry, geometry_of
+from embedl_nb.quantizer.refine.weights import KINDS, Geometry, geometry_of
 
 __all__ = ["Pair", "Pairing", "affine", "real_values"]
-
-_KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +70,7 @@ class Pairing:
         for operator in quantized.operators:
             for index in operator.inputs:
                 self._readers.setdefault(index, []).append(operator)
-        buffers = [tensor.buffer for graph in model.subgraphs for tensor in graph.tensors]
-        self._shared = {buffer for buffer in buffers if buffers.count(buffer) > 1}
+        self._shared = shared_buffers(model)
 
     def counterpart(self, operator: Operator) -> Operator | None:
         """Return the float operator that makes what ``operator`` makes."""
@@ -85,7 +83,7 @@ class Pairing:
     def find(self, operator: Operator, input_shape: tuple[int, ...]) -> Pair | None:
         """Return the pair of ``operator``, whose first input has ``input_shape``; None where it cannot be refined."""
         real = self.counterpart(operator)
-        if operator.code not in _KINDS or real is None or real.code != operator.code:
+        if operator.code not in KINDS or real is None or real.code != operator.code:
             return None
         tensors = self._quantized.tensors
         constants = [tensors[index] for index in operator.inputs[1:] if index >= 0]

@@ -13,11 +13,12 @@ import numpy as np
 
 from embedl_nb.model.schema import schema
 
-__all__ = ["Geometry", "geometry_of", "group_weights", "patches", "ungroup_weights"]
+__all__ = ["KINDS", "Geometry", "geometry_of", "group_weights", "patches", "ungroup_weights"]
 
 Array = np.ndarray[Any, Any]
 
-_KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operators whose weights are equalized and refined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def geometry_of(
     if kind == "FULLY_CONNECTED" and len(weights_shape) == 2:
         plain = options.weightsFormat == schema().FullyConnectedOptionsWeightsFormat.DEFAULT
         return Geometry(kind=kind, num_groups=1) if plain else None
-    if kind not in _KINDS or len(weights_shape) != 4 or len(input_shape) != 4:
+    if kind not in KINDS or len(weights_shape) != 4 or len(input_shape) != 4:
         return None
     channels = input_shape[3]
     groups = channels if kind == "DEPTHWISE_CONV_2D" else channels // weights_shape[3]
