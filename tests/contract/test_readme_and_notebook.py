@@ -19,7 +19,8 @@ from embedl_nb.magics.line import MAGICS
 # The wheel alone does not bring it; these tests have been run from the checkout by then.
 nbformat = pytest.importorskip("nbformat", reason="reads notebooks: pip install 'embedl-nb[notebook]'")
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "notebooks/quickstart.ipynb")
+NOTEBOOKS = ("notebooks/quickstart.ipynb", "notebooks/quantize.ipynb")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *NOTEBOOKS)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +75,21 @@ def test_the_magics_and_their_python_are_side_by_side(notebook):
         assert f"enb.{verb}(" in row
 
 
-def test_the_notebook_is_committed_without_outputs(notebook):
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_a_notebook_is_committed_without_outputs(path, project_root):
+    code = [cell for cell in nbformat.read(project_root / path, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.outputs for cell in code] == [[] for _ in code]
     assert {cell.execution_count for cell in code} == {None}
 
 
-def test_the_notebook_asks_for_no_kernel(notebook):
-    assert notebook.metadata.kernelspec.name == "python3"
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_a_notebook_asks_for_no_kernel(path, project_root):
+    assert nbformat.read(project_root / path, as_version=4).metadata.kernelspec.name == "python3"
+
+
+def test_every_notebook_is_looked_at(project_root):
+    found = {path.relative_to(project_root).as_posix() for path in (project_root / "notebooks").glob("*.ipynb")}
+    assert found == set(NOTEBOOKS)
 
 
 def test_the_notebook_that_the_quickstart_runs_is_this_one(project_root):
