@@ -244,4 +244,4 @@ def restore_outputs(
 def _scale(spec: TensorSpec) -> tuple[float, int]:
     if spec.quantization is None:
         raise ValueError(f"{spec.name} is not quantized")
-    return spec.quantization.scales[0], spec.quantization.zero_points[0] if spec.quantization.zero_points else 0
+    return spec.quantization.first

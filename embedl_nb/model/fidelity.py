@@ -262,10 +262,6 @@ class Fidelity(Displayable):
 def compare_fidelity(
     reference_outputs: Sequence[Mapping[str, ArrayLike]],
     quantized_outputs: Sequence[Mapping[str, ArrayLike]],
-    *,
-    num_calibration_samples: int = 0,
-    is_held_out: bool = True,
-    data: CalibrationSource | str = CalibrationSource.GIVEN,
 ) -> Fidelity:
     """Compare the quantized model's outputs with the float model's, sample by sample.
 
@@ -273,8 +269,6 @@ def compare_fidelity(
     ----------
     reference_outputs, quantized_outputs
         One dict a sample, arrays by output name, real values (not the integers of a quantized output).
-    num_calibration_samples, is_held_out, data
-        See :class:`Fidelity`.
 
     Returns
     -------
@@ -296,13 +290,7 @@ def compare_fidelity(
         raise InputError("there is no sample to judge the quantized model on", hint="give more data")
     parity = compare_outputs(reference_outputs, quantized_outputs)
     outputs = tuple(_output(match, reference_outputs, quantized_outputs) for match in parity.outputs)
-    return Fidelity(
-        outputs=outputs,
-        num_samples=len(reference_outputs),
-        num_calibration_samples=num_calibration_samples,
-        is_held_out=is_held_out,
-        data=CalibrationSource(data),
-    )
+    return Fidelity(outputs=outputs, num_samples=len(reference_outputs))
 
 
 def _output(

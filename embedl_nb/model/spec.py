@@ -33,13 +33,18 @@ class Quantization:
         """Whether there is more than one scale."""
         return len(self.scales) > 1
 
+    @property
+    def first(self) -> tuple[float, int]:
+        """Scale and zero point of the tensor, or of its first channel."""
+        return self.scales[0], self.zero_points[0] if self.zero_points else 0
+
     def __str__(self) -> str:
         if not self.scales:
             return self.scheme
         if self.is_per_channel:
             return f"{len(self.scales)} scales along axis {self.axis}"
-        zero_point = self.zero_points[0] if self.zero_points else 0
-        return f"scale {self.scales[0]:.6g}, zero point {zero_point}"
+        scale, zero_point = self.first
+        return f"scale {scale:.6g}, zero point {zero_point}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""CalibrationReport: what the samples were worth, one row a tensor.
+"""CalibrationReport: what the samples were worth, one row a tensor. Its record and its sentence go into the Fidelity.
 
 In: what was observed of each activation in each sample. Out: a frozen result that says which samples set a tensor's
 range, which of those stand apart from all others, and whether fewer samples would have done.
@@ -11,17 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.display import Displayable, Table, View
-from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.model.graph import ModelGraph
 from embedl_nb.model.source_names import source_module
 from embedl_nb.quantizer.ranges import RangeStatistics, ranges_of
 from embedl_nb.quantizer.recipe import RangeMethod
-from embedl_nb.units import Provenance, format_ratio
+from embedl_nb.units import format_ratio
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     Array = np.ndarray[Any, Any]
 
@@ -34,7 +31,6 @@ _PERCENTILE = 99.0
 # A sample stands apart if it widens the range that the others need by this share of it.
 _FAR = 0.5
 _ENOUGH = 0.05
-_MOST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +66,8 @@ class TensorRange:
     half_change: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CalibrationReport(Displayable):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationReport:
     """What calibration saw.
 
     Attributes
@@ -81,7 +77,7 @@ class CalibrationReport(Displayable):
     method
         How ranges follow from them.
     tensors
-        One row an activation.
+        One row an activation; :meth:`Fidelity.calibration_frame` shows them.
     """
 
     num_samples: int
@@ -121,13 +117,6 @@ class CalibrationReport(Displayable):
             parts.append(f"{verdict} (ranges move by {format_ratio(self.half_change)})")
         return "; ".join(parts)
 
-    def frame(self) -> pd.DataFrame:
-        """Return one row a tensor; columns as in :class:`TensorRange`."""
-        import pandas as pd
-
-        names = TensorRange.__dataclass_fields__
-        return pd.DataFrame({name: [getattr(row, name) for row in self.tensors] for name in names})
-
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {
@@ -136,55 +125,6 @@ class CalibrationReport(Displayable):
             "method": str(self.method),
             "tensors": [asdict(row) for row in self.tensors],
         }
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> CalibrationReport:
-        """Rebuild from :meth:`to_record`.
-
-        Raises
-        ------
-        SchemaTooNewError
-            If a newer embedl_nb wrote it.
-        InputError
-            If it is no record of a calibration.
-        """
-        if int(record.get("schema_version", 0)) > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the record has schema version {record['schema_version']}, this embedl_nb knows {SCHEMA_VERSION}",
-                hint="upgrade embedl_nb",
-            )
-        try:
-            return cls(
-                num_samples=int(record["num_samples"]),
-                method=RangeMethod(record["method"]),
-                tensors=tuple(TensorRange(**row) for row in record["tensors"]),
-            )
-        except (KeyError, TypeError, ValueError) as err:
-            raise InputError(
-                f"this is no record of a calibration: {type(err).__name__}: {err}",
-                hint="pass what CalibrationReport.to_record() returned",
-            ) from err
-
-    def _view(self) -> View:
-        rows = sorted(self.tensors, key=lambda row: (not row.is_outlier, -(row.half_change or 0)))[:_MOST_ROWS]
-        table = Table(
-            title="tensors to look at first",
-            columns=("tensor", "min", "max", "min sample", "max sample", "set by one sample"),
-            rows=tuple(
-                (
-                    row.source or row.tensor,
-                    f"{row.min:.4g}",
-                    f"{row.max:.4g}",
-                    str(row.min_sample),
-                    str(row.max_sample),
-                    "yes" if row.is_outlier else "",
-                )
-                for row in rows
-            ),
-            numeric=("min", "max", "min sample", "max sample"),
-            note=f"{len(rows)} of {_many(len(self.tensors), 'tensor')}; .frame() has all",
-        )
-        return View(headline=self.sentence, provenance=Provenance.MEASURED, tables=(table,))
 
 
 def report_calibration(

@@ -19,7 +19,7 @@ from embedl_nb.model.calling import bind_inputs, pick_signature
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph, Tensor
 from embedl_nb.model.operators import describe_operators, operator_precisions
-from embedl_nb.model.spec import Quantization, Signature
+from embedl_nb.model.spec import Signature
 from embedl_nb.quantizer.counterparts import CONVERSIONS, Counterparts, find_counterparts
 from embedl_nb.quantizer.probes import Array, Probe
 
@@ -236,7 +236,7 @@ def _integers(values: Array, tensor: Tensor) -> Array:
         return values
     dtype = np.dtype(tensor.dtype)
     limits = np.iinfo(dtype)
-    scale, zero_point = _scale(found)
+    scale, zero_point = found.first
     integers = values * np.float32(1 / scale)
     np.rint(integers, out=integers)
     integers += np.float32(zero_point)
@@ -247,15 +247,11 @@ def _real(values: Array, tensor: Tensor) -> Array:
     """Return what the tensor's values stand for."""
     if not (found := tensor.quantization):
         return values.astype(np.float32, copy=False)
-    scale, zero_point = _scale(found)
+    scale, zero_point = found.first
     real = values.astype(np.float32)
     real -= np.float32(zero_point)
     real *= np.float32(scale)
     return real
-
-
-def _scale(quantization: Quantization) -> tuple[float, int]:
-    return quantization.scales[0], quantization.zero_points[0] if quantization.zero_points else 0
 
 
 def _power(values: Array, reference: Array) -> float:

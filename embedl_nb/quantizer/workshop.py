@@ -20,7 +20,6 @@ from embedl_nb import cache, progress
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity import Fidelity, compare_fidelity
-from embedl_nb.model.fidelity_rows import CalibrationSource
 from embedl_nb.quantizer.judging import outputs_of
 from embedl_nb.quantizer.ranges import Ranges, ranges_of
 from embedl_nb.quantizer.recipe import Recipe
@@ -133,24 +132,20 @@ class Workshop:
         return paths
 
     def _compared(self, model: LiteRTModel, samples: dict[str, list[Sample]], role: str) -> Fidelity:
-        reference, outputs = [], []
+        parts = []
         for key, each in samples.items():
-            prefix = f"{key}/" if len(samples) > 1 else ""
             name = f"{role} {key}"
             if name not in self._references:
                 self._references[name] = outputs_of(self.model, each, signature_key=key or None, stage=role)
-            reference.append([_prefixed(sample, prefix) for sample in self._references[name]])
-            outputs.append(
-                [_prefixed(s, prefix) for s in outputs_of(model, each, signature_key=key or None, stage=role)]
-            )
-        parts = [compare_fidelity(ref, out) for ref, out in zip(reference, outputs, strict=True)]
-        first = parts[0]
+            outputs = outputs_of(model, each, signature_key=key or None, stage=role)
+            prefix = f"{key}/" if len(samples) > 1 else ""
+            sides = ([_prefixed(sample, prefix) for sample in side] for side in (self._references[name], outputs))
+            parts.append(compare_fidelity(*sides))
         return replace(
-            first,
+            parts[0],
             outputs=tuple(row for part in parts for row in part.outputs),
             num_samples=sum(part.num_samples for part in parts),
             num_calibration_samples=sum(material.statistics.num_samples for material in self.materials),
-            data=CalibrationSource.GIVEN,
         )
 
     def _key(self, recipe: Recipe) -> str:

@@ -14,7 +14,7 @@ from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.evidence import psnr_db, topk_agreement
 from embedl_nb.model.fidelity import Fidelity, Floor, compare_fidelity
-from embedl_nb.model.fidelity_rows import CurvePoint, Evaluation, LatencyCheck, LayerFidelity
+from embedl_nb.model.fidelity_rows import CalibrationSource, CurvePoint, Evaluation, LatencyCheck, LayerFidelity
 from embedl_nb.testing import models
 from embedl_nb.testing.results import fake_fidelity
 from embedl_nb.units import Provenance
@@ -40,11 +40,11 @@ def test_topk_agreement_asks_for_the_winner_among_the_first_k() -> None:
 
 
 def test_it_says_how_much_is_kept_and_on_which_samples() -> None:
-    fidelity = compare_fidelity(*scores(21.3), num_calibration_samples=100)
+    fidelity = compare_fidelity(*scores(21.3))
 
     assert fidelity.sqnr_db == pytest.approx(21.3)
     assert fidelity.sentence == "21.3 dB, 95 % of top-1 kept (20 held-out samples)"
-    assert (fidelity.num_samples, fidelity.num_calibration_samples) == (20, 100)
+    assert fidelity.num_samples == 20
 
 
 def test_the_first_five_are_given_where_there_are_more_than_five_classes() -> None:
@@ -240,7 +240,7 @@ def model(tmp_path: Path) -> LiteRTModel:
 
 
 def test_a_quantized_model_shows_its_fidelity_in_its_first_line(model: LiteRTModel) -> None:
-    fidelity = compare_fidelity(*scores(15.0), num_calibration_samples=10)
+    fidelity = dataclasses.replace(compare_fidelity(*scores(15.0)), num_calibration_samples=10)
     shown = repr(dataclasses.replace(model, fidelity=fidelity))
 
     assert shown.splitlines()[0].endswith(f" | {fidelity.sentence}")
@@ -249,7 +249,8 @@ def test_a_quantized_model_shows_its_fidelity_in_its_first_line(model: LiteRTMod
 
 
 def test_a_model_that_never_saw_real_data_says_so_in_its_first_line(model: LiteRTModel) -> None:
-    fidelity = compare_fidelity(*scores(40.0), num_calibration_samples=10, data="random")
+    judged = compare_fidelity(*scores(40.0))
+    fidelity = dataclasses.replace(judged, num_calibration_samples=10, data=CalibrationSource.RANDOM)
     first = repr(dataclasses.replace(model, fidelity=fidelity)).splitlines()[0]
 
     assert first.endswith("(20 random samples) | calibrated with random data")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedl_nb.errors import CalibrationError, InputError, SchemaTooNewError
+from embedl_nb.errors import CalibrationError
 from embedl_nb.model.flatbuffer import read_model
-from embedl_nb.quantizer.calibration import CalibrationReport, report_calibration
+from embedl_nb.quantizer.calibration import report_calibration
 from embedl_nb.quantizer.ranges import Histograms, RangeStatistics, ranges_of
 from embedl_nb.quantizer.recipe import RangeMethod
 from embedl_nb.testing import models
@@ -139,18 +139,11 @@ def test_samples_alike_say_that_fewer_would_have_done() -> None:
     assert report_calibration(seen(-drifting, drifting), GRAPH).fewer_would_do is False
 
 
-def test_the_report_survives_json_and_shows_itself() -> None:
+def test_the_report_is_plain_json_and_says_what_was_irregular() -> None:
     random = np.random.default_rng(0)
     maxima = random.uniform(0.5, 1.0, (12, 2))
     report = report_calibration(seen(-maxima, maxima, num_irregular=[0, 3]), GRAPH, method=RangeMethod.MIN_MAX)
-    assert CalibrationReport.from_record(json.loads(json.dumps(report.to_record()))) == report
-    assert "1 held NaN or infinity" in repr(report)
-    assert list(report.frame()["tensor"]) == ["t0", "t1"]
-
-
-def test_a_damaged_or_newer_report_is_refused() -> None:
-    record = report_calibration(seen([[0.0]], [[1.0]]), GRAPH).to_record()
-    with pytest.raises(SchemaTooNewError):
-        CalibrationReport.from_record(record | {"schema_version": 99})
-    with pytest.raises(InputError):
-        CalibrationReport.from_record(record | {"tensors": [{"tensor": "x"}]})
+    record = json.loads(json.dumps(report.to_record()))
+    assert record == report.to_record()
+    assert [row["tensor"] for row in record["tensors"]] == ["t0", "t1"]
+    assert "1 held NaN or infinity" in report.sentence

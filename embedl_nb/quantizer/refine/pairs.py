@@ -145,7 +145,7 @@ def affine(tensor: Tensor) -> tuple[float, int]:
     """
     if tensor.quantization is None:
         raise QuantizeError(f"tensor {tensor.name} has no scale")
-    return tensor.quantization.scales[0], next(iter(tensor.quantization.zero_points), 0)
+    return tensor.quantization.first
 
 
 def real_values(value: Array, tensor: Tensor) -> Array:

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 LARGEST_INT8 = 127
 # Shares of the largest weight that the outermost integer may stand for; a smaller one clips it and spares the others.
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.78, 0.7, 0.6)
+_SHARES = (1.0, 0.95, 0.9, 0.85, 0.78, 0.7, 0.6)
 _BLOCK = 64
 
 
@@ -80,7 +80,7 @@ def round_to_nearest(weights: Array, scales: Array) -> Array:
     return np.clip(np.round(weights / scales[..., None]), -LARGEST_INT8, LARGEST_INT8)
 
 
-def choose_scales(weights: Array, gram: Array, *, shares: tuple[float, ...] = SHARES) -> Array:
+def choose_scales(weights: Array, gram: Array) -> Array:
     """Return the scale of each output, shape (G, O), whose nearest integers make the least error.
 
     Parameters
@@ -89,13 +89,11 @@ def choose_scales(weights: Array, gram: Array, *, shares: tuple[float, ...] = SH
         Shape (G, O, K).
     gram
         Shape (G, K, K).
-    shares
-        Of the largest absolute weight, tried one after the other; the earlier wins a tie.
     """
     largest = np.abs(weights).max(axis=-1)
     full = np.where(largest > 0, largest, 1.0) / LARGEST_INT8
     best, least = full, np.full(full.shape, np.inf)
-    for share in shares:
+    for share in _SHARES:  # the earlier wins a tie
         scales = full * share
         error = error_of(round_to_nearest(weights, scales) * scales[..., None] - weights, gram)
         better = error < least
