@@ -227,7 +227,7 @@ def _reason(err: OSError) -> str:
 
 def _root() -> Path:
     root = config.cache_dir() / "models"
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     return root
 
 

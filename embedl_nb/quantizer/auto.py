@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedl_nb import progress
-from embedl_nb.errors import QuantizeError
+from embedl_nb.errors import QuantizeError, RuntimeCrashedError, RuntimeTimeoutError
 from embedl_nb.quantizer.options import Effort
 from embedl_nb.quantizer.recipe import RangeMethod, Recipe, Rounding
+from embedl_nb.runtime.death import OUTSIDE_SIGNALS
 
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
@@ -36,8 +37,8 @@ def search(workshop: Workshop, base: Recipe, effort: Effort) -> Recipe:
     Raises
     ------
     QuantizeError, RecipeError
-        If the library cannot apply ``base`` itself. Another candidate that cannot be applied is passed over, which
-        the progress says.
+        If the library cannot apply ``base`` itself, or the child is killed from outside or hangs: the next call may
+        fare better. Another candidate that cannot be applied is passed over, which the progress says.
     """
     candidates = _candidates(base, effort)
     best, best_score = base, _score(workshop.score(workshop.build(base)))
@@ -46,6 +47,8 @@ def search(workshop: Workshop, base: Recipe, effort: Effort) -> Recipe:
         try:
             score = _score(workshop.score(workshop.build(candidate)))
         except QuantizeError as err:
+            if _is_accident(err):
+                raise
             progress.emit("search", f"{candidate.sentence} is passed over: {err}", done=number, total=len(candidates))
             continue
         if score > best_score:
@@ -71,6 +74,14 @@ def _candidates(base: Recipe, effort: Effort) -> list[Recipe]:
         ],
     }
     return ladder[effort]
+
+
+def _is_accident(err: QuantizeError) -> bool:
+    """Say whether chance decided, not the candidate: passed over, the same call would not give the same model."""
+    cause = err.__cause__
+    return isinstance(cause, RuntimeTimeoutError) or (
+        isinstance(cause, RuntimeCrashedError) and cause.signal in OUTSIDE_SIGNALS
+    )
 
 
 def _score(fidelity: Fidelity) -> tuple[float, float]:

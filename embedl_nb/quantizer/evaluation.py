@@ -121,8 +121,10 @@ def _scores(metric: Metric, model: LiteRTModel, *, name: str, kind: str) -> Arra
         result = result.detach().cpu()
     hint = "return a number, or one number for each sample"
     try:
+        if np.iscomplexobj(result):
+            raise TypeError("complex numbers")
         scores: Array = np.asarray(result, dtype=np.float64)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         raise InputError(
             f"{name} (evaluate=) returned a {type(result).__name__} for the {kind} model, not a number", hint=hint
         ) from err

@@ -9,12 +9,16 @@ from enum import StrEnum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.device.address import DeviceAddress
 from embedl_nb.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
 
-__all__ = ["Effort", "QuantizeOptions"]
+__all__ = ["Effort", "QuantizeOptions", "check_time_limit"]
+
+_WHOLE = {"num_samples": 1, "seed": 0}
+"""Options that are whole numbers, and the least that each may be."""
 
 
 class Effort(StrEnum):
@@ -70,13 +74,13 @@ class QuantizeOptions:
         InputError
             Naming the option and its value.
         UnknownNameError
-            For an effort that does not exist.
+            For an effort that does not exist, and a device that is no address.
         """
-        options = cls(**{**given, "effort": _effort(given.get("effort", Effort.NORMAL))})
-        _whole("num_samples", options.num_samples, least=1)
-        _whole("seed", options.seed, least=0)
+        whole = {name: _whole(name, given[name], least=least) for name, least in _WHOLE.items() if name in given}
+        options = cls(**{**given, **whole, "effort": _effort(given.get("effort", Effort.NORMAL))})
         _real("max_degradation", options.max_degradation, least=0.0)
         _real("min_sqnr_db", options.min_sqnr_db, least=-math.inf)
+        DeviceAddress.parse(options.device)
         if options.evaluate is not None and not callable(options.evaluate):
             raise InputError(
                 f"evaluate={options.evaluate!r} cannot be called", hint="give a function that takes a model"
@@ -95,22 +99,34 @@ class QuantizeOptions:
         return options
 
 
+def check_time_limit(time_limit_s: Any) -> None:
+    """Raise where a limit in seconds is none.
+
+    Raises
+    ------
+    InputError
+        Naming the value.
+    """
+    _real("time_limit_s", time_limit_s, least=0.0)
+
+
 def _effort(value: Any) -> Effort:
     if value not in tuple(Effort):
         raise UnknownNameError.among("effort", str(value), tuple(Effort))
     return Effort(value)
 
 
-def _whole(option: str, value: Any, *, least: int) -> None:
+def _whole(option: str, value: Any, *, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise InputError(
             f"{option}={value!r} is no whole number from {least} on", hint=f"give {option}={least} or more"
         )
+    return int(value)
 
 
 def _real(option: str, value: Any, *, least: float) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < least:
         hint = f"give a number, {least:g} or more" if math.isfinite(least) else "give a number"
         raise InputError(f"{option}={value!r} is out of range", hint=hint)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.errors import RecipeError, UnknownNameError
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity_rows import CalibrationSource
@@ -21,9 +22,11 @@ from embedl_nb.quantizer.evaluation import evaluate, once_a_model
 from embedl_nb.quantizer.job import AnyRecipe, open_job
 from embedl_nb.quantizer.latency import check_latency
 from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
+from embedl_nb.quantizer.mixing.sensitivity_table import Grouping
 from embedl_nb.quantizer.mixing.targets import meet_target
-from embedl_nb.quantizer.options import QuantizeOptions
+from embedl_nb.quantizer.options import QuantizeOptions, check_time_limit
 from embedl_nb.quantizer.recipe import Recipe
+from embedl_nb.quantizer.recipes import AUTO
 
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
@@ -73,6 +76,14 @@ def sensitivity_of(
     options: QuantizeOptions,
 ) -> Sensitivity:
     """Quantize each operator alone, and all but it; :func:`embedl_nb.sensitivity` describes the parameters."""
+    if by not in tuple(Grouping):
+        raise UnknownNameError.among("grouping", str(by), tuple(Grouping))
+    if isinstance(recipe, str) and recipe.strip() == AUTO:
+        raise RecipeError(
+            f"recipe={AUTO!r} is a search, and sensitivity is that of one recipe",
+            hint="give recipe=small.fidelity.recipe of a model that quantize made, or a name like 'static_wi8_ai8'",
+        )
+    check_time_limit(time_limit_s)
     with open_job(model, data, recipe, overrides, options) as job:
         workshop = job.workshop
         key, samples = next(iter(workshop.judges.items()))

@@ -176,6 +176,7 @@ class Recipe:
             values = {"name": "custom", **record, "rules": rules, "kept_float": tuple(record.get("kept_float", ()))}
             values["ranges"] = RangeMethod(record.get("ranges", RangeMethod.MOVING_AVERAGE))
             values["rounding"] = Rounding(record.get("rounding", Rounding.NEAREST))
+            _check_fields(values)
             return cls(**values)
         except RecipeError:
             raise
@@ -183,6 +184,18 @@ class Recipe:
             raise RecipeError(
                 f"this is no record of a recipe: {err}", hint="pass what Recipe.to_record() returned"
             ) from err
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    """Raise ValueError for what JSON can hold and a recipe cannot."""
+    if not isinstance(values["name"], str):
+        raise ValueError(f"its name is {values['name']!r}")
+    if not all(isinstance(name, str) for name in values["kept_float"]):
+        raise ValueError(f"its kept_float is {list(values['kept_float'])!r}")
+    for name, least in (("num_samples", 1), ("seed", 0), ("num_train", 1)):
+        value = values.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise ValueError(f"its {name} is {value!r}")
 
 
 def scope_regex(names: Iterable[str]) -> str:

@@ -21,8 +21,10 @@ from embedl_nb.quantizer.recipe import ALL_OPERATORS, NO_QUANTIZE, Recipe, scope
 if TYPE_CHECKING:
     from embedl_nb.model.graph import ModelGraph
 
-__all__ = ["KEEP_FLOAT", "RECIPE_NAMES", "SHORT_FORMS", "resolve_recipe", "rules_of"]
+__all__ = ["AUTO", "KEEP_FLOAT", "RECIPE_NAMES", "SHORT_FORMS", "resolve_recipe", "rules_of"]
 
+AUTO = "auto"
+"""The name that starts a search."""
 KEEP_FLOAT = "float"
 """What an override says to keep operators as they are."""
 SHORT_FORMS = {
@@ -85,6 +87,8 @@ def resolve_recipe(
 
     Raises
     ------
+    InputError
+        If ``overrides`` is no dict by name.
     UnknownNameError
         If there is no such recipe, or an override fits no operator; close matches are in ``candidates``.
     RecipeError
@@ -100,6 +104,11 @@ def resolve_recipe(
     resolved = _resolve(recipe)
     if not overrides:
         return resolved
+    if not isinstance(overrides, Mapping) or not all(isinstance(key, str) for key in overrides):
+        raise InputError(
+            f"overrides={overrides!r} is no dict by operator type or name",
+            hint='give one, e.g. overrides={"SOFTMAX": "float"}',
+        )
     rules = [*resolved.rules]
     for key, value in overrides.items():
         rules += _override_rules(key, value, graph)
@@ -175,6 +184,11 @@ def _resolve(recipe: object) -> Recipe:
 
 
 def _from_name(text: str) -> Recipe:
+    if text == AUTO:
+        raise RecipeError(
+            f"recipe {AUTO!r} is a search for a whole model, no rules for some operators or to measure one by one",
+            hint="name the rules, e.g. 'static_wi8_ai8', or give model.fidelity.recipe of a model that it made",
+        )
     name = SHORT_FORMS.get(text, text)
     rules = rules_of(name)
     if rules is not None:
@@ -184,7 +198,7 @@ def _from_name(text: str) -> Recipe:
     with Engine() as engine:
         known = engine.named_recipes()
     if name not in known:
-        raise UnknownNameError.among("recipe", text, {*RECIPE_NAMES, *SHORT_FORMS, *known, "auto"})
+        raise UnknownNameError.among("recipe", text, {*RECIPE_NAMES, *SHORT_FORMS, *known, AUTO})
     rules = known[name]
     if rules is None:
         raise RecipeError(
@@ -197,7 +211,7 @@ def _from_name(text: str) -> Recipe:
 def _from_file(path: Path) -> Recipe:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise RecipeError(
             f"{path} is no recipe file: {getattr(err, 'strerror', None) or err}", hint="give a JSON list of rules"
         ) from err

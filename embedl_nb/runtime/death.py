@@ -9,7 +9,7 @@ from pathlib import Path
 from embedl_nb.errors import EmbedlError, OutOfMemoryError, RuntimeCrashedError
 from embedl_nb.runtime.wire import says_out_of_memory
 
-__all__ = ["death_error", "num_oom_kills"]
+__all__ = ["OUTSIDE_SIGNALS", "death_error", "num_oom_kills"]
 
 _SIGNAL_WORDS = {
     "SIGSEGV": "crashed with a segmentation fault",
@@ -24,7 +24,8 @@ _SIGNAL_WORDS = {
     "SIGXCPU": "used up its limit of processor time",
     "ACCESS_VIOLATION": "crashed with an access violation",
 }
-_OUTSIDE = {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"}
+OUTSIDE_SIGNALS = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
+"""Signals that somebody else sent: a child that they ended did nothing wrong."""
 # NTSTATUS codes as a process's exit code.
 # https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55
 _WINDOWS_SIGNALS = {0xC0000005: "ACCESS_VIOLATION", 0xC0000409: "SIGABRT", 0xC000013A: "SIGINT"}
@@ -69,7 +70,7 @@ def death_error(
         )
     if name:
         said = f"{_SIGNAL_WORDS.get(name, 'was ended by a signal')} ({name})"
-        if name in _OUTSIDE:
+        if name in OUTSIDE_SIGNALS:
             hint = "run it again; if nobody stopped it, look for a limit on memory or time on this machine"
         else:
             hint = f"run it again; if it crashes each time, its log may say more: {log_path}"
