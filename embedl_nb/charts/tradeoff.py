@@ -52,8 +52,8 @@ def tradeoff_figure(result: Any) -> Any:
     points = sorted(fidelity.curve, key=lambda point: (point.latency_ms, point.size_bytes))
     if not points:
         raise InputError(
-            "this fidelity has no curve: mixed precision was not asked for",
-            hint="enb.quantize(model, data, min_sqnr_db=25)",
+            "there is no curve: no target was given, or the model meets it with all operators quantized",
+            hint="ask for more than it has: enb.quantize(model, data, min_sqnr_db=...)",
         )
     has_metric = all(point.metric is not None for point in points)
     heights = _heights(points, has_metric=has_metric)

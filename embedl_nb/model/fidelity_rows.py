@@ -180,6 +180,8 @@ class LatencyCheck(_Row):
         Medians, ms.
     address
         Of the device: ``"host://"`` is this machine.
+    is_clear
+        Whether every round of the comparison said the same; on a busy machine they often do not.
     provenance
         What both numbers are.
     """
@@ -187,6 +189,7 @@ class LatencyCheck(_Row):
     float_p50_ms: float
     quantized_p50_ms: float
     address: str = "host://"
+    is_clear: bool = True
     provenance: Provenance = Provenance.MEASURED
 
     @property
@@ -197,7 +200,7 @@ class LatencyCheck(_Row):
     @property
     def is_slower(self) -> bool:
         """Whether the quantized model takes longer, by more than such medians vary."""
-        return self.quantized_p50_ms > self.float_p50_ms * (1 + _LATENCY_NOISE)
+        return self.is_clear and self.quantized_p50_ms > self.float_p50_ms * (1 + _LATENCY_NOISE)
 
     @property
     def where(self) -> str:
@@ -209,8 +212,10 @@ class LatencyCheck(_Row):
         """Return one line: both medians and their ratio."""
         if self.is_slower:
             times = f"{1 / self.speedup:.3g} times as slow"
+        elif abs(math.log(self.speedup)) <= math.log(1 + _LATENCY_NOISE):
+            times = "about as fast"
         else:
-            times = f"{self.speedup:.3g} times as fast" if self.speedup > 1 + _LATENCY_NOISE else "about as fast"
+            times = f"{self.speedup:.3g} times as fast" if self.is_clear else "too unsteady to tell which is faster,"
         both = f"p50 {format_ms(self.quantized_p50_ms)}, float {format_ms(self.float_p50_ms)}"
         return f"{both}: {times} on {self.where} ({self.provenance})"
 

@@ -26,7 +26,7 @@ _NUM_WARMUPS = 3
 def check_latency(float_model: LiteRTModel, quantized: LiteRTModel) -> LatencyCheck:
     """Time both models on this machine in fresh processes, in the order A B, B A, A B.
 
-    It answers which is faster, with few iterations; a benchmark gives figures to quote.
+    It answers which is faster, with few iterations, or that the rounds disagree; a benchmark gives figures to quote.
 
     Raises
     ------
@@ -40,7 +40,10 @@ def check_latency(float_model: LiteRTModel, quantized: LiteRTModel) -> LatencyCh
         times = {model.sha256: measure_briefly(model, _ADDRESS, profile=False).latency.p50_ms for model in order}
         rounds.append((times[float_model.sha256], times[quantized.sha256]))
     float_ms, quantized_ms = (statistics.median(times) for times in zip(*rounds, strict=True))
-    return LatencyCheck(float_p50_ms=float_ms, quantized_p50_ms=quantized_ms, address=_ADDRESS)
+    winners = {quantized < reference for reference, quantized in rounds}
+    return LatencyCheck(
+        float_p50_ms=float_ms, quantized_p50_ms=quantized_ms, is_clear=len(winners) == 1, address=_ADDRESS
+    )
 
 
 def measure_briefly(model: LiteRTModel, device: str, *, profile: bool) -> Benchmark:

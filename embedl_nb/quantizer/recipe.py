@@ -105,6 +105,11 @@ class Recipe:
         return self.rounding is not Rounding.NEAREST or self.is_bias_corrected
 
     @property
+    def unrefined(self) -> Recipe:
+        """The same without what is fitted to samples: quick to apply, farther from float."""
+        return replace(self, rounding=Rounding.NEAREST, is_bias_corrected=False, num_train=None)
+
+    @property
     def full_rules(self) -> list[dict[str, Any]]:
         """The rules with those that keep operators in float behind them: what the library is given."""
         rules = [copy.deepcopy(dict(rule)) for rule in self.rules]

@@ -140,7 +140,7 @@ def measure_sensitivity(
         return Sensitivity(
             model_name=float_model.name,
             model_sha256=float_model.sha256,
-            recipe=recipe.sentence,
+            recipe=recipe.unrefined.sentence,
             by=Grouping(by),
             rows=rows,
             all_noise=work.known(_ALL),

@@ -7,7 +7,6 @@ that are float now would be wrong.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedl_nb.quantizer.evaluation import evaluate
@@ -18,7 +17,6 @@ from embedl_nb.quantizer.mixing.mixture import Mixture
 from embedl_nb.quantizer.mixing.prices import Prices, price_operators
 from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
 from embedl_nb.quantizer.options import Effort
-from embedl_nb.quantizer.recipe import Rounding
 
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
@@ -94,9 +92,7 @@ def _prices(workshop: Workshop, recipe: Recipe, whole: LiteRTModel, device: str)
     """Measure what every operator costs, and every boundary between float and integers."""
     source = workshop.source(recipe).model
     # Every other operator in float shows the boundaries; its accuracy is of no interest.
-    alternate = replace(
-        recipe.with_float(scope_names(source.graph)[::2]), rounding=Rounding.NEAREST, is_bias_corrected=False
-    )
+    alternate = recipe.with_float(scope_names(source.graph)[::2]).unrefined
     return price_operators(source, whole, workshop.build(alternate), device=device)
 
 
