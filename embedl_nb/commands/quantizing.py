@@ -15,6 +15,8 @@ from embedl_nb.errors import InputError
 
 __all__ = ["quantize", "sensitivity"]
 
+_AS_THEY_ARE = {"crop": 1.0, "mean": None, "std": None, "layout": "nchw"}
+
 
 @click.command("quantize")
 @click.argument("model", type=MODEL)
@@ -85,10 +87,11 @@ def quantize(
     an .npz or .h5 file, a folder of pictures with --image-size, or the name of a variable.
     """
     samples = None if data is None else names.data(data)
+    preprocessing = {"crop": image_crop, "mean": image_mean, "std": image_std, "layout": image_layout}
     if image_size is not None:
-        samples = _pictures(
-            samples, size=image_size, crop=image_crop, mean=image_mean, std=image_std, layout=image_layout
-        )
+        samples = _pictures(samples, size=image_size, **preprocessing)
+    elif preprocessing != _AS_THEY_ARE:
+        raise InputError("pictures are prepared for a size, and none is given", hint="say --image-size, e.g. 224")
     small = pipeline.quantize(
         names.model(model),
         samples,

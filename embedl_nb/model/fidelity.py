@@ -83,8 +83,8 @@ class Fidelity(Displayable):
         Records of the resolved recipe and of what the calibration samples were like.
     recipe_sentence, calibration_sentence
         The same in a line for people; "" where nothing is known.
-    curve
-        Accuracy against latency, where mixed precision was asked for.
+    curve, price_sentence
+        Accuracy against latency, where operators are kept in float for a target, and whose latencies they are.
     """
 
     outputs: tuple[OutputFidelity, ...]
@@ -102,6 +102,7 @@ class Fidelity(Displayable):
     recipe_sentence: str = ""
     calibration_sentence: str = ""
     curve: tuple[CurvePoint, ...] = ()
+    price_sentence: str = ""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -217,6 +218,7 @@ class Fidelity(Displayable):
             "recipe_sentence": self.recipe_sentence,
             "calibration_sentence": self.calibration_sentence,
             "curve": [point.to_record() for point in self.curve],
+            "price_sentence": self.price_sentence,
             "schema_version": self.schema_version,
         }
 

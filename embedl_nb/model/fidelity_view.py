@@ -126,6 +126,10 @@ def _facts(fidelity: Fidelity) -> tuple[Fact, ...]:
     if fidelity.num_calibration_samples:
         words = _plural(fidelity.num_calibration_samples, f"{fidelity.data} sample")
         facts.append(Fact("calibrated with", fidelity.calibration_sentence or words))
+    if fidelity.curve:
+        facts.append(Fact("kept in float", "chosen on the samples that judge, so the judgement is a little kind"))
+    if fidelity.price_sentence:
+        facts.append(Fact("priced by", fidelity.price_sentence))
     if fidelity.evaluation:
         facts.append(Fact("evaluate", fidelity.evaluation.sentence))
     return tuple(facts)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Material", "prepare"]
 
 _KEPT_BYTES = 256 * 2**20
+_NUM_CHOOSERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +40,7 @@ class Material:
     statistics
         What every calibration sample showed of every activation.
     kept
-        The first calibration samples, at most as many as refining and choosing need: N of them.
+        The first calibration samples, as many as memory is set aside for (256 MiB).
     num_train
         How many of :attr:`kept`, from the first, may be fitted to; the others choose between recipes.
     held_out
@@ -66,7 +67,7 @@ class Material:
     @property
     def choosers(self) -> list[Sample]:
         """The samples that choose between recipes; those that are fitted to where there are no others."""
-        return self.kept[self.num_train :] or self.kept
+        return self.kept[self.num_train :][:_NUM_CHOOSERS] or self.kept
 
 
 def prepare(
@@ -159,6 +160,6 @@ class _Keeper:
                 self.digest.update(f"{name} {sample[name].dtype} {sample[name].shape}".encode())
                 self.digest.update(sample[name].tobytes())
             self._size += sum(array.nbytes for array in sample.values())
-            if len(self.kept) < self._wanted * 3 // 2 and self._size <= _KEPT_BYTES:
+            if self._size <= _KEPT_BYTES:
                 self.kept.append(sample)
             yield sample

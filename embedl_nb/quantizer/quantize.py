@@ -153,8 +153,9 @@ class _Result:
             recipe=self.recipe.to_record(),
             recipe_sentence=self.recipe.sentence,
             calibration=self._calibration(ranges) if ranges else None,
-            calibration_sentence=ranges.sentence if ranges else "",
+            calibration_sentence=self._calibration_sentence(ranges) if ranges else "",
             curve=self.mixed.curve if self.mixed else (),
+            price_sentence=self.mixed.price_sentence if self.mixed else "",
         )
 
     def _ranges(self) -> CalibrationReport | None:
@@ -163,6 +164,10 @@ class _Result:
             return None
         statistics = [material.statistics for material in materials]
         return report_calibration(statistics, self.workshop.model.graph, method=self.recipe.ranges)
+
+    def _calibration_sentence(self, ranges: CalibrationReport) -> str:
+        notices = [notice for material in self.workshop.materials for notice in material.report.notices]
+        return ". ".join([ranges.sentence, *notices])
 
     def _calibration(self, ranges: CalibrationReport) -> dict[str, Any]:
         data = [material.report.to_record() for material in self.workshop.materials]

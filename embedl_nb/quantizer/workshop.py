@@ -112,9 +112,12 @@ class Workshop:
 
     def score(self, model: LiteRTModel) -> Fidelity:
         """Compare ``model`` with the float one on the samples that choose between recipes."""
-        return self._compared(
-            model, {material.signature_key: material.choosers for material in self.materials}, "choose"
-        )
+        return self._compared(model, self.choosers, "choose")
+
+    @property
+    def choosers(self) -> dict[str, list[Sample]]:
+        """Samples that choose between recipes, by signature key; the judges' where nothing was calibrated."""
+        return {material.signature_key: material.choosers for material in self.materials} or self.judges
 
     def compare_layers(self, model: LiteRTModel, recipe: Recipe) -> tuple[LayerFidelity, ...]:
         """Compare every layer of the first signature with the float model's, on some of the judges' samples."""

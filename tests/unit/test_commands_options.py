@@ -130,6 +130,11 @@ def test_pictures_without_a_folder_are_refused() -> None:
         run("quantize net --image-size 4", net=1)
 
 
+def test_preprocessing_without_a_size_is_not_ignored() -> None:
+    with pytest.raises(InputError, match="pictures are prepared for a size"):
+        run("quantize net --data random --image-mean 0.5,0.5,0.5", net=1)
+
+
 def test_random_is_a_word_and_a_file_is_a_path(fake_pipeline: Any, tmp_path: Path) -> None:
     run("quantize net --data random", net=1)
     run(f"quantize net --data {tmp_path}", net=1)

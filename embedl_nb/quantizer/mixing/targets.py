@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from embedl_nb.errors import QuantizeError
 from embedl_nb.quantizer.evaluation import evaluate
 from embedl_nb.quantizer.legality import scope_names
 from embedl_nb.quantizer.mixing.mix import mix
@@ -35,15 +36,27 @@ _NUM_EXTRA = {Effort.LIGHT: 2, Effort.NORMAL: 7, Effort.HIGH: 14}
 def meet_target(workshop: Workshop, recipe: Recipe, options: QuantizeOptions) -> tuple[Recipe, Mixed | None]:
     """Return the recipe that meets the caller's limits, or comes nearest, and the search for it.
 
+    Whether a mix meets a limit is judged on the judges' samples, where the promise has to hold; so they choose it too.
+
     Returns
     -------
     recipe
         With more operators kept in float, where the limits ask for it.
     mixed
         The curve; None without a limit, or where all operators may be quantized.
+
+    Raises
+    ------
+    QuantizeError
+        If the model has several signatures.
     """
     if options.min_sqnr_db is None and options.max_degradation is None:
         return recipe, None
+    if len(workshop.model.signatures) > 1:
+        raise QuantizeError(
+            f"{workshop.model.name} has {len(workshop.model.signatures)} signatures, and a target is met for one",
+            hint="keep operators in float by name: overrides={...: 'float'}",
+        )
     whole = workshop.build(recipe)
     judge = _Judge(workshop, options)
     goal = judge.goal(whole)
@@ -98,7 +111,7 @@ def _prices(workshop: Workshop, recipe: Recipe, whole: LiteRTModel, device: str)
 
 def _noises(workshop: Workshop, recipe: Recipe) -> dict[int, float]:
     """Measure what each operator adds to the output's noise, quantized alone."""
-    key, samples = next(iter(workshop.judges.items()))
+    key, samples = next(iter(workshop.choosers.items()))
     source = workshop.source(recipe)
     found = measure_sensitivity(
         source.model, source.ranges, recipe, samples, engine=workshop.engine, signature_key=key or None
