@@ -85,7 +85,8 @@ class ShellNames(Names):
         if name == _RANDOM or Path(name).expanduser().exists():
             return name
         raise InputError(
-            f"there is no folder or file {name}", hint="give a folder of .npy files, an .npz or .h5 file, or 'random'"
+            f"there is no folder or file {name}",
+            hint="give a folder of .npy files or (with --image-size) of pictures, an .npz or .h5 file, or 'random'",
         )
 
     def recipe(self, name: str) -> Any:

@@ -21,7 +21,13 @@ _AS_THEY_ARE = {"crop": 1.0, "mean": None, "std": None, "layout": "nchw"}
 @click.command("quantize")
 @click.argument("model", type=MODEL)
 @click.option("--data", type=DATA, help="Samples of real inputs, or 'random'.")
-@click.option("--recipe", type=RECIPE, default="auto", show_default=True, help="What to do: a name or a .json file.")
+@click.option(
+    "--recipe",
+    type=RECIPE,
+    default="auto",
+    show_default=True,
+    help="auto, int8, int16, fp16, dynamic, weight_only, a name of ai-edge-quantizer, or a .json file.",
+)
 @click.option("--num-samples", type=int, default=100, show_default=True, help="Samples to calibrate with.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of samples.")
 @click.option(

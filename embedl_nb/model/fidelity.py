@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-__all__ = ["LEAST_SQNR_DB", "LEAST_TOP1_AGREEMENT", "Fidelity", "Floor", "compare_fidelity"]
+__all__ = ["FEWEST_SAMPLES", "LEAST_SQNR_DB", "LEAST_TOP1_AGREEMENT", "Fidelity", "Floor", "compare_fidelity"]
 
 SCHEMA_VERSION = 1
 LEAST_SQNR_DB = 20.0
 LEAST_TOP1_AGREEMENT = 0.90
+FEWEST_SAMPLES = 10
 _TOP = 5
 
 
@@ -51,6 +52,8 @@ class Floor(StrEnum):
     """It was calibrated with, or judged on, noise."""
     NOT_HELD_OUT = "not_held_out"
     """It was judged on the samples that calibrated it."""
+    FEW_SAMPLES = "few_samples"
+    """It was judged on so few samples that chance decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -130,6 +133,7 @@ class Fidelity(Displayable):
             Floor.LATENCY: self.latency is not None and self.latency.is_slower,
             Floor.RANDOM_DATA: self.data == CalibrationSource.RANDOM,
             Floor.NOT_HELD_OUT: not self.is_held_out,
+            Floor.FEW_SAMPLES: self.data == CalibrationSource.GIVEN and self.num_samples < FEWEST_SAMPLES,
         }
         return tuple(floor for floor, is_missed in missed.items() if is_missed)
 

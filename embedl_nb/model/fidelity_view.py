@@ -66,9 +66,14 @@ def floor_sentence(fidelity: Fidelity, floor: Floor) -> str:
             f"It was {random_data_words(fidelity)}: its figures and ranges say little of real data. "
             'Try enb.quantize(model, data="folder/of/samples").'
         )
+    if floor is Floor.FEW_SAMPLES:
+        return (
+            f"It was judged on {_plural(fidelity.num_samples, 'sample')}, which shows little. "
+            "Try enb.quantize(model, data) with more data: 100 samples beyond those that calibrate."
+        )
     return (
         "It was judged on the same samples that calibrated it, which flatters it. Try enb.quantize(model, data) with "
-        "more data than num_samples, so that some are held out."
+        "more data, so that some can be held out."
     )
 
 
@@ -83,7 +88,7 @@ def _more_accurate(fidelity: Fidelity) -> str:
 
 def _faster(fidelity: Fidelity) -> str:
     """Return what may be faster: all integers, unless that was tried; then only a quieter machine can tell more."""
-    if fidelity.recipe.get("name") in _ALL_INTEGER and not fidelity.num_float_operators:
+    if fidelity.curve or (fidelity.recipe.get("name") in _ALL_INTEGER and not fidelity.num_float_operators):
         return "enb.benchmark(model) while nothing else runs"
     return f'enb.quantize(model, data, recipe="{_ALL_INTEGER[0]}")'
 

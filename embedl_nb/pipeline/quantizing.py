@@ -53,7 +53,8 @@ def quantize(
         To calibrate with; others judge. A set with fewer gives a quarter of them to the judges. The recipe of another
         model brings its own, and its seed.
     seed
-        Which samples are chosen; the same seed, data and recipe give the same model.
+        Which samples are chosen; the same seed, data and recipe give the same model. With a target, measured prices
+        steer the search as well: there the recipe of the result is what repeats it.
     effort
         ``"light"``, ``"normal"`` or ``"high"``: how much work ``"auto"`` may do.
     overrides
@@ -91,7 +92,8 @@ def quantize(
     Warns
     -----
     EmbedlWarning
-        If the result is below 20 dB or 90 % of the top-1 answers, or slower than float on this machine.
+        If the result is below 20 dB or 90 % of the top-1 answers, slower than float on this machine, judged on fewer
+        than 10 samples, or short of the target.
 
     Examples
     --------
@@ -117,7 +119,7 @@ def quantize(
     with showing("quantize"), runstore.pausing():
         result = quantize_model(subject, data, recipe=recipe, overrides=overrides, options=options)
     if result.fidelity is not None:
-        for sentence in result.fidelity.warnings:
+        for sentence in (*result.notes[len(subject.notes) :], *result.fidelity.warnings):
             warnings.warn(sentence, EmbedlWarning, stacklevel=2)
     result = recorded("quantize", result, model=result, parent_run_id=subject.run_id)
     return dataclasses.replace(result, path=kept_path(result))

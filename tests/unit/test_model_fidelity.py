@@ -81,8 +81,16 @@ def test_an_output_that_cannot_be_compared_says_why() -> None:
     fidelity = compare_fidelity([{"y": np.ones((1, 4))}], [{"y": np.ones((1, 3))}])
 
     assert fidelity.outputs[0].note == "shape (1, 3) instead of (1, 4)"
-    assert fidelity.floors == (Floor.SQNR,)
+    assert fidelity.floors == (Floor.SQNR, Floor.FEW_SAMPLES)
     assert "shape (1, 3)" in repr(fidelity)
+
+
+@pytest.mark.parametrize(("num_samples", "is_few"), [(9, True), (10, False)])
+def test_a_handful_of_samples_shows_little(num_samples: int, is_few: bool) -> None:
+    rows = [{"y": np.ones((1, 4))}] * num_samples
+    fidelity = compare_fidelity(rows, rows)
+    assert (Floor.FEW_SAMPLES in fidelity.floors) is is_few
+    assert any("shows little" in sentence for sentence in fidelity.warnings) is is_few
 
 
 def test_samples_of_other_lengths_are_compared() -> None:

@@ -81,9 +81,11 @@ def mix(
     if place is None:
         chosen = max(shop.points, key=lambda point: goal.value(point.judgement))
     else:
-        chosen = _pruned(path[place], mixture, goal, shop, num_extra - 1)
+        _prune(path[place], mixture, goal, shop, num_extra - 1)
         if num_extra and place + 1 < len(path):
             shop.point(path[place + 1])
+        good = [point for point in shop.points if goal.is_met(point.judgement)]
+        chosen = min(good, key=lambda point: (point.latency_ms, len(point.indices)))
     return Mixed(
         goal=goal,
         is_met=place is not None,
@@ -177,7 +179,7 @@ def _first_good(path: Sequence[frozenset[int]], goal: Goal, shop: _Shop) -> int 
     return good
 
 
-def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, most: int) -> MixedPoint:
+def _prune(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, most: int) -> None:
     """Quantize members again, the dearest for its noise first, as long as the goal stays met; ``most`` are tried."""
     members = [index for index in kept if not mixture.only_feeds(index, kept)]
     parts = {index: _with_carriers(index, kept, mixture) for index in members}
@@ -191,7 +193,6 @@ def _pruned(kept: frozenset[int], mixture: Mixture, goal: Goal, shop: _Shop, mos
         tried += 1
         if goal.is_met(shop.point(smaller).judgement):
             kept = smaller
-    return shop.point(kept)
 
 
 def _with_carriers(index: int, kept: frozenset[int], mixture: Mixture) -> frozenset[int]:

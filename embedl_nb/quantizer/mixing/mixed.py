@@ -156,7 +156,8 @@ class Mixed:
         sentences = []
         if not self.is_met:
             best = f"{self.goal.figures(self.chosen.judgement)} with {self._count(self.chosen)} in float"
-            sentences.append(f"no mix of float and quantized operators gives {self.goal.sentence}; the best has {best}")
+            tried = f"the best of {len(self.points)} has {best}"
+            sentences.append(f"no mix of float and quantized operators gives {self.goal.sentence}; {tried}")
         if self.chosen.indices and self.chosen.latency_ms >= self.float_latency_ms:
             times = f"({format_ms(self.chosen.latency_ms)}) than all float ({format_ms(self.float_latency_ms)})"
             prices = self.price_sentence or "another device has other prices"
