@@ -19,6 +19,7 @@ __all__ = ["fidelity_view", "float_operators_words", "floor_sentence", "model_fa
 _TOP_LAYERS = 10
 _ALL_INTEGER = ("static_wi8_ai8", "auto")
 _LONGEST_NAME = 48
+_STEP_DB = 5.0
 
 
 def sentence(fidelity: Fidelity) -> str:
@@ -83,7 +84,8 @@ def _more_accurate(fidelity: Fidelity) -> str:
         return "enb.quantize(model, data, min_sqnr_db=...) with a higher bound, or keep the float model"
     if fidelity.recipe.get("name") != "auto":
         return 'enb.quantize(model, data, recipe="auto")'
-    return f"enb.quantize(model, data, min_sqnr_db={LEAST_SQNR_DB:.0f}), which keeps the fewest operators in float"
+    more = max(LEAST_SQNR_DB, fidelity.sqnr_db + _STEP_DB) if math.isfinite(fidelity.sqnr_db) else LEAST_SQNR_DB
+    return f"enb.quantize(model, data, min_sqnr_db={more:.0f}), which keeps the fewest operators in float"
 
 
 def _faster(fidelity: Fidelity) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, progress
+from embedl_nb.errors import QuantizeError, RuntimeCrashedError
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.fidelity import Fidelity, compare_fidelity
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "Workshop"]
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """To be raised with every change of this package that changes what it produces."""
 _NUM_LAYER_SAMPLES = 8
 _TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
@@ -140,7 +141,7 @@ class Workshop:
             name = f"{role} {key}"
             if name not in self._references:
                 self._references[name] = outputs_of(self.model, each, signature_key=key or None, stage=role)
-            outputs = outputs_of(model, each, signature_key=key or None, stage=role)
+            outputs = _run(model, each, key, role)
             prefix = f"{key}/" if len(samples) > 1 else ""
             sides = ([_prefixed(sample, prefix) for sample in side] for side in (self._references[name], outputs))
             parts.append(compare_fidelity(*sides))
@@ -206,6 +207,18 @@ class Workshop:
         if not path.exists():
             save_arrays(path, join_samples(samples))
         return path
+
+
+def _run(model: LiteRTModel, samples: list[Sample], key: str, role: str) -> list[Sample]:
+    """Run a quantized model, of which it is not certain yet that the runtime takes it."""
+    try:
+        return outputs_of(model, samples, signature_key=key or None, stage=role)
+    except RuntimeCrashedError as err:
+        raise QuantizeError(
+            f"LiteRT crashes on what became of {model.name}: {err.message}",
+            hint="keep the operators that make its outputs in float: overrides={...: 'float'}; or another recipe",
+            details=err.details,
+        ) from err
 
 
 def _kept(built: cache.Entry) -> cache.Entry:

@@ -88,6 +88,31 @@ def test_auto_is_nearer_to_float_than_the_librarys_own_and_all_integer(net, samp
     assert best.fidelity.recipe["name"] == "auto"
 
 
+def test_fitted_weights_need_no_bias_to_be_near(net, samples):
+    base = enb.quantize(net, samples, recipe="int8", num_samples=40)
+    fitted = base.fidelity.recipe | {"name": "fitted", "rounding": "least_squares"}
+    assert enb.quantize(net, samples, recipe=fitted).fidelity.sqnr_db > base.fidelity.sqnr_db
+
+
+def test_a_file_that_crashes_the_runtime_is_an_error_with_a_way_out():
+    import torch
+
+    class Both(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = torch.nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            scores = self.dense(x)
+            return scores, scores.argmax(-1)
+
+    torch.manual_seed(0)
+    both = enb.compile(Both().eval(), torch.randn(1, 4), name="both")
+    data = np.random.default_rng(0).normal(size=(40, 4))
+    with pytest.raises(QuantizeError, match="LiteRT crashes on what became of both"):
+        enb.quantize(both, data, recipe="int8", num_samples=16)
+
+
 def test_the_resolved_recipe_makes_the_same_file_again(net, samples, empty_home):
     best = enb.quantize(net, samples, num_samples=40, effort="light")
     cache.clear()

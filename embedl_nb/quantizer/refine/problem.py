@@ -155,15 +155,17 @@ def solve(problem: Problem, *, fits_weights: bool, is_bias_corrected: bool) -> S
     if not np.isfinite(left).all():
         return None
     inputs, shift = problem.inputs, np.zeros((), np.float32)
-    if problem.bias is not None:
+    # Weights may leave a mean error only where a bias takes it.
+    moves_bias = is_bias_corrected and problem.bias is not None
+    if moves_bias:
         # Products of values that are far from 0 and nearly alike would cancel in float32.
         shift = inputs.mean(axis=1, dtype=np.float64).astype(np.float32)
         inputs = inputs - shift[:, None]
     row_weights = _row_weights(problem, outputs)
-    parts = _moments(inputs, left, row_weights, has_bias=problem.bias is not None, has_products=fits_weights)
+    parts = _moments(inputs, left, row_weights, has_bias=moves_bias, has_products=fits_weights)
     integers, scales = _fit(problem.weights, parts) if fits_weights else problem.present
     bias = problem.bias
-    if is_bias_corrected and bias is not None:
+    if moves_bias and bias is not None:
         whole = parts[0] + parts[1]
         change = integers * scales[..., None] - problem.weights
         bias = bias + whole.mean_left - np.einsum("gk,gok->go", whole.mean_input + shift, change)
