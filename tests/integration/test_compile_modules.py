@@ -17,8 +17,8 @@ pytest.importorskip("litert_torch")
 
 from torch import nn  # noqa: E402
 
-from embedl_nb import config, progress  # noqa: E402
-from embedl_nb.compiler import build, cache, compile_model  # noqa: E402
+from embedl_nb import cache, config, progress  # noqa: E402
+from embedl_nb.compiler import build, compile_model  # noqa: E402
 from embedl_nb.errors import EmbedlWarning  # noqa: E402
 from embedl_nb.model import LiteRTModel  # noqa: E402
 
