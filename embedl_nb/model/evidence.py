@@ -29,6 +29,7 @@ __all__ = [
     "SampleSource",
     "compare_outputs",
     "cosine",
+    "decibels",
     "psnr_db",
     "sqnr_db",
     "top1_agreement",
@@ -79,6 +80,17 @@ def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
     scale = _largest(r) or 1.0
     with np.errstate(over="ignore"):
         noise, signal = float((((r - v) / scale) ** 2).sum()), float(((r / scale) ** 2).sum())
+    return decibels(noise, signal=signal)
+
+
+def decibels(noise: float, *, signal: float = 1.0) -> float:
+    """Return the ratio of two powers in dB: ``inf`` for no noise, ``-inf`` for nothing but noise.
+
+    Examples
+    --------
+    >>> decibels(0.01), decibels(0.0), decibels(1.0, signal=0.0)
+    (20.0, inf, -inf)
+    """
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf

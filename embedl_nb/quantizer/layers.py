@@ -16,6 +16,7 @@ import numpy as np
 from embedl_nb import progress
 from embedl_nb.errors import InputError, QuantizeError
 from embedl_nb.model.calling import bind_inputs, pick_signature
+from embedl_nb.model.evidence import decibels
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph, Tensor
 from embedl_nb.model.operators import describe_operators, operator_precisions
@@ -180,14 +181,14 @@ class _Comparison:
                 "operator": info.operator,
                 "source": info.source,
                 "precision": precisions[quantized.index],
-                "sqnr_db": _db(noise.signal, noise.total),
+                "sqnr_db": decibels(noise.total, signal=noise.signal),
                 "made_here_db": None,
                 "inherited_db": None,
                 "made_here_share": None,
             }
             if self._alone is not None:
-                row["made_here_db"] = _db(noise.signal, noise.made)
-                row["inherited_db"] = _db(noise.signal, noise.inherited)
+                row["made_here_db"] = decibels(noise.made, signal=noise.signal)
+                row["inherited_db"] = decibels(noise.inherited, signal=noise.signal)
                 row["made_here_share"] = noise.made / both if 0 < both < math.inf else 0.0
             rows.append(row)
         return sorted(rows, key=lambda row: row["index"])
@@ -264,9 +265,3 @@ def _power(values: Array, reference: Array) -> float:
     wide = flat[np.isfinite(reference.reshape(-1))].astype(np.float64)
     power = float(wide @ wide)
     return power if math.isfinite(power) else math.inf
-
-
-def _db(signal: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 and noise < math.inf else -math.inf

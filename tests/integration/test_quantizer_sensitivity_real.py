@@ -13,6 +13,7 @@ import pytest
 from embedl_nb import progress
 from embedl_nb.errors import InputError
 from embedl_nb.model import LiteRTModel
+from embedl_nb.model.evidence import decibels
 from embedl_nb.model.schema import schema
 from embedl_nb.quantizer.engine import Engine
 from embedl_nb.quantizer.mixing.mix import mix
@@ -21,7 +22,7 @@ from embedl_nb.quantizer.mixing.mixture import Mixture
 from embedl_nb.quantizer.mixing.noise import noise_power
 from embedl_nb.quantizer.mixing.prices import price_operators
 from embedl_nb.quantizer.mixing.sensitivity import measure_sensitivity
-from embedl_nb.quantizer.mixing.sensitivity_table import Sensitivity, decibels
+from embedl_nb.quantizer.mixing.sensitivity_table import Sensitivity
 from embedl_nb.quantizer.ranges import Ranges, ranges_of
 from embedl_nb.quantizer.recipe import RangeMethod, Recipe
 from embedl_nb.quantizer.recipes import resolve_recipe

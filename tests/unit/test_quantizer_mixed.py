@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from embedl_nb.errors import InputError
+from embedl_nb.model.evidence import decibels
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import Subgraph
 from embedl_nb.model.schema import schema
@@ -18,7 +19,6 @@ from embedl_nb.quantizer.mixing.mix import mix
 from embedl_nb.quantizer.mixing.mixed import Goal, Judgement, Mixed
 from embedl_nb.quantizer.mixing.mixture import Mixture
 from embedl_nb.quantizer.mixing.prices import ConversionPrice, OperatorPrice, Prices
-from embedl_nb.quantizer.mixing.sensitivity_table import decibels
 from embedl_nb.testing import models
 from embedl_nb.testing.results import fake_benchmark
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import InputError, SchemaTooNewError
+from embedl_nb.model.evidence import decibels
 from embedl_nb.units import Provenance, format_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Grouping", "Sensitivity", "SensitivityRow", "decibels"]
+__all__ = ["Grouping", "Sensitivity", "SensitivityRow"]
 
 SCHEMA_VERSION = 1
 _NUM_SHOWN = 10
@@ -42,19 +43,6 @@ class Grouping(StrEnum):
     OPERATOR = "operator"
     SOURCE = "source"
     """All operators of one block of the source model."""
-
-
-def decibels(noise: float) -> float:
-    """Return the SQNR in dB of a noise power that is relative to the signal's; ``inf`` for no noise.
-
-    Examples
-    --------
-    >>> decibels(0.01), decibels(0.0)
-    (20.0, inf)
-    """
-    if noise == 0:
-        return math.inf
-    return -10 * math.log10(noise) if math.isfinite(noise) else -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
