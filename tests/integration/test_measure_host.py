@@ -157,7 +157,8 @@ def test_measured_processor_time_is_not_taken_for_others(tmp_path: Path) -> None
     Path(run.outputs_path or "").unlink()
     assert before.measured_s is not None
     assert after.measured_s is not None
-    assert after.measured_s - before.measured_s >= sum(run.samples_ms) / 1e3 * 0.5
+    undisturbed_s = len(run.samples_ms) * min(run.samples_ms) / 1e3  # wall time, which others' work adds to
+    assert after.measured_s - before.measured_s >= undisturbed_s * 0.5
 
 
 def _note_pids(monkeypatch: pytest.MonkeyPatch, pids: list[int]) -> None:

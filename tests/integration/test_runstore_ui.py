@@ -69,7 +69,7 @@ def test_the_ui_shows_the_waterfall_and_stops_with_all_it_started(
         server = int(Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()[-1])
         assert len(members_of_session(server)) >= 2
         serving.send_signal(stop)
-        assert serving.wait(30) == 0
+        assert serving.wait(120) == 0
         assert members_of_session(server) == []
         assert list(tmp_path.iterdir()) == [empty_home]
     finally:
