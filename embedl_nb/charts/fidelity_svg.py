@@ -6,27 +6,21 @@ are one path.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.charts.fidelity import caption, drawable, heights, marked_layer, worst_layers
 from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES
+from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.display.markup import Markup, element
 from embedl_nb.model.fidelity import LEAST_SQNR_DB
 from embedl_nb.model.fidelity_rows import LayerFidelity
 
 __all__ = ["fidelity_picture"]
 
-_WIDTH, _PLOT_HEIGHT, _MARGIN = 920, 200, 8
-_LEFT, _TOP, _FOOT, _LINE = 40, 66, 38, 15
+_LEFT, _TOP, _PLOT_HEIGHT, _FOOT, _LINE = 40, 66, 200, 38, 15
 _MAX_TICKS = 6
-# Only where the picture is a document of its own is the svg element the root.
-_STYLE = Markup(
-    "svg.embedl-fidelity:root{color:#1f2328;background:#ffffff}"
-    "@media screen and (prefers-color-scheme:dark){svg.embedl-fidelity:root{color:#e6edf3;background:#0f141a}}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +32,7 @@ class _Scale:
     highest_db: float
 
     def x(self, place: int) -> float:
-        return _LEFT + 6 + (_WIDTH - _LEFT - 24) * place / max(1, self.num_layers - 1)
+        return _LEFT + 6 + (WIDTH - _LEFT - 24) * place / max(1, self.num_layers - 1)
 
     def y(self, value_db: float) -> float:
         return _TOP + _PLOT_HEIGHT * (self.highest_db - value_db) / (self.highest_db - self.lowest_db)
@@ -72,29 +66,18 @@ def fidelity_picture(result: Any, *, uid: str | None = None) -> Markup:
     worst = worst_layers(layers)
     height = _TOP + _PLOT_HEIGHT + _FOOT + _LINE * len(worst)
     heading, words = "Error along the network", caption(fidelity)
-    prefix = uid or f"embedl-{_digest(layers, words)}"
-    return element(
-        "svg",
-        element("title", heading, id=f"{prefix}-title"),
-        element("desc", words, id=f"{prefix}-desc"),
-        element("style", _STYLE),
-        _text(0, 14, heading, font_size=13, font_weight=600),
-        _text(0, 31, words, opacity=0.75),
+    return framed(
         _legend(),
         _grid(scale),
         element("path", d=_line(network, scale), stroke=FIRST_SERIES, stroke_width=2, fill="none"),
         element("path", d=_diamonds(made, scale), fill=SECOND_SERIES),
         *_names(layers, made, worst, scale),
-        xmlns="http://www.w3.org/2000/svg",
-        class_="embedl-fidelity",
-        viewBox=f"{-_MARGIN} {-_MARGIN} {_WIDTH + 2 * _MARGIN} {height + 2 * _MARGIN}",
-        width=_WIDTH + 2 * _MARGIN,
-        height=height + 2 * _MARGIN,
-        role="img",
-        aria_labelledby=f"{prefix}-title {prefix}-desc",
-        font_family="system-ui, sans-serif",
-        font_size=11,
-        fill="currentColor",
+        kind="fidelity",
+        heading=heading,
+        shown_heading=heading,
+        words=words,
+        height=height,
+        uid=uid or digest(layers, words),
     )
 
 
@@ -120,9 +103,9 @@ def _legend() -> Markup:
     return element(
         "g",
         element("path", d="M0 44h18", stroke=FIRST_SERIES, stroke_width=2),
-        _text(24, 48, "in the network"),
+        text(24, 48, "in the network"),
         element("path", d="M124 40l4 4l-4 4l-4 -4z", fill=SECOND_SERIES),
-        _text(134, 48, "made here"),
+        text(134, 48, "made here"),
     )
 
 
@@ -132,17 +115,17 @@ def _grid(scale: _Scale) -> Markup:
     first = math.ceil(scale.lowest_db / step) if step < math.inf else 0
     ticks = [first * step + i * step for i in range(_MAX_TICKS + 1)] if step < math.inf else []
     ticks = [tick for tick in ticks if tick <= scale.highest_db]
-    lines = "".join(f"M{_LEFT} {scale.y(tick):.1f}H{_WIDTH}" for tick in ticks)
+    lines = "".join(f"M{_LEFT} {scale.y(tick):.1f}H{WIDTH}" for tick in ticks)
     floor, bottom = scale.y(LEAST_SQNR_DB), _TOP + _PLOT_HEIGHT
     floor_words = f"floor of the outputs, {LEAST_SQNR_DB:.0f} dB"
     return element(
         "g",
         element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"),
-        element("path", d=f"M{_LEFT} {floor:.1f}H{_WIDTH}", stroke=NEUTRAL, stroke_dasharray="6 4"),
-        *(_text(_LEFT - 6, scale.y(tick) + 4, f"{tick:.0f}", text_anchor="end", opacity=0.75) for tick in ticks),
-        _text(_WIDTH, floor - 4, floor_words, text_anchor="end", opacity=0.75),
-        _text(0, _TOP - 4, "SQNR [dB]", opacity=0.75),
-        _text(_WIDTH, bottom + 14, "layers, in the order they run", text_anchor="end", opacity=0.75),
+        element("path", d=f"M{_LEFT} {floor:.1f}H{WIDTH}", stroke=NEUTRAL, stroke_dasharray="6 4"),
+        *(text(_LEFT - 6, scale.y(tick) + 4, f"{tick:.0f}", text_anchor="end", opacity=0.75) for tick in ticks),
+        text(WIDTH, floor - 4, floor_words, text_anchor="end", opacity=0.75),
+        text(0, _TOP - 4, "SQNR [dB]", opacity=0.75),
+        text(WIDTH, bottom + 14, "layers, in the order they run", text_anchor="end", opacity=0.75),
     )
 
 
@@ -156,15 +139,7 @@ def _names(
         value = made[place]
         if value is not None:
             x, y = scale.x(place), scale.y(value) - 7
-            texts.append(_text(x, y, str(number), text_anchor="middle", font_weight=600))
+            texts.append(text(x, y, str(number), text_anchor="middle", font_weight=600))
         below = _TOP + _PLOT_HEIGHT + _FOOT - 8 + _LINE * (number - 1)
-        texts.append(_text(_LEFT, below, f"{number}  {marked_layer(layer)}"))
+        texts.append(text(_LEFT, below, f"{number}  {marked_layer(layer)}"))
     return texts
-
-
-def _text(x: float, y: float, words: str, **attributes: str | float) -> Markup:
-    return element("text", words, x=float(x), y=float(y), **attributes)
-
-
-def _digest(layers: tuple[LayerFidelity, ...], words: str) -> str:
-    return hashlib.sha256(repr((layers, words)).encode("utf-8", "backslashreplace")).hexdigest()[:10]

@@ -1,17 +1,16 @@
 """Benchmark -> per-layer waterfall as one small SVG: for GitHub, MLflow, print and viewers without JavaScript.
 
-No script, no external font, no style that leaves the picture. Text takes the page's colour where the picture is inline;
-where it is a file of its own, text and ground follow ``prefers-color-scheme`` together.
+The rows of the interactive figure with their names and numbers, at most 80 of them, so that the picture stays small.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
+from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
 from embedl_nb.display.markup import Markup, element, join
 from embedl_nb.measure.benchmark import Benchmark, Layer
@@ -21,16 +20,11 @@ __all__ = ["waterfall_picture"]
 
 _MAX_ROWS = 80
 _LONGEST_ROWS = 60
-_WIDTH, _ROW, _BAR = 920, 15, 10
+_ROW, _BAR = 15, 10
 _OPERATOR_X, _PLOT_X, _PLOT_WIDTH, _MS_X, _SHARE_X = 196, 334, 458, 864, 916
-_TOP, _BOTTOM, _MARGIN = 62, 26, 8
+_TOP, _BOTTOM = 62, 26
 # At 11 px a letter is about 6.2 px wide.
 _SOURCE_LETTERS, _OPERATOR_LETTERS, _TITLE_LETTERS = 30, 20, 95
-# Only where the picture is a document of its own is the svg element the root.
-_STYLE = Markup(
-    "svg.embedl-waterfall:root{color:#1f2328;background:#ffffff}"
-    "@media screen and (prefers-color-scheme:dark){svg.embedl-waterfall:root{color:#e6edf3;background:#0f141a}}"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,29 +67,19 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
     step = _nice_step(end_ms)
     scale = _PLOT_WIDTH / end_ms if end_ms > 0 else 0.0
     height = _TOP + _ROW * len(rows) + _BOTTOM
-    heading, words = f"{title(benchmark)}: time of each layer", caption(benchmark)
-    prefix = uid or f"embedl-{_digest(benchmark, rows)}"
-    return element(
-        "svg",
-        element("title", heading, id=f"{prefix}-title"),
-        element("desc", f"{words}. {note}", id=f"{prefix}-desc"),
-        element("style", _STYLE),
-        _text(0, 14, _clipped(heading, _TITLE_LETTERS), font_size=13, font_weight=600),
-        _text(0, 31, words, opacity=0.75),
+    heading = f"{title(benchmark)}: time of each layer"
+    return framed(
         _legend(rows),
         _grid(step, end_ms, scale, height),
         *(_drawn(row, _TOP + _ROW * place, scale) for place, row in enumerate(rows)),
-        _text(0, height - 8, note, opacity=0.75),
-        xmlns="http://www.w3.org/2000/svg",
-        class_="embedl-waterfall",
-        viewBox=f"{-_MARGIN} {-_MARGIN} {_WIDTH + 2 * _MARGIN} {height + 2 * _MARGIN}",
-        width=_WIDTH + 2 * _MARGIN,
-        height=height + 2 * _MARGIN,
-        role="img",
-        aria_labelledby=f"{prefix}-title {prefix}-desc",
-        font_family="system-ui, sans-serif",
-        font_size=11,
-        fill="currentColor",
+        text(0, height - 8, note, opacity=0.75),
+        kind="waterfall",
+        heading=heading,
+        shown_heading=_clipped(heading, _TITLE_LETTERS),
+        words=caption(benchmark),
+        note=note,
+        height=height,
+        uid=uid or digest(benchmark.model_sha256, benchmark.run_id, rows),
     )
 
 
@@ -167,11 +151,11 @@ def _drawn(row: _Row, top: float, scale: float) -> Markup:
     return element(
         "g",
         element("title", row.hover),
-        _text(0, base, _clipped(row.source, _SOURCE_LETTERS)),
-        _text(_OPERATOR_X, base, _clipped(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
+        text(0, base, _clipped(row.source, _SOURCE_LETTERS)),
+        text(_OPERATOR_X, base, _clipped(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
         body,
-        _text(_MS_X, base, f"{row.length_ms:.3f}", text_anchor="end"),
-        _text(_SHARE_X, base, format_ratio(row.share), text_anchor="end", opacity=0.75),
+        text(_MS_X, base, f"{row.length_ms:.3f}", text_anchor="end"),
+        text(_SHARE_X, base, format_ratio(row.share), text_anchor="end", opacity=0.75),
     )
 
 
@@ -195,9 +179,9 @@ def _bar(row: _Row, x: float, middle: float, width: float) -> Markup:
 def _legend(rows: list[_Row]) -> Markup:
     """Name the colours, from the right edge leftwards."""
     kinds = {row.kind: row for row in rows if row.kind}
-    parts, right = [], float(_WIDTH - 4)
+    parts, right = [], float(WIDTH - 4)
     for kind, row in reversed(kinds.items()):
-        parts.append(_text(right, 14, kind, text_anchor="end"))
+        parts.append(text(right, 14, kind, text_anchor="end"))
         right -= 6.2 * len(kind) + 26
         parts.append(_bar(row, right, 10, 18))
         right -= 16
@@ -208,16 +192,16 @@ def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
     ticks = [step * index for index in range(math.floor(end_ms / step + 1e-9) + 1)]
     lines = "".join(f"M{_PLOT_X + tick * scale:.1f} {_TOP - 4}V{height - _BOTTOM}" for tick in ticks)
     labels = (
-        _text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g} ms", text_anchor="middle", opacity=0.75) for tick in ticks
+        text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g} ms", text_anchor="middle", opacity=0.75) for tick in ticks
     )
     return element(
         "g",
         element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"),
         *labels,
-        _text(0, _TOP - 9, "source module", opacity=0.75),
-        _text(_OPERATOR_X, _TOP - 9, "operator", opacity=0.75),
-        _text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),
-        _text(_SHARE_X, _TOP - 9, "share", text_anchor="end", opacity=0.75),
+        text(0, _TOP - 9, "source module", opacity=0.75),
+        text(_OPERATOR_X, _TOP - 9, "operator", opacity=0.75),
+        text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),
+        text(_SHARE_X, _TOP - 9, "share", text_anchor="end", opacity=0.75),
     )
 
 
@@ -228,15 +212,6 @@ def _nice_step(end_ms: float) -> float:
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
 
 
-def _text(x: float, y: float, words: str, **attributes: str | float) -> Markup:
-    return element("text", words, x=float(x), y=float(y), **attributes)
-
-
 def _clipped(words: str, letters: int) -> str:
     """Shorten from the front: the end of a module's path says which one it is."""
     return words if len(words) <= letters else f"…{words[-(letters - 1) :]}"
-
-
-def _digest(benchmark: Benchmark, rows: list[_Row]) -> str:
-    text = repr((benchmark.model_sha256, benchmark.run_id, rows))
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:10]
