@@ -72,8 +72,8 @@ class Source(Protocol):
     def check(self) -> None:
         """Raise if it cannot be compiled."""
 
-    def run(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Compute the reference."""
+    def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
+        """Compute the reference on ``samples``, which are like its own: every output, as ``"<sample>/<name>"``."""
 
     def export(self, path: Path) -> None:
         """Write it as a ``.pt2`` file."""
@@ -106,7 +106,7 @@ def build(request: Request, *, key: str) -> LiteRTModel:
         with _disk_full_said(work):
             source.check()
             progress.emit("export", f"running {request.name} on its example inputs")
-            golden = source.run()
+            golden = source.run(source.samples)
             progress.emit("export", f"exporting {request.name}")
             source.export(work / _PROGRAM)
             entry = cache.Entry(folder=work, meta={})
@@ -158,7 +158,7 @@ def evidence_for(
     if golden is None:
         progress.emit("verify", f"running {request.name} on its example inputs")
         request.source.check()
-        golden = request.source.run()
+        golden = request.source.run(request.source.samples)
     signature = model.signatures[0]
     typed = typed_samples(signature, inputs, golden)
     parity = None

@@ -62,7 +62,7 @@ class ProgramSource:
             if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
                 raise InputError(f"{name!r} of the exported program holds NaN", hint="export it with valid weights")
 
-    def run(self) -> dict[str, np.ndarray[Any, Any]]:
+    def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
         """Compute the reference: every output of every sample, as ``"<sample>/<name>"``.
 
         Raises
@@ -74,13 +74,13 @@ class ProgramSource:
 
         module = self.program.module()
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        for index, sample in enumerate(self.samples.samples):
-            args, kwargs = self.samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
+        for index, sample in enumerate(samples.samples):
+            args, kwargs = samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
             try:
                 with torch.no_grad():
                     returned = module(*args, **kwargs)
             except Exception as err:
-                raise failed_forward(self.name, err, self.samples) from err
+                raise failed_forward(self.name, err, samples) from err
             self.output_names, tensors, self.dropped = flatten_outputs(returned)
             pairs = zip(self.output_names, tensors, strict=True)
             arrays |= {f"{index}/{name}": output_array(name, tensor) for name, tensor in pairs}

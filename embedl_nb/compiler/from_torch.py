@@ -87,7 +87,7 @@ class TorchSource:
         """
         _check_values(self.root)
 
-    def run(self) -> dict[str, np.ndarray[Any, Any]]:
+    def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
         """Compute the reference: every output of every sample, as ``"<sample>/<name>"``, in eval mode.
 
         Raises
@@ -98,15 +98,15 @@ class TorchSource:
         import torch
 
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        for index, sample in enumerate(self.samples.samples):
+        for index, sample in enumerate(samples.samples):
             with as_in_eval(self._module()) as module:  # anew, so that no sample sees what another has left
-                _check_call(module, self.samples)
-                args, kwargs = self.samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
+                _check_call(module, samples)
+                args, kwargs = samples.call_with(tuple(tensor.clone() for tensor in sample.tensors))
                 try:
                     with torch.no_grad():
                         returned = module(*args, **kwargs)
                 except Exception as err:
-                    raise failed_forward(self.name, err, self.samples) from err
+                    raise failed_forward(self.name, err, samples) from err
                 names, tensors, dropped = flatten_outputs(returned)
                 if index == 0:
                     self.output_names = names
