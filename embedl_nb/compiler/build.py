@@ -1,4 +1,7 @@
-"""Build what the cache does not have: export here, lower in the child, verify, and put the whole into the cache."""
+"""Build what the cache does not have: export, lower in a child, verify, and put the whole into the cache.
+
+What the source is, how it is run and which child lowers it are the :class:`Source`'s own business.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from embedl_nb import cache, progress
+from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.verify import require_parity, run_model, typed_samples
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,
-    ConverterCrashedError,
     InputError,
     OutOfMemoryError,
-    RuntimeCrashedError,
-    RuntimeTimeoutError,
     UnsupportedOperatorError,
 )
-from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel, Parity
 from embedl_nb.runtime.arrays import save_arrays
-from embedl_nb.runtime.pool import prewarm, warm
+from embedl_nb.runtime.pool import prewarm
 from embedl_nb.runtime.running import WORKER, WORKER_NAME
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.samples import Samples
 
-__all__ = ["CONVERTER", "Request", "Source", "build", "evidence_for", "evidence_on_hit"]
+__all__ = ["Request", "Source", "build", "evidence_for", "evidence_on_hit"]
 
-CONVERTER, _CONVERTER_NAME = "embedl_nb.compiler.torch_child", "the converter"
-_PROGRAM = "program.pt2"
+_EXPORTED = "exported"
 _RUN_TIMEOUT_S = 600.0
 _NO_SPACE_BYTES = 2**20
 
@@ -49,6 +48,8 @@ _NO_SPACE_BYTES = 2**20
 class Source(Protocol):
     """A source model with its samples, of whatever kind."""
 
+    converter: Converter
+    """Which child lowers it."""
     samples: Samples
     output_names: tuple[str, ...]
     """Known once it has run."""
@@ -75,8 +76,8 @@ class Source(Protocol):
     def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
         """Compute the reference on ``samples``, which are like its own: every output, as ``"<sample>/<name>"``."""
 
-    def export(self, path: Path) -> None:
-        """Write it as a ``.pt2`` file."""
+    def export(self, folder: Path) -> dict[str, Any]:
+        """Write what the child needs into ``folder``, and return what to ask it: the payload of ``lower``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ def build(request: Request, *, key: str) -> LiteRTModel:
     LiteRTModel
         In the cache, else in a temporary folder that lasts as long as this process.
     """
-    prewarm(CONVERTER, what=_CONVERTER_NAME)
+    request.source.converter.prewarm()
     if request.verify:
         prewarm(WORKER, what=WORKER_NAME)
     source, work = request.source, Path(tempfile.mkdtemp(prefix="embedl_nb-compile-"))
@@ -108,10 +109,11 @@ def build(request: Request, *, key: str) -> LiteRTModel:
             progress.emit("export", f"running {request.name} on its example inputs")
             golden = source.run(source.samples)
             progress.emit("export", f"exporting {request.name}")
-            source.export(work / _PROGRAM)
+            (work / _EXPORTED).mkdir()
+            exported = source.export(work / _EXPORTED)
             entry = cache.Entry(folder=work, meta={})
-            model, evidence = _lowered(request, entry, golden)
-            (work / _PROGRAM).unlink()
+            model, evidence = _lowered(request, entry, exported, golden)
+            shutil.rmtree(work / _EXPORTED)
             record = dataclasses.replace(model, path=Path(cache.MODEL)).to_record()
             entry = cache.write_meta(work, {"sha256": model.sha256, "record": record})
         published = cache.publish(key, entry) if key else None
@@ -184,18 +186,18 @@ def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) ->
 
 
 def _lowered(
-    request: Request, entry: cache.Entry, golden: dict[str, np.ndarray[Any, Any]]
+    request: Request, entry: cache.Entry, exported: dict[str, Any], golden: dict[str, np.ndarray[Any, Any]]
 ) -> tuple[LiteRTModel, cache.Evidence]:
     """Lower and verify; what fails after the quicker way of decomposing gets a second chance by torch's own."""
-    lowered = _lower(request, entry.folder, is_local=True)
+    lowered = _lower(request, entry.folder, exported, is_local=True)
     try:
         model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
         return model, evidence_for(request, entry, model, golden)
     except (CompileError, InputError):
-        if not lowered["num_local_rounds"]:
+        if not lowered.get("num_local_rounds"):
             raise
         progress.emit("lower", "the result is refused; lowering once more, torch's own way")
-    lowered = _lower(request, entry.folder, is_local=False)
+    lowered = _lower(request, entry.folder, exported, is_local=False)
     model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
     return model, evidence_for(request, entry, model, golden)
 
@@ -209,41 +211,13 @@ def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) ->
     if source.samples.constants:
         fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)
         notes += (f"compiled for {fixed}",) if fixed else ()
-    folded = f"{lowered['num_folded']} BatchNorm folded" if lowered["num_folded"] else ""
-    lineage = (source.origin, *([folded] if folded else []), f"litert-torch {version_of('litert-torch')}")
+    lineage = (source.origin, *lowered["steps"], source.converter.version)
     return dataclasses.replace(model, lineage=lineage, notes=notes)
 
 
-def _lower(request: Request, work: Path, *, is_local: bool) -> dict[str, Any]:
-    payload = {
-        "is_local": is_local,
-        "program_path": str(work / _PROGRAM),
-        "output_path": str(work / cache.MODEL),
-        "input_names": list(request.source.samples.names),
-        "output_names": list(request.source.output_names),
-    }
-    with warm(CONVERTER, what=_CONVERTER_NAME) as child:
-        log_path = str(child.log_path)
-        try:
-            return child.request("lower", payload, timeout_s=request.timeout_s)
-        except OutOfMemoryError:
-            raise
-        except RuntimeTimeoutError as err:
-            raise ConverterCrashedError(
-                f"the converter did not finish {request.name} within {request.timeout_s:g} s and was stopped",
-                log_path=log_path,
-                hint="give timeout_s more time",
-                details=err.details,
-            ) from err
-        except RuntimeCrashedError as err:
-            raise ConverterCrashedError(
-                f"{err.message} (while lowering {request.name})",
-                log_path=err.log_path or log_path,
-                hint=f"look into its log {err.log_path or log_path}; compile parts of the module to find the cause",
-                details=err.details,
-            ) from err
-        except BenchmarkError as err:
-            raise CompileError(f"{err.message} (while lowering {request.name})", details=err.details) from err
+def _lower(request: Request, work: Path, exported: dict[str, Any], *, is_local: bool) -> dict[str, Any]:
+    payload = {**exported, "is_local": is_local, "output_path": str(work / cache.MODEL)}
+    return request.source.converter.ask("lower", payload, name=request.name, timeout_s=request.timeout_s)
 
 
 def _run(request: Request, model: LiteRTModel, inputs: Any, signature_key: str | None) -> dict[str, Any]:

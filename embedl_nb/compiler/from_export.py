@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_program
-from embedl_nb.compiler.from_torch import failed_forward, output_array, save_program
+from embedl_nb.compiler.from_torch import PROGRAM, failed_forward, lowering_payload, output_array, save_program
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.pt2_check import SAVE_AGAIN, refuse_untrusted
 from embedl_nb.compiler.samples import Samples
@@ -22,6 +23,8 @@ __all__ = ["ProgramSource", "load_program"]
 
 class ProgramSource:
     """An exported program and its samples, ready to be run and saved."""
+
+    converter = TORCH
 
     def __init__(self, program: torch.export.ExportedProgram, samples: Samples, *, name: str) -> None:
         self.program = program
@@ -86,10 +89,11 @@ class ProgramSource:
             arrays |= {f"{index}/{name}": output_array(name, tensor) for name, tensor in pairs}
         return arrays
 
-    def export(self, path: Path) -> None:
+    def export(self, folder: Path) -> dict[str, Any]:
         """Write it as a ``.pt2`` file."""
         with quiet():
-            save_program(self.program, path)
+            save_program(self.program, folder / PROGRAM)
+        return lowering_payload(folder, self.samples, self.output_names)
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:

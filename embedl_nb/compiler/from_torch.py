@@ -10,6 +10,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_torch
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.samples import Samples
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["TorchSource", "failed_forward", "output_array", "save_program"]
+__all__ = ["PROGRAM", "TorchSource", "failed_forward", "lowering_payload", "output_array", "save_program"]
 
+PROGRAM = "program.pt2"
+"""The file in the folder of an export."""
 _DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependentSymNode", "DataDependentOutputException")
 
 
@@ -45,6 +48,8 @@ class TorchSource:
     InputError
         If it is a ScriptModule, has weights that are NaN, or lies on a device it cannot be copied from.
     """
+
+    converter = TORCH
 
     def __init__(self, module: torch.nn.Module, samples: Samples) -> None:
         self.samples = samples
@@ -116,7 +121,7 @@ class TorchSource:
                 }
         return arrays
 
-    def export(self, path: Path) -> None:
+    def export(self, folder: Path) -> dict[str, Any]:
         """Write the module as a ``.pt2`` file with flat tensors in and out.
 
         Raises
@@ -135,7 +140,7 @@ class TorchSource:
                 raise _failed_export(self.name, err) from err
         try:
             with quiet():
-                save_program(program, path)
+                save_program(program, folder / PROGRAM)
         except OSError:
             raise
         except Exception as err:
@@ -143,6 +148,7 @@ class TorchSource:
                 f"{self.name} was exported, but torch cannot save what came out: {err}",
                 hint="replace custom operators and tensor subclasses by plain torch operators",
             ) from err
+        return lowering_payload(folder, self.samples, self.output_names)
 
     def _module(self) -> torch.nn.Module:
         if self._on_cpu is None:
@@ -220,6 +226,15 @@ def _failed_export(name: str, err: Exception) -> CompileError:
         hint="see .details; torch.export.export(module.eval(), inputs, strict=False) shows the same",
         details=text,
     )
+
+
+def lowering_payload(folder: Path, samples: Samples, output_names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the child that lowers a ``.pt2`` file is asked."""
+    return {
+        "program_path": str(folder / PROGRAM),
+        "input_names": list(samples.names),
+        "output_names": list(output_names),
+    }
 
 
 def save_program(program: torch.export.ExportedProgram, path: Path) -> None:

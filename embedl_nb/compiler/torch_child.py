@@ -71,7 +71,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
                 continue
             raise lowering_error(err, rounds.program) from err
         return {
-            "num_folded": num_folded,
+            "steps": [f"{num_folded} BatchNorm folded"] if num_folded else [],
             "num_local_rounds": rounds.num_local,
             "num_whole_rounds": rounds.num_whole,
             "seconds": time.perf_counter() - started,

@@ -23,6 +23,8 @@ from torch import nn  # noqa: E402
 
 from embedl_nb import config, progress  # noqa: E402
 from embedl_nb.compiler import build, compile_model  # noqa: E402
+from embedl_nb.compiler.converter import Converter  # noqa: E402
+from embedl_nb.compiler.from_torch import TorchSource  # noqa: E402
 from embedl_nb.errors import (  # noqa: E402
     CompileError,
     ConverterCrashedError,
@@ -259,7 +261,7 @@ BREAKING = {
     "no memory": "raise MemoryError()",
     "hang": "import time; time.sleep(600)",
     "bug": "raise RuntimeError('a bug')",
-    "truncated": "open(payload['output_path'], 'wb').write(b'TFL3'); return {'num_folded': 0, 'num_local_rounds': 0}",
+    "truncated": "open(payload['output_path'], 'wb').write(b'TFL3'); return {'steps': []}",
 }
 
 
@@ -272,7 +274,7 @@ def breaking_converter(request: pytest.FixtureRequest, tmp_path: Path, monkeypat
         f"from embedl_nb.runtime.serve import serve\n{handler}serve({{'lower': lower}})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(build, "CONVERTER", name)
+    monkeypatch.setattr(TorchSource, "converter", Converter(module=name, tool="litert-torch"))
     return str(request.param)
 
 
