@@ -282,7 +282,7 @@ def test_what_is_no_picture_is_refused(item: Any) -> None:
 
 
 def test_without_pillow_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedl_nb.quantizer.data.pictures.is_installed", lambda module: False)
+    monkeypatch.setattr("embedl_nb.model.pictures.is_installed", lambda module: False)
 
     with pytest.raises(MissingDependencyError, match="Pillow") as caught:
         images([noise(0)], size=8)

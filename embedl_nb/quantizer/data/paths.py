@@ -13,10 +13,10 @@ from typing import Any
 
 from embedl_nb.errors import CalibrationError, MissingDependencyError
 from embedl_nb.imports import is_installed
+from embedl_nb.model.pictures import picture_files
 from embedl_nb.model.spec import Signature
 from embedl_nb.quantizer.data.items import name_values, read_item
 from embedl_nb.quantizer.data.notes import Notes, join_some
-from embedl_nb.quantizer.data.pictures import picture_files
 from embedl_nb.quantizer.data.sources import Indexed, columns, from_list
 from embedl_nb.quantizer.data.stored import StoredArray, stored_members, stored_npy
 

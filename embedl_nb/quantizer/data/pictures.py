@@ -6,26 +6,21 @@ counted by who reads the set.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from embedl_nb.display import Displayable, Fact, View
-from embedl_nb.errors import CalibrationError, InputError, MissingDependencyError
-from embedl_nb.imports import is_installed
-from embedl_nb.quantizer.data.notes import join_some
+from embedl_nb.errors import CalibrationError
+from embedl_nb.model import pictures as reading
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["ImageSet", "images", "picture_files"]
-
-_SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".jfif", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+__all__ = ["ImageSet", "images"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -70,7 +65,7 @@ class ImageSet(Displayable):
         crop = "squeezed whole" if self.crop is None else f"central {self.crop:.4g}"
         scaled = "1/255" if abs(self.scale * 255 - 1) < 1e-9 else f"{self.scale:.6g}"
         parts = [f"{self.width}x{self.height} (bilinear, antialiased)", crop, f"{self.order} {self.layout.upper()}"]
-        parts += [f"times {scaled}", f"mean {_numbers(self.mean)}", f"std {_numbers(self.std)}"]
+        parts += [f"times {scaled}", f"mean {reading.in_words(self.mean)}", f"std {reading.in_words(self.std)}"]
         return ", ".join(parts)
 
     def __len__(self) -> int:
@@ -96,36 +91,12 @@ class ImageSet(Displayable):
         """Return one picture, shape :attr:`shape`, float32; None where the file cannot be read."""
         import numpy as np
 
-        pixels = self._pixels(self.pictures[index])
+        pixels = reading.pixels_of(self.pictures[index], height=self.height, width=self.width, crop=self.crop)
         if pixels is None:
             return None
-        values = pixels[..., ::-1] if self.order == "BGR" else pixels
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        values = (values.astype(np.float32) * np.float32(self.scale) - mean) / std
+        values = reading.normalized(pixels, mean=self.mean, std=self.std, scale=self.scale, order=self.order)
         values = values.transpose(2, 0, 1) if self.layout == "nchw" else values
         return np.ascontiguousarray(values[None], np.float32)
-
-    def _pixels(self, picture: Any) -> Array | None:
-        """Return RGB pixels of the result's size, shape (H, W, 3), uint8."""
-        import numpy as np
-        from PIL import Image, ImageOps
-
-        try:
-            with Image.open(picture) if isinstance(picture, Path) else Image.fromarray(picture) as opened:
-                upright = _to_rgb(ImageOps.exif_transpose(opened))
-                size = (self.width, self.height)
-                return np.asarray(upright.resize(size, Image.Resampling.BILINEAR, box=self._box(*upright.size)))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            return None
-
-    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return left, top, right, bottom of what is kept of a picture."""
-        if self.crop is None:
-            return 0.0, 0.0, float(width), float(height)
-        unit = min(width / self.width, height / self.height) * self.crop
-        kept_width, kept_height = unit * self.width, unit * self.height
-        left, top = (width - kept_width) / 2, (height - kept_height) / 2
-        return left, top, left + kept_width, top + kept_height
 
     def _view(self) -> View:
         count = f"{len(self)} picture{'' if len(self) == 1 else 's'}"
@@ -187,148 +158,18 @@ def images(
     >>> pictures[0].shape, float(pictures[0].max())
     ((1, 3, 32, 32), -2.0)
     """
-    if not is_installed("PIL"):
-        raise MissingDependencyError(
-            "Pillow, which reads pictures, is not installed",
-            extra="quantize",
-            install="pip install 'embedl-nb[quantize]'",
-        )
-    height, width = _size(size)
-    where, found = _find(source)
+    reading.require_pillow()
+    height, width = reading.read_size(size)
+    where, found = reading.find_pictures(source, error=CalibrationError)
     return ImageSet(
         source=where,
         pictures=found,
         height=height,
         width=width,
-        crop=_crop(crop),
-        mean=_per_channel("mean", mean, default=0.0),
-        std=_std(std),
-        scale=_number("scale", scale),
-        layout=_one_of("layout", layout, ("nchw", "nhwc")),
-        order=_one_of("order", order, ("RGB", "BGR")),
+        crop=reading.read_crop(crop),
+        mean=reading.per_channel("mean", mean, default=0.0),
+        std=reading.read_std(std),
+        scale=reading.read_number("scale", scale),
+        layout=reading.one_of("layout", layout, ("nchw", "nhwc")),
+        order=reading.one_of("order", order, ("RGB", "BGR")),
     )
-
-
-def picture_files(folder: Path) -> tuple[Path, ...]:
-    """Return the picture files of a folder and its sub-folders, sorted; hidden ones are left out."""
-    return tuple(
-        sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-    )
-
-
-def _find(source: Any) -> tuple[str, tuple[Any, ...]]:
-    """Return what to call the source, and its pictures."""
-    if isinstance(source, str | os.PathLike):
-        try:
-            return _find_in(Path(source).expanduser())
-        except OSError as err:
-            raise CalibrationError(f"{str(source)!r} cannot be read: {err}", hint="see who may read it") from err
-    if not isinstance(source, Iterable):
-        raise InputError(
-            f"pictures cannot be read from a {type(source).__name__}", hint="give a folder or a list of paths"
-        )
-    found = tuple(_picture(index, item) for index, item in enumerate(source))
-    if not found:
-        raise CalibrationError("the list of pictures is empty", hint="give paths, or arrays of shape (H, W, 3), uint8")
-    return "a list of arrays" if not isinstance(found[0], Path) else "a list of paths", found
-
-
-def _find_in(folder: Path) -> tuple[str, tuple[Any, ...]]:
-    if not folder.is_dir():
-        if folder.is_file():
-            return str(folder.parent), (folder,)
-        raise CalibrationError(f"there is no folder {str(folder)!r}", hint="give a folder of pictures")
-    found = picture_files(folder)
-    if not found:
-        held = sorted(path.name for path in folder.iterdir())
-        raise CalibrationError(
-            f"the folder {str(folder)!r} holds no pictures: {join_some(held) or 'it is empty'}",
-            hint=f"pictures are files that end in {', '.join(sorted(_SUFFIXES))}",
-        )
-    return str(folder), found
-
-
-def _picture(index: int, item: Any) -> Any:
-    import numpy as np
-
-    if isinstance(item, str | os.PathLike):
-        return Path(item).expanduser()
-    array = item if isinstance(item, np.ndarray) else None
-    if (
-        array is None
-        or array.dtype != np.uint8
-        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
-    ):
-        given = f"{array.dtype} {array.shape}" if array is not None else type(item).__name__
-        raise InputError(
-            f"picture {index} is {given}, expected a path or uint8 of shape (H, W), (H, W, 3) or (H, W, 4)",
-            hint="give uint8 arrays, channels last; arrays that are preprocessed already need no images(...)",
-        )
-    return array
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits of grey, which Pillow would clip to 255
-        import numpy as np
-        from PIL import Image
-
-        picture = Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    return picture.convert("RGBA").convert("RGB") if picture.mode in ("P", "PA", "LA") else picture.convert("RGB")
-
-
-def _size(size: Any) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair) or size is True:
-        raise InputError(f"size is {size!r}", hint="give the pixels of a side, e.g. size=224, or (height, width)")
-    return pair
-
-
-def _crop(crop: Any) -> float | None:
-    if crop == "none":
-        return None
-    if isinstance(crop, str) or not 0 < _number("crop", crop) <= 1:
-        raise InputError(f"crop is {crop!r}", hint='give a share in (0, 1], e.g. crop=0.875, or "none"')
-    return float(crop)
-
-
-def _std(std: Any) -> tuple[float, ...]:
-    values = _per_channel("std", std, default=1.0)
-    if min(values) <= 0:
-        raise InputError(f"std is {std!r}", hint="give positive numbers; leave std out for none")
-    return values
-
-
-def _per_channel(name: str, value: Any, *, default: float) -> tuple[float, ...]:
-    numbers = [default] if value is None else [value] if isinstance(value, int | float) else list(value)
-    if len(numbers) not in (1, 3):
-        raise InputError(
-            f"{name} has {len(numbers)} numbers", hint=f"give one number or three, e.g. {name}=(0.5, 0.5, 0.5)"
-        )
-    return tuple(_number(name, number) for number in numbers) * (3 // len(numbers))
-
-
-def _number(name: str, value: Any) -> float:
-    import math
-
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"{name} is {value!r}, not a number", hint=f"give a number for {name}") from err
-    if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}", hint=f"give a finite number for {name}")
-    return number
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    for choice in known:
-        if str(value).lower() == choice.lower():
-            return choice
-    raise InputError(f"{name} is {value!r}", hint=f"one of: {', '.join(known)}")
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return f"{values[0]:.4g}" if len(set(values)) == 1 else f"({', '.join(f'{value:.4g}' for value in values)})"
