@@ -1,4 +1,4 @@
-"""What operators share when they read a node: refusing it with its name, axes counted from the end, lists of numbers."""
+"""What operators share when they read a node: refusing it by name, axes counted from the end, lists of numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that make values from nothing: Constant, ConstantOfShape, Range, EyeLike, OneHot; and NonZero of a constant."""
+"""Operators that make values: Constant, ConstantOfShape, Range, EyeLike, OneHot; and NonZero of what is known."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from onnx.helper import tensor_dtype_to_np_dtype
 
-from embedl_nb.compiler.onnx.dtypes import torch_dtype
 from embedl_nb.compiler.onnx.operators.arguments import integers, positive_axis, refused
 from embedl_nb.compiler.onnx.registry import operator
 
@@ -51,8 +51,11 @@ def range_(call: Call, start: Static, limit: Static, delta: Static) -> Static:
 @operator("EyeLike", since=9)
 def eye_like(call: Call, x: Tensor) -> Static:
     """Return ones on diagonal ``k``; only the shape of ``x`` matters, and its type where ``dtype`` is left out."""
-    dtype = torch_dtype(call.attributes["dtype"]) if "dtype" in call.attributes else x.dtype
-    return np.asarray(torch.from_numpy(np.eye(*x.shape, k=call.get("k", 0))).to(dtype).numpy())
+    rows, columns = x.shape
+    if "dtype" not in call.attributes:
+        ones = torch.from_numpy(np.eye(rows, columns, k=call.get("k", 0)))
+        return np.asarray(ones.to(x.dtype).numpy())
+    return np.eye(rows, columns, k=call.get("k", 0)).astype(tensor_dtype_to_np_dtype(call.attributes["dtype"]))
 
 
 @operator("OneHot", since=9)
