@@ -1,0 +1,49 @@
+"""ONNX casts between dtypes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from embedl_nb.compiler.onnx.operators.arguments import refused
+from embedl_nb.compiler.onnx.operators.dtypes import torch_dtype
+from embedl_nb.compiler.onnx.registry import operator
+
+if TYPE_CHECKING:
+    from embedl_nb.compiler.onnx.registry import Call
+
+__all__ = ["converted"]
+
+_SMALL = (torch.int8, torch.uint8, torch.int16, torch.uint16)
+
+
+def converted(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return ``x`` in ``dtype``; small integers over int32, since LiteRT has no straight way from floats."""
+    if x.dtype.is_floating_point and dtype in _SMALL:
+        x = x.to(torch.int32)
+    return x.to(dtype)
+
+
+@operator("Cast")
+def cast(call: Call, x: Tensor) -> Tensor:
+    """Convert to the dtype that attribute ``to`` names; types that LiteRT lacks are refused."""
+    return converted(x, torch_dtype(call, call.get("to")))
+
+
+@operator("CastLike", since=15)
+def cast_like(call: Call, x: Tensor, target: Tensor) -> Tensor:
+    """Convert to the other input's dtype."""
+    return converted(x, target.dtype)
+
+
+@operator("BitCast", since=26)
+def bit_cast(call: Call, x: Tensor) -> Tensor:
+    """Read the same bits as another dtype of the same width."""
+    dtype = torch_dtype(call, call.get("to"))
+    if dtype.itemsize != x.dtype.itemsize:
+        raise refused(
+            call, f"reads {x.dtype} as a type that is computed as {dtype}", hint="compute it outside the model"
+        )
+    return x.view(dtype)

@@ -1,0 +1,110 @@
+"""What operators share about dtypes: ONNX's numbers for them, and arithmetic in wider integers.
+
+torch has few operators for unsigned integers beyond 8 bits, and LiteRT few for integers below 32 that are no
+quantized values; such integers are computed in a wider type and brought back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from embedl_nb.compiler.onnx.operators.arguments import refused
+
+if TYPE_CHECKING:
+    from embedl_nb.compiler.onnx.registry import Call
+
+__all__ = ["in_wider_integers", "is_unsigned", "torch_dtype", "with_dtype"]
+
+_DTYPES = {
+    1: torch.float32,
+    2: torch.uint8,
+    3: torch.int8,
+    4: torch.uint16,
+    5: torch.int16,
+    6: torch.int32,
+    7: torch.int64,
+    9: torch.bool,
+    10: torch.float32,
+    11: torch.float32,
+    12: torch.uint32,
+    13: torch.uint64,
+    16: torch.float32,
+}
+_REFUSED = {
+    8: "string",
+    14: "complex64",
+    15: "complex128",
+    17: "float8e4m3fn",
+    18: "float8e4m3fnuz",
+    19: "float8e5m2",
+    20: "float8e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4e2m1",
+    24: "float8e8m0",
+    25: "uint2",
+    26: "int2",
+}
+# What the models of opset 5 and older wrote.
+_NAMES = {
+    "FLOAT": 1,
+    "UINT8": 2,
+    "INT8": 3,
+    "UINT16": 4,
+    "INT16": 5,
+    "INT32": 6,
+    "INT64": 7,
+    "STRING": 8,
+    "BOOL": 9,
+    "FLOAT16": 10,
+    "DOUBLE": 11,
+    "UINT32": 12,
+    "UINT64": 13,
+    "COMPLEX64": 14,
+    "COMPLEX128": 15,
+}
+_WIDER = {
+    torch.int8: torch.int32,
+    torch.uint8: torch.int32,
+    torch.int16: torch.int32,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.int64,
+}
+
+
+def torch_dtype(call: Call, number: int | str) -> torch.dtype:
+    """Return torch's dtype for ONNX's number (or name, in old models).
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        If LiteRT has no tensors of this type.
+    """
+    code = _NAMES.get(number.upper(), 0) if isinstance(number, str) else int(number)
+    if code in _DTYPES:
+        return _DTYPES[code]
+    raise refused(
+        call,
+        f"makes values of type {_REFUSED.get(code, number)}, which a LiteRT model cannot compute with",
+        hint="export the model with float32 or int8 in its place",
+    )
+
+
+def is_unsigned(dtype: torch.dtype) -> bool:
+    """Tell whether ``dtype`` is an unsigned integer."""
+    return dtype in (torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+
+
+def in_wider_integers(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Apply ``function`` in 32 or 64 bits where the tensors are odd integers; the result has the wider dtype."""
+    return function(*(tensor.to(_WIDER.get(tensor.dtype, tensor.dtype)) for tensor in tensors))
+
+
+def with_dtype(function: Callable[..., Tensor], *tensors: Tensor, dtype: Any = None) -> Tensor:
+    """Apply ``function`` in wider integers where that is needed; the result has ``dtype``, by default the first's."""
+    return in_wider_integers(function, *tensors).to(dtype or tensors[0].dtype)
