@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_LOCK_S = 30.0
+_LOCK_S = 120.0  # making the first store takes five seconds, or a minute where the machine is busy
 _CONNECT_S = 3.0
 _NICENESS = 10
 _LONGEST_CAUSE = 300

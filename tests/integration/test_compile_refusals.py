@@ -374,7 +374,7 @@ def test_a_disk_that_fills_up_while_the_program_is_saved_does_not_end_the_kernel
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
     assert ended.stdout.split("\n")[:2] == ["No space left on device", "alive"], ended.stderr

@@ -30,7 +30,7 @@ NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def fetch(url: str, data: bytes | None = None) -> bytes:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with NO_PROXY.open(request, timeout=60) as answer:
+    with NO_PROXY.open(request, timeout=300) as answer:
         body: bytes = answer.read()
     return body
 

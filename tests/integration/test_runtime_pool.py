@@ -17,7 +17,7 @@ from embedl_nb.runtime import pool
 
 HERE = Path(__file__).parent
 MODULE = "runtime_child"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ from embedl_nb.testing.models import ModelBuilder
 pytestmark = pytest.mark.litert
 
 WORKER = "embedl_nb.runtime.worker"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 Arrays = dict[str, np.ndarray]
 
 

@@ -13,7 +13,7 @@ from embedl_nb.errors import RuntimeTimeoutError
 from embedl_nb.runstore import client, spool
 from embedl_nb.runstore.location import current_store
 
-_LIMIT_S = 10.0
+_LIMIT_S = 60.0
 
 
 class FakeChild:
