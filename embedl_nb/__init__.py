@@ -22,6 +22,7 @@ _HOMES = {
     "devices": "embedl_nb.pipeline",
     "doctor": "embedl_nb.pipeline",
     "errors": "embedl_nb.errors",
+    "image_input": "embedl_nb.compiler",
     "images": "embedl_nb.quantizer",
     "load": "embedl_nb.pipeline",
     "quantize": "embedl_nb.pipeline",

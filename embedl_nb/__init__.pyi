@@ -1,6 +1,7 @@
 from typing import Any
 
 from embedl_nb import errors as errors
+from embedl_nb.compiler import image_input as image_input
 from embedl_nb.errors import EmbedlError as EmbedlError
 from embedl_nb.errors import EmbedlWarning as EmbedlWarning
 from embedl_nb.measure import Benchmark as Benchmark

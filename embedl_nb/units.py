@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["ComputeUnit", "Provenance", "format_bytes", "format_count", "format_ms", "format_ratio"]
+__all__ = ["ComputeUnit", "Layout", "Provenance", "format_bytes", "format_count", "format_ms", "format_ratio"]
 
 
 class Provenance(StrEnum):
@@ -32,6 +32,15 @@ class ComputeUnit(StrEnum):
     CPU = "cpu"
     GPU = "gpu"
     NPU = "npu"
+
+
+class Layout(StrEnum):
+    """Of 4-D inputs and outputs."""
+
+    KEEP = "keep"
+    """As in the source."""
+    NHWC = "nhwc"
+    """Channels last: the axes (N, C, H, W) of the source become (N, H, W, C)."""
 
 
 def format_ms(value_ms: float) -> str:

@@ -13,7 +13,7 @@ from embedl_nb.commands.names import Names
 from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import UnknownNameError
-from embedl_nb.units import ComputeUnit
+from embedl_nb.units import ComputeUnit, Layout
 
 __all__ = ["COMMANDS", "SHELL"]
 
@@ -35,6 +35,13 @@ class _Group(click.Group):
 @click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
 @click.option("--name", help="What to call the model.  [default: the name of its class or file]")
 @click.option(
+    "--layout",
+    type=OneOf("layout", Layout),
+    default=str(Layout.KEEP),
+    show_default=True,
+    help="nhwc: 4-D inputs and outputs have their channels last.",
+)
+@click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Prove that it computes what its source computes."
 )
 @click.option(
@@ -42,14 +49,14 @@ class _Group(click.Group):
 )
 @verbose
 @click.pass_obj
-def _compile(names: Names, source: str, inputs: str | None, name: str | None, verify: bool, output: Path | None) -> Any:
+def _compile(names: Names, /, source: str, *, inputs: str | None, output: Path | None, **options: Any) -> Any:
     """Compile a model to LiteRT and prove that it equals its source.
 
     SOURCE is a .pt2 or .tflite file, or in a notebook the name of a variable that holds a torch module or an exported
     program. Inputs are an .npz or .npy file, or the name of a variable.
     """
     samples = None if inputs is None else names.samples(inputs)
-    model = pipeline.compile(names.source(source), samples, name=name, verify=verify)
+    model = pipeline.compile(names.source(source), samples, **options)
     if output is not None:
         model.save(output)
     return model

@@ -8,5 +8,6 @@ compare what comes out with the source (verify.py). Nothing heavy is imported be
 from __future__ import annotations
 
 from embedl_nb.compiler.compile import compile_model
+from embedl_nb.compiler.pictures import ImageInput, image_input
 
-__all__ = ["compile_model"]
+__all__ = ["ImageInput", "compile_model", "image_input"]

@@ -51,10 +51,14 @@ class Source(Protocol):
     converter: Converter
     """Which child lowers it."""
     samples: Samples
-    output_names: tuple[str, ...]
-    """Known once it has run."""
-    dropped: tuple[str, ...]
-    """Outputs that are numbers or strings, which a LiteRT model does not return."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Known once it has run."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Outputs that are numbers or strings, which a LiteRT model does not return."""
 
     @property
     def name(self) -> str:
@@ -167,7 +171,8 @@ def evidence_for(
     if request.verify:
         outputs = _run(request, model, typed.inputs, signature.key or None)
         progress.emit("verify", "comparing it with its source")
-        parity = require_parity(request.name, typed.golden, outputs, sample_source=source_of(typed.inputs)).to_record()
+        kind = source_of(typed.inputs, request.source.samples.images)
+        parity = require_parity(request.name, typed.golden, outputs, sample_source=kind).to_record()
     samples_path, golden_path = cache.evidence_paths(entry.folder, digest)
     save_arrays(samples_path, typed.inputs)
     save_arrays(golden_path, typed.golden)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, imports, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
+from embedl_nb.compiler.interface import adapted, read_layout
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
 from embedl_nb.model import LiteRTModel, Parity
+from embedl_nb.units import Layout
 
 if TYPE_CHECKING:
     from embedl_nb.compiler.build import Source
@@ -34,6 +36,7 @@ def compile_model(
     example_inputs: Any = None,
     *,
     name: str | None = None,
+    layout: str = "keep",
     verify: bool = True,
     timeout_s: float = _TIMEOUT_S,
 ) -> LiteRTModel:
@@ -48,9 +51,13 @@ def compile_model(
     example_inputs
         One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
         samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are
-        constants of the compiled model. An exported program brings its own.
+        constants of the compiled model. An exported program brings its own. An ``enb.image_input(...)`` in the place
+        of a tensor makes the compiled model take a picture's pixels there.
     name
         What to call the model; by default the class's or the file's name.
+    layout
+        ``"nhwc"`` gives all 4-D inputs and outputs their channels last: axes (N, C, H, W) of the source become
+        (N, H, W, C); example inputs stay as the source takes them. ``"keep"`` changes nothing.
     verify
         False skips running the result and comparing it; its ``parity`` is None and shown as "not verified".
     timeout_s
@@ -82,11 +89,13 @@ def compile_model(
     _check_options(name, verify, timeout_s)
     if isinstance(source, LiteRTModel):
         return source
+    interface = read_layout(layout)
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
         if path.suffix.lower() == ".tflite":
+            _refuse_options(path, layout=interface)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = _take(source, example_inputs)
+    taken = adapted(_take(source, example_inputs), interface)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
@@ -189,6 +198,15 @@ def _require_torch() -> None:
                 extra="torch",
                 install="pip install 'embedl-nb[torch]'",
             )
+
+
+def _refuse_options(path: Path, *, layout: Layout) -> None:
+    """Raise for options that change a compile, where nothing is compiled."""
+    if layout is not Layout.KEEP:
+        raise InputError(
+            f"layout={str(layout)!r} was given with {path.name}, which is compiled already",
+            hint="compile its source with this layout",
+        )
 
 
 def _check_options(name: str | None, verify: bool, timeout_s: float) -> None:

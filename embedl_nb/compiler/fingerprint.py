@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.samples import Samples
 
-__all__ = ["PIPELINE_VERSION", "Fingerprint", "fingerprint_program", "fingerprint_samples", "fingerprint_torch"]
+__all__ = [
+    "PIPELINE_VERSION",
+    "Fingerprint",
+    "extended",
+    "fingerprint_program",
+    "fingerprint_samples",
+    "fingerprint_torch",
+]
 
 PIPELINE_VERSION = 1
 """To be raised with every change of this package that changes what it produces."""
@@ -75,6 +82,15 @@ def fingerprint_program(program: torch.export.ExportedProgram, samples: Samples)
         digest.add(dict(program.constants), "")
     except UnreducibleError as err:
         return Fingerprint(reason=_said(err, "the program"))
+    return Fingerprint(key=digest.hexdigest())
+
+
+def extended(fingerprint: Fingerprint, *parts: Any) -> Fingerprint:
+    """Return the key of the same work with ``parts`` (plain values) added to what is asked for."""
+    if not fingerprint.key:
+        return fingerprint
+    digest = Digest()
+    digest.add((fingerprint.key, *parts), "options")
     return Fingerprint(key=digest.hexdigest())
 
 

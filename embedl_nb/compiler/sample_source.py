@@ -5,13 +5,15 @@ Nobody can tell real data by looking, so samples are either recognized as synthe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.model.evidence import SampleSource
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from embedl_nb.compiler.pictures import ImageInput
 
     Array = np.ndarray[Any, Any]
 
@@ -23,7 +25,7 @@ _STANDARD_ERRORS = 6.0
 _NORMAL, _UNIFORM = (1.0, 3.0), (1 / 12, 1 / 80)
 
 
-def source_of(samples: Mapping[str, Array]) -> SampleSource:
+def source_of(samples: Mapping[str, Array], images: Iterable[tuple[str, ImageInput]] = ()) -> SampleSource:
     """Say whether every floating-point array of some size is constant, ``torch.rand`` or ``torch.randn``.
 
     Values count as drawn at random where neighbours are uncorrelated and mean and variance are those of the generator,
@@ -33,6 +35,8 @@ def source_of(samples: Mapping[str, Array]) -> SampleSource:
     ----------
     samples
         Arrays of any shape; integers and arrays below 256 values say nothing.
+    images
+        Inputs that are pictures, of which is known whether they are made up.
 
     Examples
     --------
@@ -43,8 +47,14 @@ def source_of(samples: Mapping[str, Array]) -> SampleSource:
     >>> str(source_of({"0/x": np.sin(np.arange(3072.0)).reshape(1, 3, 32, 32)}))
     'given'
     """
-    telling = [array for array in samples.values() if array.dtype.kind == "f" and array.size >= _FEWEST_VALUES]
-    if telling and all(_is_made_up(array) for array in telling):
+    pictures = dict(images)
+    telling = [
+        array
+        for key, array in samples.items()
+        if array.dtype.kind == "f" and array.size >= _FEWEST_VALUES and key.partition("/")[2] not in pictures
+    ]
+    verdicts = [*(image.is_made_up for image in pictures.values()), *(_is_made_up(array) for array in telling)]
+    if verdicts and all(verdicts):
         return SampleSource.SYNTHETIC
     return SampleSource.GIVEN
 

@@ -7,10 +7,11 @@ a sample are constants of the compiled model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Samples:
         Leaves that are no tensors, as ``(path, value)``: they are fixed at compile time.
     structure
         Text that tells one nesting of inputs from another.
+    images
+        Inputs that were given as pictures; their tensors are what the source takes, preprocessed.
     """
 
     samples: tuple[Sample, ...]
@@ -58,6 +61,7 @@ class Samples:
     constants: tuple[tuple[str, Any], ...]
     structure: str
     treespec: Any
+    images: tuple[tuple[str, ImageInput], ...] = ()
 
     @property
     def first(self) -> Sample:
@@ -74,6 +78,15 @@ class Samples:
         filled = [next(mine) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
         args, kwargs = _pytree.tree_unflatten(filled, self.treespec)
         return args, kwargs
+
+    def mapped(self, convert: Callable[[str, torch.Tensor, int], torch.Tensor]) -> Samples:
+        """Return the same with each tensor replaced by ``convert(name, tensor, sample)``."""
+        changed = []
+        for index, sample in enumerate(self.samples):
+            pairs = zip(self.names, sample.tensors, strict=True)
+            tensors = tuple(convert(name, tensor, index) for name, tensor in pairs)
+            changed.append(Sample(*self.call_with(tensors), tensors))
+        return replace(self, samples=tuple(changed))
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return every tensor of every sample as ``"<sample>/<name>"``."""
@@ -110,25 +123,48 @@ def read_samples(example_inputs: Any) -> Samples:
     if not given:
         raise InputError("example_inputs is an empty list", hint=_WAYS)
     named = [_read_one(sample, where=f"sample {index}: " * (len(given) > 1)) for index, sample in enumerate(given)]
-    return _common(named)
+    return _with_each_picture(_common(named))
 
 
-def _common(named: list[tuple[Sample, tuple[str, ...], tuple[tuple[str, Any], ...]]]) -> Samples:
+def _common(named: list[_Read]) -> Samples:
     from torch.utils import _pytree
 
-    first, names, constants = named[0]
-    if not names:
+    first = named[0]
+    if not first.names:
         raise InputError("example_inputs hold no tensor", hint=_WAYS)
-    for index, (sample, other_names, other_constants) in enumerate(named[1:], start=1):
-        _must_fit(index, (first, names, constants), (sample, other_names, other_constants))
-    treespec = _pytree.tree_structure((first.args, first.kwargs))
+    if len(named) > 1 and any(read.images for read in named):
+        raise InputError(
+            "example_inputs is a list that holds an image_input",
+            hint="give one sample, and all pictures to it: image_input(..., pictures=[...])",
+        )
+    for index, other in enumerate(named[1:], start=1):
+        _must_fit(index, first, other)
+    treespec = _pytree.tree_structure((first.sample.args, first.sample.kwargs))
     return Samples(
-        samples=tuple(sample for sample, _, _ in named),
-        names=names,
-        constants=constants,
+        samples=tuple(read.sample for read in named),
+        names=first.names,
+        constants=first.constants,
         structure=str(treespec),
         treespec=treespec,
+        images=first.images,
     )
+
+
+def _with_each_picture(samples: Samples) -> Samples:
+    """Return one sample for each picture of the inputs that are pictures."""
+    import torch
+
+    images = dict(samples.images)
+    if not images:
+        return samples
+    num_samples = max(len(image.pictures) for image in images.values())
+    first = replace(samples, samples=samples.samples[:1] * num_samples)
+
+    def convert(name: str, tensor: torch.Tensor, index: int) -> torch.Tensor:
+        image = images.get(name)
+        return tensor if image is None else torch.from_numpy(image.preprocessed(image.pixels(index)))
+
+    return first.mapped(convert)
 
 
 def samples_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Samples:
@@ -156,7 +192,17 @@ def unique_names(names: list[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
-def _read_one(sample: Any, *, where: str) -> tuple[Sample, tuple[str, ...], tuple[tuple[str, Any], ...]]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One sample, with the names of its tensors and what else is in it."""
+
+    sample: Sample
+    names: tuple[str, ...]
+    constants: tuple[tuple[str, Any], ...]
+    images: tuple[tuple[str, ImageInput], ...]
+
+
+def _read_one(sample: Any, *, where: str) -> _Read:
     if isinstance(sample, Mapping):
         if not all(isinstance(key, str) for key in sample):
             raise InputError(f"{where}example_inputs is a dict whose keys are not all strings", hint=_WAYS)
@@ -164,18 +210,21 @@ def _read_one(sample: Any, *, where: str) -> tuple[Sample, tuple[str, ...], tupl
     return _read_call(sample if isinstance(sample, tuple) else (sample,), {}, where=where)
 
 
-def _read_call(
-    args: tuple[Any, ...], kwargs: dict[str, Any], *, where: str
-) -> tuple[Sample, tuple[str, ...], tuple[tuple[str, Any], ...]]:
+def _read_call(args: tuple[Any, ...], kwargs: dict[str, Any], *, where: str) -> _Read:
     from torch.utils import _pytree
 
-    args, kwargs = _pytree.tree_map(_as_tensor, (args, kwargs))
+    pairs, treespec = _pytree.tree_flatten_with_path((args, kwargs))
+    leaves = [_as_tensor(leaf) for _, leaf in pairs]
+    args, kwargs = _pytree.tree_unflatten(leaves, treespec)
     names: list[str] = []
     tensors: list[torch.Tensor] = []
     constants: list[tuple[str, Any]] = []
-    for path, leaf in _pytree.tree_flatten_with_path((args, kwargs))[0]:
+    images: dict[int, ImageInput] = {}
+    for (path, given), leaf in zip(pairs, leaves, strict=True):
         name = _path_name(path)
         if hasattr(leaf, "untyped_storage"):
+            if isinstance(given, ImageInput):
+                images[len(tensors)] = given
             names.append(name)
             tensors.append(leaf)
         elif leaf is None or isinstance(leaf, bool | int | float | str):
@@ -185,7 +234,9 @@ def _read_call(
                 f"{where}input {name!r} is a {type(leaf).__name__}, which is neither a tensor, an array nor a number",
                 hint=_WAYS,
             )
-    return Sample(args, kwargs, tuple(tensors)), unique_names(names), tuple(constants)
+    unique = unique_names(names)
+    pictures = tuple((unique[position], image) for position, image in images.items())
+    return _Read(Sample(args, kwargs, tuple(tensors)), unique, tuple(constants), pictures)
 
 
 def _as_tensor(leaf: Any) -> Any:
@@ -193,6 +244,8 @@ def _as_tensor(leaf: Any) -> Any:
     import numpy as np
     import torch
 
+    if isinstance(leaf, ImageInput):
+        return torch.from_numpy(leaf.preprocessed(leaf.pixels(0)))
     if isinstance(leaf, torch.Tensor):
         if leaf.is_sparse or leaf.is_quantized:
             raise InputError("example_inputs holds a sparse or quantized tensor", hint="give dense tensors")
@@ -211,23 +264,22 @@ def _path_name(path: tuple[Any, ...]) -> str:
     return "_".join(["args", *parts] if getattr(path[0], "idx", None) == 0 else parts)
 
 
-def _must_fit(index: int, first: tuple[Any, ...], other: tuple[Any, ...]) -> None:
-    (sample, names, constants), (this, these_names, these_constants) = first, other
-    if names != these_names:
+def _must_fit(index: int, first: _Read, other: _Read) -> None:
+    if first.names != other.names:
         raise SignatureMismatchError(
-            f"sample {index} has the inputs {', '.join(these_names) or 'none'}; sample 0 has {', '.join(names)}",
+            f"sample {index} has the inputs {', '.join(other.names) or 'none'}; sample 0 has {', '.join(first.names)}",
             hint="give every sample the same inputs",
         )
-    for name, tensor, expected in zip(names, this.tensors, sample.tensors, strict=True):
+    for name, tensor, expected in zip(first.names, other.sample.tensors, first.sample.tensors, strict=True):
         if tensor.shape != expected.shape or tensor.dtype != expected.dtype:
             raise SignatureMismatchError(
                 f"sample {index}, input {name!r} is {_dtype(tensor)} {tuple(tensor.shape)}; "
                 f"sample 0 has {_dtype(expected)} {tuple(expected.shape)}",
                 hint="give every sample the same shapes and dtypes",
             )
-    if constants != these_constants:
+    if first.constants != other.constants:
         raise SignatureMismatchError(
-            f"sample {index} has other constants ({dict(these_constants)}) than sample 0 ({dict(constants)})",
+            f"sample {index} has other constants ({dict(other.constants)}) than sample 0 ({dict(first.constants)})",
             hint="numbers and strings in a sample are fixed at compile time; compile once for each",
         )
 

@@ -49,6 +49,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
 
     from embedl_nb.compiler.decompose import Rounds, with_rounds
     from embedl_nb.compiler.fold import fold_batch_norms
+    from embedl_nb.compiler.interface_graph import give_interface
     from embedl_nb.compiler.lowering_errors import lowering_error
     from embedl_nb.compiler.names import shorten_module_stacks
 
@@ -58,6 +59,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     while True:
         progress.emit("lower", "reading the exported program")
         program = torch.export.load(payload["program_path"])
+        steps = give_interface(program, payload)
         num_folded = fold_batch_norms(program)
         shorten_module_stacks(program)
         try:
@@ -71,7 +73,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
                 continue
             raise lowering_error(err, rounds.program) from err
         return {
-            "steps": [f"{num_folded} BatchNorm folded"] if num_folded else [],
+            "steps": [*steps, *([f"{num_folded} BatchNorm folded"] if num_folded else [])],
             "num_local_rounds": rounds.num_local,
             "num_whole_rounds": rounds.num_whole,
             "seconds": time.perf_counter() - started,

@@ -26,6 +26,7 @@ def compile(  # noqa: A001 - the public verb of the field
     example_inputs: Any = None,
     *,
     name: str | None = None,
+    layout: str = "keep",
     verify: bool = True,
 ) -> LiteRTModel:
     """Compile a model to LiteRT and prove that it computes what its source computes.
@@ -41,9 +42,13 @@ def compile(  # noqa: A001 - the public verb of the field
         or a ``.tflite`` path, which is checked and passed on.
     example_inputs
         One sample: a tensor, a tuple of positional inputs, or a dict of keyword inputs. A list of samples makes the
-        parity check use them all.
+        parity check use them all. An ``enb.image_input(...)`` in the place of a tensor makes the compiled model take
+        a picture's pixels there, and normalize them itself.
     name
         What to call the model; by default the class's or the file's name.
+    layout
+        ``"nhwc"`` gives all 4-D inputs and outputs their channels last, as apps have pictures; example inputs stay as
+        the source takes them. ``"keep"`` changes nothing.
     verify
         False skips the parity check; the model is then shown as "not verified".
 
@@ -68,7 +73,7 @@ def compile(  # noqa: A001 - the public verb of the field
     from embedl_nb.compiler import compile_model
 
     with showing("compile"):
-        model = compile_model(source, example_inputs, name=name, verify=verify)
+        model = compile_model(source, example_inputs, name=name, layout=layout, verify=verify)
     model = recorded("compile", model, model=model, parent_run_id=None)
     return dataclasses.replace(model, path=kept_path(model))
 

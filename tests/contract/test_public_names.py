@@ -22,6 +22,7 @@ PUBLIC = [
     "devices",
     "doctor",
     "errors",
+    "image_input",
     "images",
     "load",
     "quantize",

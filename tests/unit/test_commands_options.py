@@ -30,13 +30,13 @@ def run(line: str, **variables: Any) -> Any:
 
 def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> None:
     net, x = object(), np.ones(3)
-    assert run("compile net --inputs x --name small --no-verify", net=net, x=x) == "result of compile"
-    assert fake_pipeline.calls == [("compile", (net, x), {"name": "small", "verify": False})]
+    assert run("compile net --inputs x --name small --layout nhwc --no-verify", net=net, x=x) == "result of compile"
+    assert fake_pipeline.calls == [("compile", (net, x), {"name": "small", "layout": "nhwc", "verify": False})]
 
 
 def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
     run("compile net", net="the module")
-    assert fake_pipeline.calls == [("compile", ("the module", None), {"name": None, "verify": True})]
+    assert fake_pipeline.calls == [("compile", ("the module", None), {"name": None, "layout": "keep", "verify": True})]
 
 
 def test_output_saves_the_model_that_was_compiled(fake_pipeline: Any, tmp_path: Path) -> None:

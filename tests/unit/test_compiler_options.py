@@ -34,7 +34,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         compile_model(tmp_path / "nowhere.tflite")
 
 
-@pytest.mark.parametrize("options", [{"name": " "}, {"name": 3}, {"verify": 1}, {"timeout_s": 0}, {"timeout_s": "9"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": " "},
+        {"name": 3},
+        {"layout": "nwhc"},
+        {"layout": "nhwc"},
+        {"verify": 1},
+        {"timeout_s": 0},
+        {"timeout_s": "9"},
+    ],
+)
 def test_an_option_that_makes_no_sense_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         compile_model("net.tflite", **options)

@@ -1,0 +1,172 @@
+"""Where a compiled model's inputs and outputs differ from its source's: channels last, and pictures as bytes.
+
+An :class:`AdaptedSource` stands in front of any source whose export is a ``.pt2`` file. Samples and reference outputs
+are turned here; the same is done to the exported graph in the child (interface_graph.py), and verifying the result
+proves that both agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.compiler.fingerprint import Fingerprint, extended
+from embedl_nb.errors import InputError
+from embedl_nb.units import Layout
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from embedl_nb.compiler.build import Source
+    from embedl_nb.compiler.pictures import ImageInput
+    from embedl_nb.compiler.samples import Samples
+
+__all__ = ["AdaptedSource", "adapted", "read_layout"]
+
+_IMAGE_RANK = 4
+_TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+def read_layout(layout: str) -> Layout:
+    """Return the layout with this name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    try:
+        return Layout(layout)
+    except ValueError as err:
+        raise InputError(f"layout={layout!r} is no layout", hint="give 'nhwc' or 'keep'") from err
+
+
+def adapted(source: Source, layout: Layout) -> Source:
+    """Return ``source`` with the interface that was asked for, itself where that is its own.
+
+    Raises
+    ------
+    InputError
+        If nothing of the source can be turned, or a picture does not fit its input.
+    """
+    if layout is Layout.KEEP and not source.samples.images:
+        return source
+    return AdaptedSource(source, layout)
+
+
+class AdaptedSource:
+    """A source, seen through another interface.
+
+    Parameters
+    ----------
+    source
+        Its samples say which inputs are pictures.
+    layout
+        What becomes of its other 4-D inputs and of its 4-D outputs.
+    """
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._inner = source
+        self._layout = layout
+        self._images: dict[str, ImageInput] = dict(source.samples.images)
+        self._turned_inputs = self._to_turn(
+            {
+                name: tensor.dim()
+                for name, tensor in zip(source.samples.names, source.samples.first.tensors, strict=True)
+                if name not in self._images
+            }
+        )
+        self._turned_outputs: tuple[str, ...] = ()
+        self.converter = source.converter
+        self.samples = self._outer(source.samples)
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self._inner.name
+
+    @property
+    def origin(self) -> str:
+        """What it is, for the model's lineage."""
+        return self._inner.origin
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Known once it has run."""
+        return self._inner.output_names
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Outputs that are numbers or strings."""
+        return self._inner.dropped
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the key of compiling it."""
+        images = tuple(
+            (name, image.height, image.width, image.mean, image.std, image.scale, image.order, image.dtype)
+            for name, image in self._images.items()
+        )
+        return extended(self._inner.fingerprint(), "interface", str(self._layout), images)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what a reader of the result must know."""
+        return self._inner.notes()
+
+    def check(self) -> None:
+        """Raise if it cannot be compiled."""
+        self._inner.check()
+
+    def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
+        """Compute the reference on samples of this interface.
+
+        Raises
+        ------
+        InputError
+            If the layout was asked for, and no input and no output is 4-D.
+        """
+        golden = self._inner.run(self._without_interface(samples))
+        ranks = {key.partition("/")[2]: array.ndim for key, array in golden.items()}
+        self._turned_outputs = self._to_turn(ranks)
+        if self._layout is Layout.NHWC and not (self._turned_inputs or self._turned_outputs or self._images):
+            raise InputError(
+                f"layout='nhwc' was asked for, and {self.name} has no 4-D input or output",
+                hint="leave layout out",
+            )
+        return {
+            key: array.transpose(_TO_LAST) if key.partition("/")[2] in self._turned_outputs else array
+            for key, array in golden.items()
+        }
+
+    def export(self, folder: Path) -> dict[str, Any]:
+        """Write what the child needs; the interface is in the payload."""
+        images = {name: image.to_payload() for name, image in self._images.items()}
+        interface = {"images": images, "inputs": list(self._turned_inputs), "outputs": list(self._turned_outputs)}
+        return {**self._inner.export(folder), "interface": interface}
+
+    def _to_turn(self, ranks: dict[str, int]) -> tuple[str, ...]:
+        if self._layout is Layout.KEEP:
+            return ()
+        return tuple(name for name, rank in ranks.items() if rank == _IMAGE_RANK)
+
+    def _outer(self, samples: Samples) -> Samples:
+        """Return the source's samples as this interface takes them."""
+        import torch
+
+        def convert(name: str, tensor: torch.Tensor, index: int) -> torch.Tensor:
+            if name in self._images:
+                return torch.from_numpy(self._images[name].pixels(index))
+            return tensor.permute(_TO_LAST).contiguous() if name in self._turned_inputs else tensor
+
+        return samples.mapped(convert)
+
+    def _without_interface(self, samples: Samples) -> Samples:
+        """Undo :meth:`_outer`, as the compiled model does."""
+        import torch
+
+        def convert(name: str, tensor: torch.Tensor, index: int) -> torch.Tensor:  # noqa: ARG001 - as above
+            if name in self._images:
+                return torch.from_numpy(self._images[name].preprocessed(tensor.numpy()))
+            return tensor.permute(_TO_FIRST).contiguous() if name in self._turned_inputs else tensor
+
+        return samples.mapped(convert)
