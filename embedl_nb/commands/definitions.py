@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embedl_nb import __version__, pipeline
-from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, OneOf
+from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedShape, OneOf
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
@@ -34,6 +34,7 @@ class _Group(click.Group):
 @click.argument("source", type=SOURCE)
 @click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
 @click.option("--name", help="What to call the model.  [default: the name of its class or file]")
+@click.option("--input-shape", "input_shapes", type=NamedShape(), multiple=True, help="Of an ONNX model: x=1,3,224,224")
 @click.option(
     "--layout",
     type=OneOf("layout", Layout),
@@ -49,14 +50,25 @@ class _Group(click.Group):
 )
 @verbose
 @click.pass_obj
-def _compile(names: Names, /, source: str, *, inputs: str | None, output: Path | None, **options: Any) -> Any:
+def _compile(
+    names: Names,
+    /,
+    source: str,
+    *,
+    inputs: str | None,
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    output: Path | None,
+    **options: Any,
+) -> Any:
     """Compile a model to LiteRT and prove that it equals its source.
 
-    SOURCE is a .pt2 or .tflite file, or in a notebook the name of a variable that holds a torch module or an exported
-    program. Inputs are an .npz or .npy file, or the name of a variable.
+    SOURCE is an .onnx, .pt2 or .tflite file, or in a notebook the name of a variable that holds a torch module, an
+    exported program or an ONNX model. Inputs are an .npz or .npy file, or the name of a variable; an ONNX model needs
+    none.
     """
     samples = None if inputs is None else names.samples(inputs)
-    model = pipeline.compile(names.source(source), samples, **options)
+    shapes = dict(input_shapes) or None
+    model = pipeline.compile(names.source(source), samples, input_shapes=shapes, **options)
     if output is not None:
         model.save(output)
     return model

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     _Text = click.ParamType[str]
     _Pair = click.ParamType[tuple[str, str]]
     _Row = click.ParamType[tuple[float, ...]]
+    _Shape = click.ParamType[tuple[str, tuple[int, ...]]]
 else:  # older versions of click are not generic
-    _Text = _Pair = _Row = click.ParamType
+    _Text = _Pair = _Row = _Shape = click.ParamType
 
 __all__ = [
     "DATA",
@@ -29,6 +30,7 @@ __all__ = [
     "SOURCE",
     "KeyValue",
     "Kind",
+    "NamedShape",
     "Numbers",
     "OneOf",
     "Reference",
@@ -139,3 +141,27 @@ class Numbers(_Row):
             return tuple(float(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not numbers with commas between them", param, ctx)
+
+
+class NamedShape(_Shape):
+    """``NAME=N,N,...``, as a pair of the name and a tuple."""
+
+    name = "name=n,n,..."
+
+    def convert(
+        self,
+        value: str | tuple[str, tuple[int, ...]],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, tuple[int, ...]]:
+        """Split at the last ``=``, and read each number."""
+        if isinstance(value, tuple):
+            return value
+        name, _, sizes = value.rpartition("=")
+        try:
+            shape = tuple(int(size) for size in sizes.split(",") if size.strip())
+        except ValueError:
+            shape = ()
+        if not name or not (shape or not sizes):
+            self.fail(f"{value!r} is not of the form NAME=N,N,... such as x=1,3,224,224", param, ctx)
+        return name, shape

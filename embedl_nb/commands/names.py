@@ -14,7 +14,7 @@ from embedl_nb.errors import InputError, UnknownNameError
 
 __all__ = ["Names", "NotebookNames", "ShellNames"]
 
-_MODEL_SUFFIXES = frozenset({".pt2", ".tflite"})
+_MODEL_SUFFIXES = (".onnx", ".pt2", ".tflite")
 _ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
 _RANDOM = "random"
 _RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
@@ -168,7 +168,7 @@ def _model_file(name: str) -> Path:
     path = Path(name).expanduser()
     if path.suffix not in _MODEL_SUFFIXES:
         raise InputError(
-            f"{name} is neither a .tflite or .pt2 file nor a run id",
+            f"{name} is neither a model file ({', '.join(_MODEL_SUFFIXES)}) nor a run id",
             hint="name a model file, or a run id as 'embedl-nb runs' shows it",
         )
     if not path.exists():

@@ -29,6 +29,7 @@ from embedl_nb.errors import (
     UnsupportedOperatorError,
 )
 from embedl_nb.model import LiteRTModel, Parity
+from embedl_nb.model.evidence import SampleSource
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.pool import prewarm
 from embedl_nb.runtime.running import WORKER, WORKER_NAME
@@ -59,6 +60,10 @@ class Source(Protocol):
     @property
     def dropped(self) -> tuple[str, ...]:
         """Outputs that are numbers or strings, which a LiteRT model does not return."""
+
+    @property
+    def reference_notes(self) -> tuple[str, ...]:
+        """Known once it has run: what a reader must know of the reference."""
 
     @property
     def name(self) -> str:
@@ -171,7 +176,8 @@ def evidence_for(
     if request.verify:
         outputs = _run(request, model, typed.inputs, signature.key or None)
         progress.emit("verify", "comparing it with its source")
-        kind = source_of(typed.inputs, request.source.samples.images)
+        made_up = request.source.samples.is_made_up
+        kind = SampleSource.SYNTHETIC if made_up else source_of(typed.inputs, request.source.samples.images)
         parity = require_parity(request.name, typed.golden, outputs, sample_source=kind).to_record()
     samples_path, golden_path = cache.evidence_paths(entry.folder, digest)
     save_arrays(samples_path, typed.inputs)
@@ -210,7 +216,7 @@ def _lowered(
 def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
     source = request.source
     signature = model.signatures[0]
-    notes = typed_samples(signature, source.samples.arrays(), {}).notes
+    notes = (*source.reference_notes, *typed_samples(signature, source.samples.arrays(), {}).notes)
     if source.dropped:
         notes += (f"the outputs {', '.join(source.dropped)} are no tensors and are left out",)
     if source.samples.constants:

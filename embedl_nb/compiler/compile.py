@@ -10,6 +10,7 @@ import dataclasses
 import sys
 import threading
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ __all__ = ["compile_model"]
 _TIMEOUT_S = 900.0
 # torch traces with global state: two exports at once in one process break each other.
 _exporting = threading.Lock()
-_KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, a .pt2 path or a .tflite path"
+_KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, an onnx.ModelProto, or a .pt2, .onnx or .tflite path"
 
 
 def compile_model(
@@ -36,6 +37,7 @@ def compile_model(
     example_inputs: Any = None,
     *,
     name: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
     layout: str = "keep",
     verify: bool = True,
     timeout_s: float = _TIMEOUT_S,
@@ -46,15 +48,18 @@ def compile_model(
     ----------
     source
         A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile and DataParallel are seen
-        through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, or a ``.tflite`` path, which is read, run and
-        passed on.
+        through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, an ``onnx.ModelProto``, an ``.onnx`` path, or a
+        ``.tflite`` path, which is read, run and passed on.
     example_inputs
         One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
         samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are
         constants of the compiled model. An exported program brings its own. An ``enb.image_input(...)`` in the place
-        of a tensor makes the compiled model take a picture's pixels there.
+        of a tensor makes the compiled model take a picture's pixels there. For an ONNX model a dict has the names of
+        the graph's inputs; without samples a random one is made, and the parity says so.
     name
         What to call the model; by default the class's or the file's name.
+    input_shapes
+        Of an ONNX model, by input: the sizes of dimensions that it leaves open.
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last: axes (N, C, H, W) of the source become
         (N, H, W, C); example inputs stay as the source takes them. ``"keep"`` changes nothing.
@@ -95,7 +100,7 @@ def compile_model(
         if path.suffix.lower() == ".tflite":
             _refuse_options(path, layout=interface)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = adapted(_take(source, example_inputs), interface)
+    taken = adapted(_take(source, example_inputs, input_shapes), interface)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
@@ -140,10 +145,18 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
     )
 
 
-def _take(source: Any, example_inputs: Any) -> Source:
+def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    onnx = sys.modules.get("onnx")
+    if (path is not None and path.suffix.lower() == ".onnx") or isinstance(source, getattr(onnx, "ModelProto", ())):
+        return _take_onnx(path or source, example_inputs, input_shapes)
+    if input_shapes is not None:
+        raise InputError(
+            "input_shapes is for ONNX models, and this is none", hint="give example_inputs of the shapes you want"
+        )
+    if path is not None:
+        return _take_file(path, example_inputs)
     torch = sys.modules.get("torch")
-    if isinstance(source, str | Path):
-        return _take_file(Path(source).expanduser(), example_inputs)
     if torch is None or not hasattr(torch, "nn"):
         raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
     if isinstance(source, torch.nn.Module):
@@ -176,6 +189,21 @@ def _take_file(path: Path, example_inputs: Any) -> Source:
             hint="build the module, load_state_dict(torch.load(path, weights_only=True)) into it, and compile that",
         )
     raise InputError(f"{str(path)!r} is no kind of model file that can be compiled", hint=_KNOWN)
+
+
+def _take_onnx(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
+    _require_torch()
+    for module in ("onnx", "onnxruntime"):
+        if not imports.is_installed(module):
+            raise MissingDependencyError(
+                f"{module} is needed to compile ONNX models, and it is not installed",
+                extra="onnx",
+                install="pip install 'embedl-nb[onnx]'",
+            )
+    from embedl_nb.compiler.from_onnx import take_onnx
+
+    progress.emit("export", f"reading {source.name if isinstance(source, Path) else 'the ONNX model'}")
+    return take_onnx(source, example_inputs, input_shapes)
 
 
 def _take_program(program: Any, example_inputs: Any, *, name: str) -> Source:

@@ -23,6 +23,7 @@ __all__ = [
     "PIPELINE_VERSION",
     "Fingerprint",
     "extended",
+    "fingerprint_onnx",
     "fingerprint_program",
     "fingerprint_samples",
     "fingerprint_torch",
@@ -91,6 +92,14 @@ def extended(fingerprint: Fingerprint, *parts: Any) -> Fingerprint:
         return fingerprint
     digest = Digest()
     digest.add((fingerprint.key, *parts), "options")
+    return Fingerprint(key=digest.hexdigest())
+
+
+def fingerprint_onnx(content: str, samples: Samples) -> Fingerprint:
+    """Return the key of compiling an ONNX model whose graph and weights have the hash ``content``."""
+    digest = _started("onnx.ModelProto")
+    _add_inputs(digest, samples)
+    digest.add((content, version_of("onnx"), version_of("onnxruntime")), "the model")
     return Fingerprint(key=digest.hexdigest())
 
 

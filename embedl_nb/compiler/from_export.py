@@ -25,6 +25,7 @@ class ProgramSource:
     """An exported program and its samples, ready to be run and saved."""
 
     converter = TORCH
+    reference_notes: tuple[str, ...] = ()
 
     def __init__(self, program: torch.export.ExportedProgram, samples: Samples, *, name: str) -> None:
         self.program = program

@@ -50,6 +50,7 @@ class TorchSource:
     """
 
     converter = TORCH
+    reference_notes: tuple[str, ...] = ()
 
     def __init__(self, module: torch.nn.Module, samples: Samples) -> None:
         self.samples = samples

@@ -101,6 +101,11 @@ class AdaptedSource:
         """Outputs that are numbers or strings."""
         return self._inner.dropped
 
+    @property
+    def reference_notes(self) -> tuple[str, ...]:
+        """Known once it has run: what a reader must know of the reference."""
+        return self._inner.reference_notes
+
     def fingerprint(self) -> Fingerprint:
         """Return the key of compiling it."""
         images = tuple(

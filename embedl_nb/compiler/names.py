@@ -6,8 +6,13 @@ the full dotted path, which operators are traced back by. Runs in the child only
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from torch.export import ExportedProgram
 from torch.fx import Node
+
+from embedl_nb.model.source_names import quoted, unquoted
 
 __all__ = ["module_path", "shorten_module_stacks"]
 
@@ -15,8 +20,14 @@ _STACK = "nn_module_stack"
 _COMPILED = "_orig_mod"
 
 
-def shorten_module_stacks(program: ExportedProgram) -> None:
-    """Give every node a module stack of one entry, ``<path>|<class>``, in place."""
+def shorten_module_stacks(program: ExportedProgram, module_names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Give every node a module stack of one entry, ``<path>|<class>``, in place.
+
+    Parameters
+    ----------
+    module_names
+        What to call a module instead of by its path.
+    """
     for node in program.graph.nodes:
         stack = node.meta.get(_STACK)
         if not stack:
@@ -24,12 +35,13 @@ def shorten_module_stacks(program: ExportedProgram) -> None:
         path, kind = list(stack.values())[-1]
         path = ".".join(part for part in path.split(".") if part != _COMPILED)
         class_name = (kind if isinstance(kind, str) else kind.__qualname__).rsplit(".", 1)[-1]
-        node.meta[_STACK] = {path: ("", f"{path}|{class_name}" if path else class_name)}
+        name = quoted(module_names.get(path, path))
+        node.meta[_STACK] = {path: ("", f"{name}|{class_name}" if name else class_name)}
 
 
 def module_path(node: Node) -> str:
     """Return the dotted path of the module a node comes from; empty for the model itself."""
     for _, name in (node.meta.get(_STACK) or {}).values():
         path, bar, _ = name.partition("|")
-        return path if bar else ""
+        return unquoted(path) if bar else ""
     return ""

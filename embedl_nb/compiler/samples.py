@@ -54,6 +54,8 @@ class Samples:
         Text that tells one nesting of inputs from another.
     images
         Inputs that were given as pictures; their tensors are what the source takes, preprocessed.
+    is_made_up
+        Whether they are random because none were given.
     """
 
     samples: tuple[Sample, ...]
@@ -62,6 +64,7 @@ class Samples:
     structure: str
     treespec: Any
     images: tuple[tuple[str, ImageInput], ...] = ()
+    is_made_up: bool = False
 
     @property
     def first(self) -> Sample:

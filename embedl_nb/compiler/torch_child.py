@@ -36,7 +36,8 @@ class _Signature:
 def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     """Lower the exported program at ``program_path`` into ``output_path``; names of inputs and outputs come along.
 
-    ``is_local`` asks for the quicker way of decomposing (see decompose.py).
+    ``is_local`` asks for the quicker way of decomposing (see decompose.py). ``module_names`` has the names that a
+    source gives its modules, by path.
     """
     if _import_error is not None:
         from embedl_nb.errors import CompileError
@@ -61,7 +62,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         program = torch.export.load(payload["program_path"])
         steps = give_interface(program, payload)
         num_folded = fold_batch_norms(program)
-        shorten_module_stacks(program)
+        shorten_module_stacks(program, payload.get("module_names", {}))
         try:
             _convert(with_rounds(program, rounds), payload)
         except MemoryError:

@@ -12,7 +12,12 @@ from __future__ import annotations
 import functools
 import re
 
-__all__ = ["source_module"]
+__all__ = ["quoted", "source_module", "unquoted"]
+
+# What separates the parts of a tensor's name, and how it is written inside of one.
+_QUOTED = {"%": "%25", "|": "%7C", ";": "%3B", '"': "%22", "\\": "%5C", "\n": "%0A", "\r": "%0D", "\0": "%00"}
+_QUOTES = re.compile("|".join(_QUOTED.values()))
+_ORIGINAL = {text: character for character, text in _QUOTED.items()}
 
 # Classes begin with a capital in every part; what follows is the module's name.
 _CLASS_THEN_NAME = re.compile(r"(?:_*[A-Z][A-Za-z0-9]*)(?:_[A-Z][A-Za-z0-9]*)*_(?P<name>.+)")
@@ -21,6 +26,22 @@ _TORCH_CLASS_THEN_NAME = re.compile(r"[A-Za-z0-9]+_(?P<name>.+)")
 _ANY_CLASS_THEN_NAME = re.compile(r"_*[^_]+_(?P<name>.+)")
 # A convolution takes the padding before it over; its name then ends with the padding's.
 _PADDING_CLASS = re.compile(r"Pad[123]d(_|$)")
+
+
+def quoted(path: str) -> str:
+    """Return a module's path as it can stand inside a tensor's name.
+
+    Examples
+    --------
+    >>> quoted("a|b;c/d"), unquoted("a%7Cb%3Bc/d")
+    ('a%7Cb%3Bc/d', 'a|b;c/d')
+    """
+    return "".join(_QUOTED.get(character, character) for character in path)
+
+
+def unquoted(path: str) -> str:
+    """Return the path that was :func:`quoted`."""
+    return _QUOTES.sub(lambda match: _ORIGINAL[match[0]], path)
 
 
 @functools.lru_cache(maxsize=65536)
@@ -46,7 +67,7 @@ def source_module(tensor_name: str) -> str:
         return ""
     module = ([part for part in modules if not _PADDING_CLASS.search(part.rsplit("/", 1)[-1])] or modules)[-1]
     if "|" in module:
-        return module.split("|")[0].strip()
+        return unquoted(module.split("|")[0].strip())
     names = [_own_name(part) for part in module.split("/")[1:]]
     return ".".join(name for name in names if name)
 

@@ -26,6 +26,7 @@ def compile(  # noqa: A001 - the public verb of the field
     example_inputs: Any = None,
     *,
     name: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
     layout: str = "keep",
     verify: bool = True,
 ) -> LiteRTModel:
@@ -39,13 +40,16 @@ def compile(  # noqa: A001 - the public verb of the field
     ----------
     source
         A ``torch.nn.Module`` (its class may be defined in a cell), a ``torch.export.ExportedProgram``, a ``.pt2`` path,
-        or a ``.tflite`` path, which is checked and passed on.
+        an ``onnx.ModelProto``, an ``.onnx`` path, or a ``.tflite`` path, which is checked and passed on.
     example_inputs
         One sample: a tensor, a tuple of positional inputs, or a dict of keyword inputs. A list of samples makes the
         parity check use them all. An ``enb.image_input(...)`` in the place of a tensor makes the compiled model take
-        a picture's pixels there, and normalize them itself.
+        a picture's pixels there, and normalize them itself. An ONNX model needs none: it is then verified on a random
+        one, which proves less.
     name
         What to call the model; by default the class's or the file's name.
+    input_shapes
+        Of an ONNX model, by input: ``{"x": (1, 3, 224, 224)}`` fixes the dimensions that the file leaves open.
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last, as apps have pictures; example inputs stay as
         the source takes them. ``"keep"`` changes nothing.
@@ -64,16 +68,19 @@ def compile(  # noqa: A001 - the public verb of the field
     CompileError
         If the converter has no lowering for an operator, crashes, or the result differs from the source.
     MissingDependencyError
-        If torch or litert-torch is not installed.
+        If torch, litert-torch or (for an ONNX model) onnx or onnxruntime is not installed.
 
     Examples
     --------
     >>> model = enb.compile(net, torch.randn(1, 3, 224, 224), name="mobilenet_v2")  # doctest: +SKIP
+    >>> model = enb.compile("net.onnx", input_shapes={"x": (1, 3, 224, 224)})  # doctest: +SKIP
     """
     from embedl_nb.compiler import compile_model
 
     with showing("compile"):
-        model = compile_model(source, example_inputs, name=name, layout=layout, verify=verify)
+        model = compile_model(
+            source, example_inputs, name=name, input_shapes=input_shapes, layout=layout, verify=verify
+        )
     model = recorded("compile", model, model=model, parent_run_id=None)
     return dataclasses.replace(model, path=kept_path(model))
 

@@ -82,11 +82,11 @@ def test_compute_units_are_offered(shell: Any) -> None:
 
 
 def test_model_files_and_folders_are_offered(shell: Any) -> None:
-    for name in ("small.tflite", "small.txt", "net.pt2"):
+    for name in ("small.tflite", "small.txt", "net.pt2", "net.onnx"):
         Path(name).write_bytes(b"")
     Path("smallest").mkdir()
     assert shell.completions("%embedl_benchmark sm") == ["small.tflite", "smallest/"]
-    assert shell.completions("%embedl_compile ./") == ["./net.pt2", "./small.tflite", "./smallest/"]
+    assert shell.completions("%embedl_compile ./") == ["./net.onnx", "./net.pt2", "./small.tflite", "./smallest/"]
 
 
 def test_the_magics_themselves_are_offered(shell: Any) -> None:

@@ -16,7 +16,9 @@ def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
     shell.user_ns.update(net=object(), x=(1, 2))
     shell.value("m = %embedl_compile net --inputs x --name mobilenet")
     assert shell.user_ns["m"] == "result of compile"
-    assert fake_pipeline.calls == [("compile", (shell.user_ns["net"], (1, 2)), {"name": "mobilenet", "verify": True})]
+    assert fake_pipeline.calls == [
+        ("compile", (shell.user_ns["net"], (1, 2)), {"name": "mobilenet", "input_shapes": None, "layout": "keep", "verify": True})
+    ]
 
 
 def test_the_object_of_a_cell_is_its_value(shell: Any, fake_pipeline: Any) -> None:

@@ -48,9 +48,9 @@ def test_a_name_like_no_other_says_what_may_be_passed() -> None:
 
 
 def test_a_file_of_another_kind_is_named_as_such(tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_bytes(b"")
-    with pytest.raises(InputError, match=r"net\.onnx is neither a \.tflite or \.pt2 file"):
-        NotebookNames({}).source(str(tmp_path / "net.onnx"))
+    (tmp_path / "net.zip").write_bytes(b"")
+    with pytest.raises(InputError, match=r"net\.zip is neither a model file \(.*\.tflite\)"):
+        NotebookNames({}).source(str(tmp_path / "net.zip"))
 
 
 def test_a_run_id_loads_what_was_recorded(fake_pipeline: Any) -> None:
@@ -66,7 +66,7 @@ def test_a_shell_says_which_file_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_shell_refuses_what_is_neither_file_nor_run() -> None:
-    with pytest.raises(InputError, match=r"net is neither a \.tflite or \.pt2 file nor a run id"):
+    with pytest.raises(InputError, match=r"net is neither a model file \(.*\.tflite\) nor a run id"):
         ShellNames().source("net")
 
 

@@ -31,12 +31,26 @@ def run(line: str, **variables: Any) -> Any:
 def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> None:
     net, x = object(), np.ones(3)
     assert run("compile net --inputs x --name small --layout nhwc --no-verify", net=net, x=x) == "result of compile"
-    assert fake_pipeline.calls == [("compile", (net, x), {"name": "small", "layout": "nhwc", "verify": False})]
+    options = {"name": "small", "input_shapes": None, "layout": "nhwc", "verify": False}
+    assert fake_pipeline.calls == [("compile", (net, x), options)]
 
 
 def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
     run("compile net", net="the module")
-    assert fake_pipeline.calls == [("compile", ("the module", None), {"name": None, "layout": "keep", "verify": True})]
+    options = {"name": None, "input_shapes": None, "layout": "keep", "verify": True}
+    assert fake_pipeline.calls == [("compile", ("the module", None), options)]
+
+
+def test_compile_takes_the_shape_of_each_input(fake_pipeline: Any) -> None:
+    run("compile net --input-shape x=1,3,224,224 --input-shape a=b=2 --input-shape s=", net="the module")
+    _, _, options = fake_pipeline.calls[0]
+    assert options["input_shapes"] == {"x": (1, 3, 224, 224), "a=b": (2,), "s": ()}
+
+
+@pytest.mark.parametrize("shape", ["1,3", "x=1,a", "=1,2"])
+def test_a_shape_that_is_none_shows_what_one_looks_like(shape: str, fake_pipeline: Any) -> None:
+    with pytest.raises(InputError, match="x=1,3,224,224"):
+        run(f"compile net --input-shape {shape}", net="the module")
 
 
 def test_output_saves_the_model_that_was_compiled(fake_pipeline: Any, tmp_path: Path) -> None:

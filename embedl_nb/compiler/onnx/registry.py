@@ -1,7 +1,7 @@
 """The table of ONNX operators that can be imported: one function for each operator and the opset that defined it.
 
-A function takes a :class:`Call` (attributes, opset, name) and the node's inputs, None where an optional one is left out,
-and returns the node's output, or a tuple of them. The annotation of a parameter says how an input arrives:
+A function takes a :class:`Call` (attributes, opset, name) and the node's inputs, None where an optional one is left
+out, and returns the node's output, or a tuple of them. The annotation of a parameter says how an input arrives:
 
 - ``Tensor``: a torch tensor; constants of the graph come as tensors too.
 - ``Static``: a numpy array; the value must be known when the graph is imported (a shape, axes, pads).

@@ -1,0 +1,177 @@
+"""One operator on the values of a plan: on real tensors where all are known, else on fake ones.
+
+Fake tensors have shapes and dtypes only, so a shape is inferred by the function that computes it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.compiler.onnx.dtypes import computed_tensor
+from embedl_nb.compiler.onnx.values import Computed, Constant, Value
+from embedl_nb.errors import CompileError, EmbedlError, InputError, UnsupportedOperatorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from embedl_nb.compiler.onnx.registry import Call, Operator
+
+__all__ = ["Evaluation", "Outcome", "described"]
+
+_LARGEST_CONSTANT = 2**29  # elements; 2 GiB of float32
+# With little input, what these make can be of any size.
+_GROWING = frozenset({"ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "OneHot", "EyeLike"})
+_FROM_VALUES = ("DynamicOutputShapeException", "DataDependentOutputException", "GuardOnDataDependentSymNode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a call gives.
+
+    Attributes
+    ----------
+    known, fakes
+        By position among the results: values that are known, and tensors that are computed when the model runs.
+    arguments
+        As the function takes them, for a step.
+    """
+
+    known: dict[int, Constant]
+    fakes: dict[int, torch.Tensor]
+    arguments: tuple[Computed | Constant | np.ndarray[Any, Any] | None, ...]
+
+
+class Evaluation:
+    """Calls functions of the registry; its fake tensors belong together."""
+
+    def __init__(self) -> None:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Return a fake tensor."""
+        import torch
+
+        with self.mode:
+            return torch.empty(shape, dtype=dtype)
+
+    def of(self, row: Operator, call: Call, values: Sequence[Value | None]) -> Outcome:
+        """Call a row's function on ``values``.
+
+        Raises
+        ------
+        UnsupportedOperatorError
+            If it must know a value that is not known, or the size of its output depends on values.
+        CompileError
+            If it fails on its inputs.
+        """
+        arguments = _arguments(row, call, values)
+        is_known = not any(isinstance(argument, Computed) for argument in arguments)
+        if is_known and call.operator in _GROWING:
+            self._refuse_huge(row, call, arguments)
+        returned = self._call(row, call, arguments, is_fake=not is_known)
+        known: dict[int, Constant] = {}
+        fakes: dict[int, torch.Tensor] = {}
+        for position, result in enumerate(returned if isinstance(returned, tuple) else (returned,)):
+            if result is None:
+                continue
+            if is_known or not hasattr(result, "untyped_storage"):
+                known[position] = Constant.of(result)
+            else:
+                fakes[position] = computed_tensor(result)
+        return Outcome(known=known, fakes=fakes, arguments=arguments)
+
+    def _refuse_huge(self, row: Operator, call: Call, arguments: tuple[Any, ...]) -> None:
+        returned = self._call(row, call, arguments, is_fake=True)
+        for result in returned if isinstance(returned, tuple) else (returned,):
+            if hasattr(result, "numel") and result.numel() > _LARGEST_CONSTANT:
+                raise CompileError(
+                    f"it makes a constant of shape {tuple(result.shape)}, and a LiteRT model can hold 2 GiB",
+                    hint="make it smaller, or compute it outside the model",
+                )
+
+    def _call(self, row: Operator, call: Call, arguments: tuple[Any, ...], *, is_fake: bool) -> Any:
+        import torch
+
+        taken = [self._taken(argument, is_fake=is_fake) for argument in arguments]
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                if not is_fake:
+                    return row.function(call, *taken)
+                with self.mode:
+                    return row.function(call, *taken)
+        except (EmbedlError, MemoryError):
+            raise
+        except Exception as err:
+            raise _failed(err, call) from err
+
+    def _taken(self, argument: Any, *, is_fake: bool) -> Any:
+        if isinstance(argument, Computed):
+            return argument.fake
+        if isinstance(argument, Constant):
+            return self.mode.from_tensor(argument.tensor) if is_fake else argument.tensor
+        return argument
+
+
+def described(values: Sequence[Value | None]) -> str:
+    """Say what inputs are: ``float32 (1, 3, 224, 224), int64 (2,)``."""
+    return ", ".join(_described(value) for value in values) or "none"
+
+
+def _described(value: Value | None) -> str:
+    if value is None:
+        return "none"
+    tensor: Any = value.fake if isinstance(value, Computed) else value.array
+    return f"{str(tensor.dtype).removeprefix('torch.')} ({', '.join(map(str, tensor.shape))})"
+
+
+def _arguments(
+    row: Operator, call: Call, values: Sequence[Value | None]
+) -> tuple[Computed | Constant | np.ndarray[Any, Any] | None, ...]:
+    if len(values) > len(row.arrivals) and not row.is_variadic:
+        raise InputError(
+            f"it has {len(values)} inputs; {call.operator} takes at most {len(row.arrivals)} in opset {call.opset}",
+            hint="the file is damaged, or says the wrong opset: export the model again",
+        )
+    arguments = [_argument(row.arrival(position), position, call, value) for position, value in enumerate(values)]
+    num_missing = 0 if row.is_variadic else len(row.arrivals) - len(values)
+    return (*arguments, *[None] * num_missing)
+
+
+def _argument(
+    arrival: str, position: int, call: Call, value: Value | None
+) -> Computed | Constant | np.ndarray[Any, Any] | None:
+    if value is None or arrival == "Tensor":
+        return value
+    if isinstance(value, Constant):
+        return value.array
+    if arrival == "Known":
+        return value
+    raise UnsupportedOperatorError(
+        f"input {position} depends on the model's inputs, and {call.operator} must know it beforehand",
+        operators=(call.operator,),
+        hint="make it a constant when exporting, e.g. with fixed sizes instead of open dimensions",
+    )
+
+
+def _failed(err: Exception, call: Call) -> EmbedlError:
+    text = f"{type(err).__name__}: {err}"
+    if any(sign in text for sign in _FROM_VALUES):
+        return UnsupportedOperatorError(
+            "the shape of its output depends on values that are only known when the model runs",
+            operators=(call.operator,),
+            hint="cut this part off and compute it outside the model",
+            details=text,
+        )
+    first = next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
+    return CompileError(
+        f"it fails on its inputs: {first}",
+        hint="see whether onnx.checker.check_model(path, full_check=True) accepts the model",
+        details=text,
+    )

@@ -1,0 +1,59 @@
+"""The order of a graph's nodes: every value is computed before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from embedl_nb.compiler.onnx.tensors import subgraphs_of
+from embedl_nb.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from embedl_nb.compiler.onnx.scope import Scope
+
+__all__ = ["in_order", "names_used"]
+
+
+def in_order(nodes: Sequence[onnx.NodeProto], scope: Scope) -> Sequence[onnx.NodeProto]:
+    """Return ``nodes`` as they are if they are in order, else sorted.
+
+    Names that nothing makes are left for whoever looks them up.
+
+    Raises
+    ------
+    InputError
+        If they go round in a circle; the nodes in it are named.
+    """
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    waits_for = [
+        {makers[name] for name in names_used(node) if name in makers and not scope.has(name)} for node in nodes
+    ]
+    if all(needed < index for index, wanted in enumerate(waits_for) for needed in wanted):
+        return nodes
+    order: list[int] = []
+    done: set[int] = set()
+    waiting = list(range(len(nodes)))
+    while waiting:
+        ready = [index for index in waiting if waits_for[index] <= done]
+        if not ready:
+            circle = ", ".join(f"{nodes[index].name or nodes[index].op_type!r}" for index in waiting[:5])
+            raise InputError(
+                f"the graph goes round in a circle: {circle} wait for each other",
+                hint="the file is damaged: export or download it again",
+            )
+        order += ready
+        done.update(ready)
+        waiting = [index for index in waiting if index not in done]
+    return [nodes[index] for index in order]
+
+
+def names_used(node: onnx.NodeProto) -> Iterator[str]:
+    """Return the names that a node takes from its graph, those that its subgraphs capture included."""
+    yield from (name for name in node.input if name)
+    for graph in subgraphs_of(node):
+        own = {value.name for value in (*graph.input, *graph.initializer)}
+        own |= {name for inner in graph.node for name in inner.output}
+        used = {name for inner in graph.node for name in names_used(inner)} | {value.name for value in graph.output}
+        yield from used - own

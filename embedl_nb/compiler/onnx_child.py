@@ -1,0 +1,89 @@
+"""The child that runs ONNX models: ``python -m embedl_nb.compiler.onnx_child`` computes what a model should return.
+
+onnxruntime is native code that reads a file of unknown origin: it may end this process, not the kernel. No library of
+custom operators is ever loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays
+from embedl_nb.runtime.serve import serve
+
+__all__ = ["main"]
+
+_import_error: ImportError | None = None
+try:
+    import onnxruntime
+except ImportError as err:
+    _import_error = err
+
+_FATAL = 4  # onnxruntime's least talkative level
+_Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def _run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run the model at ``model_path`` by onnxruntime; the answer says why where it cannot."""
+    if _import_error is not None:
+        return {"refusal": f"it cannot be imported: {_import_error}"}
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    try:
+        session = onnxruntime.InferenceSession(payload["model_path"], options, providers=["CPUExecutionProvider"])
+        dtypes = {entry.name: _numpy_dtype(entry.type) for entry in session.get_inputs()}
+        _on_every_sample(payload, dtypes, lambda inputs: session.run(payload["output_names"], inputs))
+    except MemoryError:
+        raise
+    except Exception as err:
+        return {"refusal": _first_line(err)}
+    return {"refusal": ""}
+
+
+def _run_slowly(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run the model by ONNX's own implementation of its operators, in Python."""
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        evaluator = ReferenceEvaluator(payload["model_path"])
+        _on_every_sample(payload, {}, lambda inputs: evaluator.run(payload["output_names"], dict(inputs)))
+    except MemoryError:
+        raise
+    except Exception as err:
+        return {"refusal": _first_line(err)}
+    return {"refusal": ""}
+
+
+def _on_every_sample(
+    payload: dict[str, Any], dtypes: Mapping[str, np.dtype[Any]], run: Callable[[_Arrays], Any]
+) -> None:
+    outputs: _Arrays = {}
+    for number, sample in by_sample(load_arrays(payload["inputs_path"])).items():
+        inputs = {name: array.astype(dtypes.get(name, array.dtype)) for name, array in sample.items()}
+        returned = run(inputs)
+        outputs |= {
+            f"{number}/{name}": np.asarray(array) for name, array in zip(payload["output_names"], returned, strict=True)
+        }
+    save_arrays(payload["outputs_path"], outputs)
+
+
+def _numpy_dtype(kind: str) -> np.dtype[Any]:
+    """Return the dtype that onnxruntime calls ``tensor(float)``."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+
+
+def _first_line(err: Exception) -> str:
+    return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    serve({"run": _run, "run_slowly": _run_slowly})
+
+
+if __name__ == "__main__":
+    main()
