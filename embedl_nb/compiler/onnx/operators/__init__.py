@@ -16,13 +16,12 @@ from embedl_nb.compiler.onnx.operators import (
     pooling,
     quantization,
     quantized_products,
-    reductions,
+    recurrent,
+    resize,
     scans,
     shapes,
     slicing,
-    softmax,
     spectral,
-    trigonometry,
 )
 
 __all__ = [
@@ -41,11 +40,10 @@ __all__ = [
     "pooling",
     "quantization",
     "quantized_products",
-    "reductions",
+    "recurrent",
+    "resize",
     "scans",
     "shapes",
     "slicing",
-    "softmax",
     "spectral",
-    "trigonometry",
 ]
