@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.onnx.registry import Call
 
-__all__ = ["convolve"]
+__all__ = ["convolve", "spread"]
 
 _CONVOLUTIONS: list[Callable[..., Tensor]] = [F.conv1d, F.conv2d, F.conv3d]
 _TRANSPOSED: list[Callable[..., Tensor]] = [F.conv_transpose1d, F.conv_transpose2d]
@@ -61,7 +61,7 @@ def convolve_transposed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | No
             hint="LiteRT has transposed convolutions over one, two and three spatial axes: reshape to one of these",
         )
     for axis, step in enumerate(dilations):
-        weight = _spread(weight, axis + 2, step)
+        weight = spread(weight, axis + 2, step)
     whole = [(size - 1) * stride for size, stride in zip(x.shape[2:], strides, strict=True)]
     whole = [length + size for length, size in zip(whole, weight.shape[2:], strict=True)]
     crops = _crops(call, list(x.shape[2:]), whole, strides)
@@ -90,12 +90,12 @@ def _reach(x: Tensor, weight: Tensor, bias: Tensor | None, strides: list[int], p
     if len(strides) < 3:
         return _TRANSPOSED[len(strides) - 1](x, weight, bias, strides, pads)
     for axis, stride in enumerate(strides):
-        x = _spread(x, axis + 2, stride)
+        x = spread(x, axis + 2, stride)
     x = padded(x, [(size - 1, size - 1) for size in weight.shape[2:]])
     return F.conv3d(x, weight.transpose(0, 1).flip(2, 3, 4), bias)
 
 
-def _spread(x: Tensor, axis: int, step: int) -> Tensor:
+def spread(x: Tensor, axis: int, step: int) -> Tensor:
     """Put ``step - 1`` zeros between neighbours along ``axis``."""
     if step == 1 or x.shape[axis] == 1:
         return x
