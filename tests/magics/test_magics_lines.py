@@ -17,7 +17,11 @@ def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
     shell.value("m = %embedl_compile net --inputs x --name mobilenet")
     assert shell.user_ns["m"] == "result of compile"
     assert fake_pipeline.calls == [
-        ("compile", (shell.user_ns["net"], (1, 2)), {"name": "mobilenet", "input_shapes": None, "layout": "keep", "verify": True})
+        (
+            "compile",
+            (shell.user_ns["net"], (1, 2)),
+            {"name": "mobilenet", "input_shapes": None, "layout": "keep", "verify": True},
+        )
     ]
 
 

@@ -19,6 +19,7 @@ from embedl_nb.compiler.onnx.operators import (
     quantized_products,
     rearranging,
     recurrent,
+    reductions,
     regions,
     resize,
     sampling,
@@ -26,7 +27,9 @@ from embedl_nb.compiler.onnx.operators import (
     scattering,
     shapes,
     slicing,
+    softmax,
     spectral,
+    trigonometry,
 )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "quantized_products",
     "rearranging",
     "recurrent",
+    "reductions",
     "regions",
     "resize",
     "sampling",
@@ -55,5 +59,7 @@ __all__ = [
     "scattering",
     "shapes",
     "slicing",
+    "softmax",
     "spectral",
+    "trigonometry",
 ]
