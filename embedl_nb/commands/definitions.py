@@ -92,6 +92,7 @@ def _compile(
 )
 @click.option("--golden", type=SAMPLES, help="Expected outputs by name.  [default: the source model's own]")
 @click.option("--inputs", type=SAMPLES, help="One sample.  [default: the model's first example, else random]")
+@click.option("--signature-key", help="Which signature to measure.  [default: the first]")
 @click.option("--threads", "num_threads", type=int, help="CPU threads.  [default: the usable cores, 4 at most]")
 @click.option("--processes", type=int, default=3, show_default=True, help="Fresh processes; one is not comparable.")
 @click.option("--iterations", type=int, help="Timed iterations a process.  [default: until the median settles]")

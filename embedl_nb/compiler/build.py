@@ -20,7 +20,8 @@ from embedl_nb import cache, progress
 from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
 from embedl_nb.compiler.sample_source import source_of
-from embedl_nb.compiler.verify import require_parity, run_model, typed_samples
+from embedl_nb.compiler.several import SeveralSources, parts_of
+from embedl_nb.compiler.verify import TypedSamples, joined, require_parity, run_model, typed_samples
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,
@@ -29,6 +30,7 @@ from embedl_nb.errors import (
     UnsupportedOperatorError,
 )
 from embedl_nb.model import LiteRTModel, Parity
+from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.evidence import SampleSource
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.pool import prewarm
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from embedl_nb.compiler.samples import Samples
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
 
 __all__ = ["Request", "Source", "build", "evidence_for", "evidence_on_hit"]
 
@@ -93,7 +97,7 @@ class Source(Protocol):
 class Request:
     """What was asked for."""
 
-    source: Source
+    source: Source | SeveralSources
     name: str
     verify: bool
     timeout_s: float
@@ -116,7 +120,7 @@ def build(request: Request, *, key: str) -> LiteRTModel:
         with _disk_full_said(work):
             source.check()
             progress.emit("export", f"running {request.name} on its example inputs")
-            golden = source.run(source.samples)
+            golden = {key: part.run(part.samples) for key, part in parts_of(source).items()}
             progress.emit("export", f"exporting {request.name}")
             (work / _EXPORTED).mkdir()
             exported = source.export(work / _EXPORTED)
@@ -147,42 +151,50 @@ def evidence_for(
     request: Request,
     entry: cache.Entry,
     model: LiteRTModel,
-    golden: dict[str, np.ndarray[Any, Any]] | None = None,
+    golden: dict[str, Arrays] | None = None,
 ) -> cache.Evidence:
     """Return what is known of ``model`` on the request's samples, verifying it now where nothing is.
 
     Parameters
     ----------
     golden
-        The reference's outputs, where they are already computed.
+        The reference's outputs by signature, where they are already computed.
 
     Raises
     ------
     ParityError, CompileError
         If the model does not run, or computes something else.
     """
-    inputs = request.source.samples.arrays()
-    digest = fingerprint_samples(inputs)
+    parts = parts_of(request.source)
+    digest = fingerprint_samples({key: part.samples.arrays() for key, part in parts.items()})
     known = entry.evidence(digest)
     if known is not None and (known.parity is not None or not request.verify):
         return known
     if golden is None:
         progress.emit("verify", f"running {request.name} on its example inputs")
         request.source.check()
-        golden = request.source.run(request.source.samples)
-    signature = model.signatures[0]
-    typed = typed_samples(signature, inputs, golden)
-    parity = None
-    if request.verify:
-        outputs = _run(request, model, typed.inputs, signature.key or None)
-        progress.emit("verify", "comparing it with its source")
-        made_up = request.source.samples.is_made_up
-        kind = SampleSource.SYNTHETIC if made_up else source_of(typed.inputs, request.source.samples.images)
-        parity = require_parity(request.name, typed.golden, outputs, sample_source=kind).to_record()
+        golden = {key: part.run(part.samples) for key, part in parts.items()}
+    proofs = [_proof(request, model, key, golden[key]) for key in parts]
+    parity = joined({key: parity for key, (_, parity) in zip(parts, proofs, strict=True) if parity})
     samples_path, golden_path = cache.evidence_paths(entry.folder, digest)
-    save_arrays(samples_path, typed.inputs)
-    save_arrays(golden_path, typed.golden)
-    return cache.add_evidence(entry, digest, parity)
+    save_arrays(samples_path, proofs[0][0].inputs)
+    save_arrays(golden_path, proofs[0][0].golden)
+    return cache.add_evidence(entry, digest, parity.to_record() if parity else None)
+
+
+def _proof(request: Request, model: LiteRTModel, key: str, golden: Arrays) -> tuple[TypedSamples, Parity | None]:
+    """Run one signature on its samples and compare it with its source, unless that is not wanted."""
+    source = parts_of(request.source)[key]
+    signature = pick_signature(model.signatures, key or None)
+    typed = typed_samples(signature, source.samples.arrays(), golden)
+    if not request.verify:
+        return typed, None
+    outputs = _run(request, model, typed.inputs, signature.key or None)
+    progress.emit("verify", "comparing it with its source")
+    made_up = source.samples.is_made_up
+    kind = SampleSource.SYNTHETIC if made_up else source_of(typed.inputs, source.samples.images)
+    name = f"signature {key} of {request.name}" if key else request.name
+    return typed, require_parity(name, typed.golden, outputs, sample_source=kind)
 
 
 def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) -> cache.Evidence:
@@ -197,7 +209,7 @@ def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) ->
 
 
 def _lowered(
-    request: Request, entry: cache.Entry, exported: dict[str, Any], golden: dict[str, np.ndarray[Any, Any]]
+    request: Request, entry: cache.Entry, exported: dict[str, Any], golden: dict[str, Arrays]
 ) -> tuple[LiteRTModel, cache.Evidence]:
     """Lower and verify; what fails after the quicker way of decomposing gets a second chance by torch's own."""
     lowered = _lower(request, entry.folder, exported, is_local=True)
@@ -214,16 +226,21 @@ def _lowered(
 
 
 def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
-    source = request.source
-    signature = model.signatures[0]
-    notes = (*source.reference_notes, *typed_samples(signature, source.samples.arrays(), {}).notes)
+    notes = [note for key in parts_of(request.source) for note in _described_part(model, request, key)]
+    lineage = (request.source.origin, *lowered["steps"], request.source.converter.version)
+    return dataclasses.replace(model, lineage=lineage, notes=tuple(dict.fromkeys(notes)))
+
+
+def _described_part(model: LiteRTModel, request: Request, key: str) -> list[str]:
+    """Say what a reader must know of one signature."""
+    source = parts_of(request.source)[key]
+    signature = pick_signature(model.signatures, key or None)
+    notes = [*source.reference_notes, *typed_samples(signature, source.samples.arrays(), {}).notes]
     if source.dropped:
-        notes += (f"the outputs {', '.join(source.dropped)} are no tensors and are left out",)
-    if source.samples.constants:
-        fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)
-        notes += (f"compiled for {fixed}",) if fixed else ()
-    lineage = (source.origin, *lowered["steps"], source.converter.version)
-    return dataclasses.replace(model, lineage=lineage, notes=notes)
+        notes.append(f"the outputs {', '.join(source.dropped)} are no tensors and are left out")
+    fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)
+    notes += [f"compiled for {fixed}"] if fixed else []
+    return [f"{key}: {note}" if key else note for note in notes]
 
 
 def _lower(request: Request, work: Path, exported: dict[str, Any], *, is_local: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb import cache, imports, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.compiler.interface import adapted, read_layout
+from embedl_nb.compiler.several import SeveralSources, samples_by_key
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
 from embedl_nb.model import LiteRTModel, Parity
 from embedl_nb.units import Layout
@@ -49,13 +50,15 @@ def compile_model(
     source
         A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile and DataParallel are seen
         through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, an ``onnx.ModelProto``, an ``.onnx`` path, or a
-        ``.tflite`` path, which is read, run and passed on.
+        ``.tflite`` path, which is read, run and passed on. A dict of models by signature key makes one file with
+        several signatures, in which weights that they share are stored once.
     example_inputs
         One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
         samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are
         constants of the compiled model. An exported program brings its own. An ``enb.image_input(...)`` in the place
         of a tensor makes the compiled model take a picture's pixels there. For an ONNX model a dict has the names of
-        the graph's inputs; without samples a random one is made, and the parity says so.
+        the graph's inputs; without samples a random one is made, and the parity says so. Of several signatures, a dict
+        by the keys.
     name
         What to call the model; by default the class's or the file's name.
     input_shapes
@@ -100,7 +103,7 @@ def compile_model(
         if path.suffix.lower() == ".tflite":
             _refuse_options(path, layout=interface)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = adapted(_take(source, example_inputs, input_shapes), interface)
+    taken = _take_all(source, example_inputs, input_shapes, interface)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
@@ -143,6 +146,17 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
     return dataclasses.replace(
         model, parity=parity, samples_path=evidence.samples_path, golden_path=evidence.golden_path
     )
+
+
+def _take_all(
+    source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None, layout: Layout
+) -> Source | SeveralSources:
+    """Take one source, or a dict of them by signature."""
+    if not isinstance(source, Mapping) or not source:
+        return adapted(_take(source, example_inputs, input_shapes), layout)
+    given = samples_by_key(list(source), example_inputs)
+    parts = {key: _take(part, given[key], input_shapes) for key, part in source.items()}
+    return SeveralSources({key: adapted(part, layout, is_alone=False) for key, part in parts.items()})
 
 
 def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:

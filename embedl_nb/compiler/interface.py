@@ -42,17 +42,14 @@ def read_layout(layout: str) -> Layout:
         raise InputError(f"layout={layout!r} is no layout", hint="give 'nhwc' or 'keep'") from err
 
 
-def adapted(source: Source, layout: Layout) -> Source:
+def adapted(source: Source, layout: Layout, *, is_alone: bool = True) -> Source:
     """Return ``source`` with the interface that was asked for, itself where that is its own.
 
-    Raises
-    ------
-    InputError
-        If nothing of the source can be turned, or a picture does not fit its input.
+    Of several sources (not ``is_alone``) some may have nothing that a layout changes.
     """
     if layout is Layout.KEEP and not source.samples.images:
         return source
-    return AdaptedSource(source, layout)
+    return AdaptedSource(source, layout, is_alone=is_alone)
 
 
 class AdaptedSource:
@@ -64,10 +61,13 @@ class AdaptedSource:
         Its samples say which inputs are pictures.
     layout
         What becomes of its other 4-D inputs and of its 4-D outputs.
+    is_alone
+        Whether it is an error if there are none.
     """
 
-    def __init__(self, source: Source, layout: Layout) -> None:
+    def __init__(self, source: Source, layout: Layout, *, is_alone: bool) -> None:
         self._inner = source
+        self._is_alone = is_alone
         self._layout = layout
         self._images: dict[str, ImageInput] = dict(source.samples.images)
         self._turned_inputs = self._to_turn(
@@ -133,7 +133,7 @@ class AdaptedSource:
         golden = self._inner.run(self._without_interface(samples))
         ranks = {key.partition("/")[2]: array.ndim for key, array in golden.items()}
         self._turned_outputs = self._to_turn(ranks)
-        if self._layout is Layout.NHWC and not (self._turned_inputs or self._turned_outputs or self._images):
+        if self._is_alone and self._layout is Layout.NHWC and not self._changes():
             raise InputError(
                 f"layout='nhwc' was asked for, and {self.name} has no 4-D input or output",
                 hint="leave layout out",
@@ -148,6 +148,9 @@ class AdaptedSource:
         images = {name: image.to_payload() for name, image in self._images.items()}
         interface = {"images": images, "inputs": list(self._turned_inputs), "outputs": list(self._turned_outputs)}
         return {**self._inner.export(folder), "interface": interface}
+
+    def _changes(self) -> bool:
+        return bool(self._turned_inputs or self._turned_outputs or self._images)
 
     def _to_turn(self, ranks: dict[str, int]) -> tuple[str, ...]:
         if self._layout is Layout.KEEP:

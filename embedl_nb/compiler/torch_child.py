@@ -36,8 +36,9 @@ class _Signature:
 def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     """Lower the exported program at ``program_path`` into ``output_path``; names of inputs and outputs come along.
 
-    ``is_local`` asks for the quicker way of decomposing (see decompose.py). ``module_names`` has the names that a
-    source gives its modules, by path.
+    ``signatures`` may hold several programs instead, each with its names and its ``signature_key``. ``is_local`` asks
+    for the quicker way of decomposing (see decompose.py). ``module_names`` has the names that a source gives its
+    modules, by path.
     """
     if _import_error is not None:
         from embedl_nb.errors import CompileError
@@ -45,26 +46,21 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         raise CompileError(
             f"litert-torch cannot be imported: {_import_error}", hint="reinstall it: pip install 'embedl-nb[torch]'"
         ) from _import_error
-    import torch
     from litert_torch import fx_infra
 
-    from embedl_nb.compiler.decompose import Rounds, with_rounds
-    from embedl_nb.compiler.fold import fold_batch_norms
-    from embedl_nb.compiler.interface_graph import give_interface
+    from embedl_nb.compiler.decompose import Rounds
     from embedl_nb.compiler.lowering_errors import lowering_error
-    from embedl_nb.compiler.names import shorten_module_stacks
 
     started = time.perf_counter()
     fx_infra.silence_torch_logs()
     rounds = Rounds(is_local=payload["is_local"])
     while True:
         progress.emit("lower", "reading the exported program")
-        program = torch.export.load(payload["program_path"])
-        steps = give_interface(program, payload)
-        num_folded = fold_batch_norms(program)
-        shorten_module_stacks(program, payload.get("module_names", {}))
+        signatures = payload.get("signatures", [payload])
+        steps: list[str] = []
+        programs = [_read(signature, steps) for signature in signatures]
         try:
-            _convert(with_rounds(program, rounds), payload)
+            _convert(programs, signatures, rounds, payload["output_path"])
         except MemoryError:
             raise
         except Exception as err:
@@ -74,26 +70,54 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
                 continue
             raise lowering_error(err, rounds.program) from err
         return {
-            "steps": [*steps, *([f"{num_folded} BatchNorm folded"] if num_folded else [])],
+            "steps": steps,
             "num_local_rounds": rounds.num_local,
             "num_whole_rounds": rounds.num_whole,
             "seconds": time.perf_counter() - started,
         }
 
 
-def _convert(program: Any, payload: dict[str, Any]) -> None:
-    """Do what ``litert_torch.convert`` does after its own export, with its own passes in its own order."""
-    from litert_torch import fx_infra
-    from litert_torch._convert import core, litert_converter
+def _read(signature: dict[str, Any], steps: list[str]) -> Any:
+    """Load one program and do to it what is done before lowering; ``steps`` takes what that was."""
+    import torch
 
-    progress.emit("lower", "decomposing operators")
+    from embedl_nb.compiler.fold import fold_batch_norms
+    from embedl_nb.compiler.interface_graph import give_interface
+    from embedl_nb.compiler.names import shorten_module_stacks
+
+    program = torch.export.load(signature["program_path"])
+    steps += give_interface(program, signature)
+    if num_folded := fold_batch_norms(program):
+        steps.append(f"{num_folded} BatchNorm folded")
+    shorten_module_stacks(program, signature.get("module_names", {}))
+    return program
+
+
+def _convert(programs: list[Any], signatures: list[dict[str, Any]], rounds: Any, output_path: str) -> None:
+    """Do what ``litert_torch.convert`` does after its own export, with its own passes in its own order."""
+    from litert_torch._convert import litert_converter
+
+    prepared = []
+    for program, signature in zip(programs, signatures, strict=True):
+        progress.emit("lower", "decomposing operators")
+        prepared.append(_prepared(program, signature, rounds))
+    progress.emit("lower", "converting to LiteRT")
+    named = [_Signature(each.get("signature_key", _SIGNATURE), list(each["input_names"])) for each in signatures]
+    exporter = litert_converter.exported_programs_to_flatbuffer(prepared, named)
+    exporter.to_file(output_path)
+
+
+def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
+    from litert_torch import fx_infra
+    from litert_torch._convert import core
+
+    from embedl_nb.compiler.decompose import with_rounds
+
+    program = with_rounds(program, rounds)
     program = fx_infra.safe_run_decompositions(program, fx_infra.decomp.pre_convert_decomp(), can_skip=False)
     program = core._run_convert_passes(program)
-    progress.emit("lower", "converting to LiteRT")
-    _name_outputs(program, payload["output_names"])
-    signature = _Signature(_SIGNATURE, list(payload["input_names"]))
-    exporter = litert_converter.exported_programs_to_flatbuffer([program], [signature])
-    exporter.to_file(payload["output_path"])
+    _name_outputs(program, signature["output_names"])
+    return program
 
 
 def _name_outputs(program: Any, names: list[str]) -> None:

@@ -7,7 +7,7 @@ and the arrays in the dtypes that the compiled model takes. A model that does no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-__all__ = ["TypedSamples", "require_parity", "run_model", "typed_samples"]
+__all__ = ["TypedSamples", "joined", "require_parity", "run_model", "typed_samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,25 @@ def require_parity(name: str, golden: Arrays, outputs: Arrays, *, sample_source:
         f"{name} compiled, but the result is {parity.sentence}",
         hint="verify=False returns it all the same, shown as not verified",
         details=figures,
+    )
+
+
+def joined(parities: Mapping[str, Parity]) -> Parity | None:
+    """Return the parities of all signatures as one, outputs named ``"<signature>: <output>"``.
+
+    A single one stays as it is; None where there are none.
+    """
+    if len(parities) < 2:
+        return next(iter(parities.values()), None)
+    sources = {parity.sample_source for parity in parities.values()}
+    return Parity(
+        outputs=tuple(
+            replace(output, name=f"{key}: {output.name}")
+            for key, parity in parities.items()
+            for output in parity.outputs
+        ),
+        num_samples=sum(parity.num_samples for parity in parities.values()),
+        sample_source=SampleSource.SYNTHETIC if SampleSource.SYNTHETIC in sources else SampleSource.GIVEN,
     )
 
 

@@ -56,6 +56,8 @@ class Golden:
 def choose_sample(model: LiteRTModel, signature: Signature, inputs: Any, folder: Path) -> Sample:
     """Return the sample to measure on: the given one, else the model's first example, else random values.
 
+    A model of several signatures has examples of the first.
+
     Parameters
     ----------
     inputs
@@ -70,7 +72,7 @@ def choose_sample(model: LiteRTModel, signature: Signature, inputs: Any, folder:
     """
     if inputs is not None:
         source, arrays = InputSource.GIVEN, _bound(signature, inputs)
-    elif model.samples_path is not None and model.samples_path.is_file():
+    elif model.samples_path is not None and model.samples_path.is_file() and signature == model.signatures[0]:
         source, arrays = InputSource.EXAMPLE, bind_inputs(signature, (), _first(load_arrays(model.samples_path)))
     else:
         return Sample(source=InputSource.RANDOM, path=None)

@@ -29,6 +29,7 @@ from embedl_nb.measure.layers import LayerProfile, build_layers
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
 from embedl_nb.measure.statistics import summarize
+from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
 from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 from embedl_nb.units import ComputeUnit
@@ -50,6 +51,11 @@ class _Subject:
     sample: Sample
     golden: Golden | None
 
+    @property
+    def title(self) -> str:
+        """The model's name, with the signature's where there are several."""
+        return f"{self.model.name} ({self.signature.key})" if len(self.model.signatures) > 1 else self.model.name
+
 
 def measure(
     model: LiteRTModel | str | Path,
@@ -59,6 +65,7 @@ def measure(
     allow_fallback: bool = True,
     golden: Any = None,
     inputs: Any = None,
+    signature_key: str | None = None,
     num_threads: int | None = None,
     processes: int = 3,
     iterations: int | None = None,
@@ -85,6 +92,8 @@ def measure(
     inputs
         One sample: an array, a tuple by position, or a dict by name. By default the model's first example, else
         random values.
+    signature_key
+        Which signature to measure; the first by default. Only the first has examples of its own.
 
     Returns
     -------
@@ -123,7 +132,7 @@ def measure(
     unit = _choose_unit(target, options)
     opened = as_model(model)
     opened.content()  # what is measured is recorded by its hash: a file that has changed since is refused
-    signature = opened.signatures[0]
+    signature = pick_signature(opened.signatures, signature_key)
     with tempfile.TemporaryDirectory(prefix="embedl_nb-measure-") as folder:
         sample = choose_sample(opened, signature, inputs, Path(folder))
         subject = _Subject(
@@ -230,7 +239,7 @@ def _benchmark(
         *profile_flags(profile, runs),
     )
     return Benchmark(
-        model_name=subject.model.name,
+        model_name=subject.title,
         model_sha256=subject.model.sha256,
         precision=subject.model.precision,
         device=target.info,

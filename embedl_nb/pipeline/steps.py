@@ -40,12 +40,14 @@ def compile(  # noqa: A001 - the public verb of the field
     ----------
     source
         A ``torch.nn.Module`` (its class may be defined in a cell), a ``torch.export.ExportedProgram``, a ``.pt2`` path,
-        an ``onnx.ModelProto``, an ``.onnx`` path, or a ``.tflite`` path, which is checked and passed on.
+        an ``onnx.ModelProto``, an ``.onnx`` path, or a ``.tflite`` path, which is checked and passed on. A dict of
+        models by signature key, ``{"encode": encoder, "decode": decoder}``, makes one file with several signatures;
+        weights that they share are stored once.
     example_inputs
         One sample: a tensor, a tuple of positional inputs, or a dict of keyword inputs. A list of samples makes the
         parity check use them all. An ``enb.image_input(...)`` in the place of a tensor makes the compiled model take
         a picture's pixels there, and normalize them itself. An ONNX model needs none: it is then verified on a random
-        one, which proves less.
+        one, which proves less. Of several signatures, a dict by the same keys.
     name
         What to call the model; by default the class's or the file's name.
     input_shapes
@@ -93,6 +95,7 @@ def benchmark(
     allow_fallback: bool = True,
     golden: Mapping[str, np.ndarray] | None = None,
     inputs: Any = None,
+    signature_key: str | None = None,
     num_threads: int | None = None,
     processes: int = 3,
     iterations: int | None = None,
@@ -116,6 +119,8 @@ def benchmark(
         Expected outputs by name. By default those of the source model on its first example, where the model has them.
     inputs
         One sample. By default the model's first example, else random values.
+    signature_key
+        Which signature to measure; the first by default.
     num_threads
         CPU threads; by default the number of cores this process may use, 4 at most.
     processes
@@ -161,6 +166,7 @@ def benchmark(
             allow_fallback=allow_fallback,
             golden=golden,
             inputs=inputs,
+            signature_key=signature_key,
             num_threads=num_threads,
             processes=processes,
             iterations=iterations,

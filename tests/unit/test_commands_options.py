@@ -83,6 +83,7 @@ def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
                 "allow_fallback": False,
                 "golden": golden,
                 "inputs": x,
+                "signature_key": None,
                 "num_threads": 2,
                 "processes": 1,
                 "iterations": 10,
