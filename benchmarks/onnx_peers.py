@@ -13,6 +13,7 @@ case passes when they fit either way. onnx2tf wants pictures from the network; i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import selectors
@@ -28,25 +29,33 @@ _CASE_LIMIT_S = 300.0
 
 def onnx2tf_side(folder: Path, target: Path) -> None:
     """Convert a case's model with onnx2tf (runs in its environment)."""
-    import numpy as np
     import onnx
     import onnx2tf
 
     model = onnx.load(str(folder / "model.onnx"))
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value.name for value in model.graph.input if value.name not in weights]
-    with tempfile.TemporaryDirectory() as output:
-        pictures = Path(output) / "pictures.npy"
-        np.save(pictures, np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32))
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.input}
+    pictures = [name for name, rank in ranks.items() if name not in weights and 3 <= rank <= 5]
+    with tempfile.TemporaryDirectory() as output, as_if_online():
         onnx2tf.convert(
             input_onnx_file_path=str(folder / "model.onnx"),
             output_folder_path=output,
-            keep_ncw_or_nchw_or_ncdhw_input_names=inputs,
+            keep_ncw_or_nchw_or_ncdhw_input_names=pictures or None,
             copy_onnx_input_output_names_to_tflite=True,
-            test_data_nhwc_path=str(pictures),
             non_verbose=True,
         )
         (Path(output) / "model_float32.tflite").replace(target)
+
+
+@contextlib.contextmanager
+def as_if_online() -> Iterator[None]:
+    """Work in a folder that holds what onnx2tf would fetch: twenty pictures, here random ones."""
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        name = "calibration_image_sample_data_20x128x128x3_float32.npy"
+        np.save(name, np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32))
+        yield
 
 
 def onnx2torch_side(folder: Path, target: Path) -> None:

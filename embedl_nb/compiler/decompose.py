@@ -202,21 +202,29 @@ def _tracing(table: _Table, fake_mode: Any) -> Iterator[tuple[Callable[..., Any]
 
     composites, plain = _split(frozenset(table.items()))
     kept_composites = {op for op, way in composites.items() if way is _special_op_to_preserve_cia}
+    with contextlib.ExitStack() as stack:
 
-    @functools.cache
-    def is_kept(target: Any) -> bool:
-        if not isinstance(target, torch._ops.OpOverload):
-            return False
-        if target in kept_composites:
-            return True
-        return target not in plain and target not in composites and not _is_composite(target)
+        @functools.cache
+        def is_kept(target: Any) -> bool:
+            if not isinstance(target, torch._ops.OpOverload):
+                return False
+            if target in kept_composites:
+                return True
+            return target not in plain and target not in composites and not _is_composite(target)
 
-    def trace(function: Callable[..., Any], values: list[Any]) -> torch.fx.GraphModule:
-        tracer = make_fx(function, decomposition_table=plain, tracing_mode="real", _allow_non_fake_inputs=True)
-        return tracer(*values)
+        @functools.cache
+        def get_ready() -> None:  # half a second, and most rounds find nothing to trace
+            stack.enter_context(fake_mode)
+            stack.enter_context(_override_composite_implicit_decomp(composites))
+            # Without the Python dispatcher the overriding of composite operators is not seen.
+            stack.enter_context(enable_python_dispatcher())
+            stack.enter_context(torch.no_grad())
 
-    # Without the Python dispatcher the overriding of composite operators is not seen.
-    with fake_mode, _override_composite_implicit_decomp(composites), enable_python_dispatcher(), torch.no_grad():
+        def trace(function: Callable[..., Any], values: list[Any]) -> torch.fx.GraphModule:
+            get_ready()
+            tracer = make_fx(function, decomposition_table=plain, tracing_mode="real", _allow_non_fake_inputs=True)
+            return tracer(*values)
+
         yield trace, is_kept
 
 

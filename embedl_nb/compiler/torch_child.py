@@ -48,11 +48,13 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         ) from _import_error
     from litert_torch import fx_infra
 
+    from embedl_nb.compiler.composites import list_composites_once
     from embedl_nb.compiler.decompose import Rounds
     from embedl_nb.compiler.lowering_errors import lowering_error
 
     started = time.perf_counter()
     fx_infra.silence_torch_logs()
+    list_composites_once()
     rounds = Rounds(is_local=payload["is_local"])
     while True:
         progress.emit("lower", "reading the exported program")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["ATOL", "RTOL", "difference"]
+__all__ = ["ATOL", "RTOL", "difference", "said_by"]
 
 RTOL = 1e-3
 ATOL = 1e-4
@@ -21,7 +21,8 @@ def difference(expected: Mapping[str, Array], found: Mapping[str, Array]) -> str
     """Say how the outputs differ; empty where they do not.
 
     Shapes are equal, integers and bools are equal, NaN and infinity stand in the same places, and floats are within
-    ``RTOL`` of the expected value or ``ATOL`` of the largest. 64-bit numbers may have become 32-bit ones.
+    ``RTOL`` of the expected value or ``ATOL`` of the largest. A compiled model has 32-bit numbers: where an output is
+    float32, an expected float64 is brought down to that first.
     """
     if len(expected) != len(found):
         return f"{len(found)} outputs instead of {len(expected)}"
@@ -41,6 +42,8 @@ def _difference(want: Array, got: Array) -> str:
     if want.dtype.kind != "f":
         num_wrong = int((want != got).sum())
         return f"{num_wrong} of {want.size} values are wrong" if num_wrong else ""
+    with np.errstate(over="ignore"):
+        want = want.astype(np.promote_types(got.dtype, np.float32)) if got.itemsize < want.itemsize else want
     finite = np.isfinite(want)
     if not np.array_equal(want[~finite], got[~finite], equal_nan=True) or not np.isfinite(got[finite]).all():
         return "NaN or infinity in other places"
@@ -54,3 +57,9 @@ def _difference(want: Array, got: Array) -> str:
 def _kind(array: Array) -> str:
     kinds = {"f": "float", "i": "integer", "u": "integer", "b": "bool"}
     return kinds.get(array.dtype.kind, str(array.dtype))
+
+
+def said_by(err: Exception) -> str:
+    """Return an exception as one line: its class and the first line of what it says."""
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return f"{type(err).__name__}: {lines[0] if lines else ''}"

@@ -6,7 +6,7 @@ from embedl_nb.compiler import compile_model
 from embedl_nb.compiler.verify import run_model, typed_samples
 from embedl_nb.runtime.arrays import by_sample, join_samples
 from embedl_nb.testing.onnx.cases import Case
-from embedl_nb.testing.onnx.comparing import difference
+from embedl_nb.testing.onnx.comparing import difference, said_by
 
 __all__ = ["failure"]
 
@@ -23,6 +23,6 @@ def failure(case: Case, *, timeout_s: float = 300.0) -> str:
         typed = typed_samples(signature, join_samples([given]), {})
         outputs = run_model(model.path, typed.inputs, signature_key=signature.key or None, timeout_s=timeout_s)
     except Exception as err:
-        return f"{type(err).__name__}: {str(err).splitlines()[0] if str(err) else ''}"
+        return said_by(err)
     found = by_sample(outputs)[0]
     return difference(case.expected, {spec.name: found[spec.name] for spec in signature.outputs})
