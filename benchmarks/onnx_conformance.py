@@ -14,6 +14,7 @@ import argparse
 import collections
 import json
 import queue
+import random
 import sys
 import tempfile
 import threading
@@ -77,6 +78,7 @@ def main() -> int:
     pending = [case for case in cases if arguments.again or _key(case) not in known]
     if arguments.retry:
         pending = [case for case in cases if known.get(_key(case), {}).get("failure")]
+    random.Random(0).shuffle(pending)  # so that what is done when it is stopped tells of the whole
     folders = [store_case(case, arguments.work / "cases") for case in pending]
     with kept.open("a", encoding="utf-8") as file:
         for outcome in run_cases(folders, level, num_processes=arguments.processes):

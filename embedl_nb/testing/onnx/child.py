@@ -14,18 +14,20 @@ from embedl_nb.testing.onnx.storing import load_case
 __all__ = ["MODULE", "main"]
 
 MODULE = "embedl_nb.testing.onnx.child"
-_LEVELS = {"eager": eager.failure, "compiled": compiled.failure}
 
 
 def _run(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run the case in ``folder`` at ``level``; say why it fails, and which inputs were given as constants."""
+    """Run the case in ``folder``; say why it fails, and which inputs were given as constants.
+
+    What is wrong in torch already is not compiled, nor is anything where ``level`` is "eager".
+    """
     warnings.simplefilter("ignore")
     given = load_case(Path(payload["folder"]))
     case = frozen(given)
-    return {
-        "failure": _LEVELS[payload["level"]](case),
-        "frozen": [name for name in given.inputs if name not in case.inputs],
-    }
+    said = eager.failure(case)
+    if not said and payload["level"] == "compiled":
+        said = compiled.failure(case)
+    return {"failure": said, "frozen": [name for name in given.inputs if name not in case.inputs]}
 
 
 def main() -> None:
