@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from onnx_report import cause_of, page, summary
+
 from embedl_nb.errors import EmbedlError
 from embedl_nb.runtime.process import Child
 from embedl_nb.testing.onnx.cases import KINDS, Case, load_cases
@@ -30,6 +32,7 @@ from embedl_nb.testing.onnx.child import MODULE
 from embedl_nb.testing.onnx.storing import store_case
 
 _CASE_LIMIT_S = 600.0
+_ROOT = Path(__file__).parents[1]
 
 
 def run_cases(folders: list[Path], level: str, *, num_processes: int) -> Iterator[dict[str, Any]]:
@@ -86,8 +89,9 @@ def main() -> int:
             file.write(json.dumps(outcome) + "\n")
             file.flush()
     known = _read(kept)
-    outcomes = [known[_key(case)] for case in cases if _key(case) in known]
-    _summarize(outcomes)
+    print(summary([known[_key(case)] for case in cases if _key(case) in known]))
+    if arguments.write:
+        _write(cases, everything, arguments)
     return 0
 
 
@@ -101,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "embedl_nb-onnx-conformance")
     parser.add_argument("--fresh", action="store_true", help="forget what was found before")
     parser.add_argument("--again", action="store_true", help="run the cases asked for even if they were run before")
+    parser.add_argument("--write", action="store_true", help="rewrite the page and the tests' list of known failures")
     parser.add_argument("--retry", action="store_true", help="run those once more that failed")
     return parser.parse_args()
 
@@ -126,15 +131,20 @@ def _line(outcome: dict[str, Any]) -> str:
     return f"{said} {outcome['case']} ({outcome['seconds']} s) {outcome['failure']}"
 
 
-def _summarize(outcomes: list[dict[str, Any]]) -> None:
-    total: collections.Counter[str] = collections.Counter()
-    passed: collections.Counter[str] = collections.Counter()
-    for outcome in outcomes:
-        kind = outcome["case"].partition("/")[0]
-        total[kind] += 1
-        passed[kind] += not outcome["failure"]
-    for kind, number in total.items():
-        print(f"{kind}: {passed[kind]} of {number} ({100 * passed[kind] / number:.1f} %)")
+def _write(cases: list[Case], everything: list[Case], arguments: argparse.Namespace) -> None:
+    """Write the page, and the failures that the tests know of, from what was found at both levels."""
+    eager, compiled = (_read(arguments.work / f"{level}.jsonl") for level in ("eager", "compiled"))
+    outcomes = [compiled[_key(case)] for case in cases if _key(case) in compiled]
+    categories = collections.Counter(case.category for case in everything if case.category)
+    num_asked = collections.Counter(case.kind for case in cases)
+    text = page(outcomes, categories, num_asked=num_asked)
+    (_ROOT / "docs" / "onnx-conformance.md").write_text(text, encoding="utf-8")
+    known = {
+        level: {key: cause_of(outcome["failure"]) for key, outcome in sorted(found.items()) if outcome["failure"]}
+        for level, found in (("eager", eager), ("compiled", compiled))
+    }
+    path = _ROOT / "tests" / "integration" / "onnx_known_failures.json"
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb.testing.onnx.cases import Case
 from embedl_nb.testing.onnx.comparing import difference, said_by
 
-__all__ = ["failure"]
+if TYPE_CHECKING:
+    from embedl_nb.compiler.onnx.values import Plan
+
+__all__ = ["failure", "planned"]
 
 
 def failure(case: Case) -> str:
@@ -22,19 +25,30 @@ def failure(case: Case) -> str:
     return difference(case.expected, found)
 
 
-def _run(case: Case) -> dict[str, Any]:
-    import torch
+def planned(case: Case) -> Plan:
+    """Import the case's graph for the shapes of its inputs.
 
-    from embedl_nb.compiler.onnx.module import module_of
+    Raises
+    ------
+    EmbedlError
+        If it is refused.
+    """
     from embedl_nb.compiler.onnx.planning import plan_of
     from embedl_nb.compiler.onnx.reading import read_object
 
     model = read_object(case.model)
     tensors = [_taken(case.inputs[spec.name]) for spec in model.inputs]
-    module = module_of(plan_of(model, [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]))
+    return plan_of(model, [(tuple(tensor.shape), tensor.dtype) for tensor in tensors])
+
+
+def _run(case: Case) -> dict[str, Any]:
+    import torch
+
+    from embedl_nb.compiler.onnx.module import module_of
+
     with torch.no_grad():
-        returned = module(*tensors)
-    return {name: tensor.numpy() for name, tensor in zip(model.outputs, returned, strict=True)}
+        returned = module_of(planned(case))(*map(_taken, case.inputs.values()))
+    return {name: tensor.numpy() for name, tensor in zip(case.expected, returned, strict=True)}
 
 
 def _taken(array: Any) -> Any:

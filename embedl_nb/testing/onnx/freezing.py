@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.compiler.onnx import operators  # noqa: F401 - fills the registry
 from embedl_nb.compiler.onnx.registry import find
+from embedl_nb.errors import EmbedlError, UnsupportedOperatorError
 from embedl_nb.testing.onnx.cases import Case
 
 if TYPE_CHECKING:
@@ -18,11 +19,35 @@ _KNOWN_ANYWAY = ("Shape", "Size")
 
 
 def frozen(case: Case) -> Case:
-    """Return the case with those inputs as initializers; unchanged where it has none, or no others."""
+    """Return the case with those inputs as initializers; unchanged where it has none, or no others.
+
+    Where the table does not tell which they are (a function's body decides), they are its integers and bools of at most
+    one dimension.
+    """
+    told = _with_constants(case, shape_inputs(case.model))
+    if _is_planned(told):
+        return told
+    small = {name for name, array in case.inputs.items() if array.dtype.kind in "iub" and array.ndim <= 1}
+    guessed = _with_constants(case, small)
+    return guessed if _is_planned(guessed) else told
+
+
+def _is_planned(case: Case) -> bool:
+    from embedl_nb.testing.onnx.eager import planned
+
+    try:
+        planned(case)
+    except UnsupportedOperatorError:
+        return False
+    except EmbedlError:
+        return True  # it fails for another reason
+    return True
+
+
+def _with_constants(case: Case, names: set[str]) -> Case:
     import onnx
     from onnx import numpy_helper
 
-    names = shape_inputs(case.model)
     if not names or names >= case.inputs.keys():
         return case
     model = onnx.ModelProto()
