@@ -29,7 +29,7 @@ __all__ = [
     "fingerprint_torch",
 ]
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """To be raised with every change of this package that changes what it produces."""
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
 # Settings of litert-torch that change what it produces.

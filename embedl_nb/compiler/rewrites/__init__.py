@@ -1,0 +1,17 @@
+"""Operators that LiteRT accepts but does not run, or does not accept, become others before the program is lowered.
+
+Each rewrite is a line of :mod:`table`; the families below fill it. Runs in the child only.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401
+from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite
+
+__all__ = ["REWRITES", "Rewrite", "decompositions"]
+
+
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """Return the rewrites as a table for ``run_decompositions``."""
+    return {operator: entry.function for operator, entry in REWRITES.items()}

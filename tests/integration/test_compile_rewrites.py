@@ -1,0 +1,149 @@
+"""Operators that LiteRT refuses are rewritten into what it runs, exactly; and each rewrite is still needed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("litert_torch")
+
+from torch import nn  # noqa: E402
+
+from embedl_nb.compiler import compile_model  # noqa: E402
+from embedl_nb.compiler.rewrites import REWRITES  # noqa: E402
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.litert,
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+_LARGEST, _SMALLEST = 2**31 - 1, -(2**31)
+TIES = torch.tensor([[1.0, 0.0, 2.0, 0.0, 1.0, -0.0], [3.0, 3.0, 3.0, -1.0, 5.0, 5.0], [0.0, 1.0, 1.0, 1.0, 0.0, 2.0]])
+INTEGERS = torch.tensor([[_SMALLEST, 0, _LARGEST, 0, _SMALLEST + 1, -1], [4, 4, _LARGEST, 2, 2, -7]])
+DIFFERENT = torch.randperm(2 * 3 * 4 * 5, generator=torch.Generator().manual_seed(0)).float().reshape(2, 3, 4, 5)
+FRACTIONS = torch.linspace(-0.999, 0.999, 12).reshape(3, 4)
+
+
+class Calls(nn.Module):
+    """Returns what several functions make of the inputs."""
+
+    def __init__(self, *functions: Callable[..., Any]) -> None:
+        super().__init__()
+        self.functions = functions
+
+    def forward(self, *inputs: Any) -> Any:
+        return [function(*inputs) for function in self.functions]
+
+
+def _compiled(*functions: Callable[..., Any], inputs: Any) -> Any:
+    """Compile; the product itself compares every output with torch's, integers exactly."""
+    model = compile_model(Calls(*functions).eval(), inputs)
+    assert model.parity is not None
+    assert model.parity.passed
+    return model
+
+
+def test_sorting_keeps_torchs_order_also_of_equal_values() -> None:
+    model = _compiled(
+        lambda x, i: torch.sort(x, stable=True),
+        lambda x, i: torch.sort(x, dim=0, descending=True, stable=True),
+        lambda x, i: torch.argsort(i, dim=0, stable=True),
+        lambda x, i: torch.sort(i, descending=True, stable=True),
+        lambda x, i: torch.sort(i, stable=True)[0],
+        lambda x, i: torch.sort(x > 1, stable=True),
+        lambda x, i: torch.msort(x),
+        inputs=(TIES, INTEGERS),
+    )
+    assert "TOPK_V2" in set(model.operators["operator"])
+
+
+def test_the_first_of_several_are_found_along_every_axis() -> None:
+    functions: list[Callable[..., Any]] = [
+        lambda x: torch.topk(x, 2)[0],
+        lambda x: torch.topk(x, 1, dim=0),
+        lambda x: torch.topk(x, 3, dim=-2, largest=False),
+        lambda x: torch.topk(x[0, 0, 0], 5)[1],
+        lambda x: torch.argsort(x, dim=1, descending=True),
+        lambda x: torch.kthvalue(x, 2, dim=1),
+        lambda x: torch.median(x, dim=2, keepdim=True),
+        lambda x: torch.median(x),
+    ]
+    _compiled(*functions, inputs=(DIFFERENT,))
+
+
+def test_running_products_and_extremes_are_torchs() -> None:
+    _compiled(
+        lambda x, i: torch.cumprod(x, dim=1),
+        lambda x, i: torch.cumprod(i, dim=0),
+        lambda x, i: torch.cummax(i, dim=1),
+        lambda x, i: torch.cummin(x, dim=0),
+        inputs=(FRACTIONS, torch.tensor([[1, 3, 3, 2, 3], [0, -1, -1, 5, -1]])),
+    )
+
+
+def test_functions_without_a_lowering_are_torchs() -> None:
+    _compiled(
+        torch.erfinv,
+        torch.erfc,
+        torch.exp2,
+        lambda x: torch.fmax(x, x.flip(0)),
+        lambda x: torch.fmin(x, x.flip(0)),
+        lambda x: torch.hypot(x, x.flip(0)),
+        inputs=(FRACTIONS,),
+    )
+
+
+def test_erfinv_is_torchs_at_its_ends_and_beyond() -> None:
+    _compiled(torch.erfinv, inputs=(torch.tensor([-1.0, 1.0, 0.0, 0.9999999, -0.9999999, 1e-9, 1.5]),))
+
+
+def _refused_without(function: Callable[..., Any], inputs: Any) -> bool:
+    """Tell whether litert-torch and the runtime, left to themselves, fail on ``function``."""
+    import litert_torch
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        converted = litert_torch.convert(Calls(function).eval(), inputs)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.tflite")
+            converted.export(str(path))
+            Interpreter(str(path)).allocate_tensors()
+    except (RuntimeError, ValueError):
+        return True
+    return False
+
+
+SORTS: dict[str, Callable[..., Any]] = {
+    "topk.default": lambda x: torch.topk(x, 2)[0],
+    "sort.default": lambda x: torch.sort(x)[0],
+    "sort.stable": lambda x: torch.sort(x, stable=True)[1],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SORTS)
+def test_sorts_are_still_refused_without_their_rewrite(name: str) -> None:
+    assert _refused_without(SORTS[name], (TIES,)), f"the rewrite of {name} is no longer needed"
+
+
+def test_what_has_no_lowering_still_has_none() -> None:
+    from litert_torch import fx_infra
+    from litert_torch.backend import lowerings
+
+    packet = torch.ops.aten
+    lowered_wrongly = {packet.topk.default, packet.sort.default, packet.sort.stable}
+    table = fx_infra.decomp.pre_lower_decomp()
+    gained = [str(op) for op in REWRITES if op not in lowered_wrongly and (op in table or lowerings.lookup(op))]
+    assert not gained, f"litert-torch has learnt these; their rewrites may go: {gained}"
+
+
+def test_every_rewrite_says_why_and_with_what_it_was_seen() -> None:
+    for entry in REWRITES.values():
+        assert entry.reason
+        assert any(digit.isdigit() for digit in entry.seen_with)
