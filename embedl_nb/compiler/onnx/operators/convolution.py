@@ -69,9 +69,12 @@ def convolve_transposed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | No
     pads = _pads_within(crops, list(weight.shape[2:]), strides)
     is_beyond = any(end > 0 for _, end in crops)  # where nothing reaches, but the bias
     inner = None if is_beyond else bias
-    biases = [None] * groups if inner is None else inner.chunk(groups)
-    parts = zip(x.chunk(groups, 1), weight.chunk(groups), biases, strict=True)
-    result = torch.cat([_reach(*part, strides, pads) for part in parts], 1)
+    if groups == 1:
+        result = _reach(x, weight, inner, strides, pads)
+    else:
+        biases = [None] * groups if inner is None else inner.chunk(groups)
+        parts = zip(x.chunk(groups, 1), weight.chunk(groups), biases, strict=True)
+        result = torch.cat([_reach(*part, strides, pads) for part in parts], 1)
     if not any(pads):
         result = padded(result, crops)
     return result + bias.reshape([-1] + [1] * rank) if bias is not None and is_beyond else result

@@ -32,7 +32,7 @@ def deform_conv(
     groups = call.get("offset_group", 1)
     moves = offset.reshape(batch, groups, count, 2, area)
     columns = []
-    for group, part in enumerate(x.chunk(groups, 1)):
+    for group, part in enumerate(x.chunk(groups, 1) if groups > 1 else (x,)):
         points = [
             (moves[:, group, :, axis] + torch.from_numpy(_unmoved(window, axis)).to(x.dtype)).reshape(batch, -1)
             for axis in (0, 1)

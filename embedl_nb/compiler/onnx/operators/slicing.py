@@ -71,7 +71,8 @@ def _split(call: Call, x: Tensor, lengths: Static | list[int] | None) -> tuple[T
         count = call.get("num_outputs", call.num_outputs)
         whole = -(-x.shape[axis] // count)
         lengths = [min(whole, max(x.shape[axis] - whole * index, 0)) for index in range(count)]
-    return tuple(x.split(integers(lengths), axis))
+    sizes = integers(lengths)
+    return (x,) if len(sizes) == 1 else tuple(x.split(sizes, axis))
 
 
 @operator("Trilu", since=14)
