@@ -136,7 +136,8 @@ class OnnxSource:
     def _planned(self) -> Plan:
         if self._plan is None:
             inputs = [_wide_spec(tensor) for tensor in self.samples.first.tensors]
-            self._plan = plan_of(self.model, inputs)
+            with quiet():
+                self._plan = plan_of(self.model, inputs)
         return self._plan
 
 

@@ -40,6 +40,8 @@ _WEIGHTS_INPUT = {
 }
 # Where its activations are.
 _VALUES_INPUT = {"TRANSPOSE_CONV": 2, "CONV_3D_TRANSPOSE": 2}
+# What litert-torch calls an output of the model; the rest is the user's own name for it.
+_SIGNATURE_OUTPUT = "serving_default_"
 _SHORT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "float64": "f64"}
 _INTEGERS = ("int64", "int32", "uint32", "uint64", "bool")
 
@@ -122,10 +124,11 @@ def _describe(operator: Operator, subgraph: Subgraph, graph: ModelGraph, uses: C
 
 def _source(outputs: list[Tensor], inputs: list[Tensor], uses: Counter[int]) -> str:
     """Return the source module; an output of the model has a name of its own, but its weights still tell."""
-    for tensor in outputs:
+    named = [tensor for tensor in outputs if not tensor.name.startswith(_SIGNATURE_OUTPUT)]
+    for tensor in named:
         if source := source_module(tensor.name):
             return source
-    if any(";" in tensor.name for tensor in outputs):
+    if any(";" in tensor.name for tensor in named):
         return ""  # made by the outermost module itself
     own_constants = [tensor for tensor in inputs if tensor.is_constant and uses[tensor.index] == 1]
     return next((source for tensor in own_constants if (source := source_module(tensor.name))), "")

@@ -1,6 +1,7 @@
-"""``If``, ``Loop`` and ``Scan``, where it is known beforehand which way they go and how often.
+"""``If``, ``Loop`` and ``Scan``, where it is known beforehand how often they run.
 
-The branch that is taken stands in the place of its node; the body of a loop stands there once for each round.
+The branch that is taken stands in the place of its node; the body of a loop stands there once for each round. Where
+the model's inputs decide, both branches are computed, and one is chosen.
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ def _if(
     scope: Scope,
 ) -> Sequence[Value | None]:
     condition = arguments[0] if arguments else None
-    if not isinstance(condition, Constant):
-        raise _depends(call, "which branch it takes", arguments)
-    branch = "then_branch" if bool(condition.array.reshape(-1)[:1].any()) else "else_branch"
-    return _walk_body(planner, call, _graph(call, attributes, branch), (), scope)
+    if condition is None:
+        raise InputError(f"node {call.name!r} (If) has no condition", hint="the model makes no sense: export it again")
+    if isinstance(condition, Constant):
+        branch = "then_branch" if bool(condition.array.reshape(-1)[:1].any()) else "else_branch"
+        return _walk_body(planner, call, _graph(call, attributes, branch), (), scope)
+    sides = [
+        _walk_body(planner, call, _graph(call, attributes, branch), (), scope)
+        for branch in ("then_branch", "else_branch")
+    ]
+    return [_chosen(planner, call, condition, *pair) for pair in zip(*sides, strict=False)]
 
 
 def _loop(
@@ -157,6 +164,24 @@ def _walk_body(
             inner.define(slot.name, value)
     planner.walk_graph(body, inner)
     return [inner.value(output.name, of=f"the outputs of {call.name!r}") for output in body.output]
+
+
+def _chosen(planner: Planner, call: Call, condition: Value, yes: Value | None, no: Value | None) -> Value:
+    """Return one of two values that are both computed, as the model's inputs decide."""
+    if yes is None or no is None or _kind(yes) != _kind(no):
+        raise _depends(call, f"whether it returns {described([yes])} or {described([no])}", [condition])
+
+    def choose(_: Call, condition: torch.Tensor, yes: torch.Tensor, no: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        return torch.where(condition.reshape(()), yes, no)
+
+    return _computed(planner, call, choose, [condition, yes, no])
+
+
+def _kind(value: Value) -> tuple[Any, Any]:
+    tensor = value.fake if isinstance(value, Computed) else value.tensor
+    return tensor.dtype, tensor.shape
 
 
 def _joined(planner: Planner, call: Call, values: list[Value | None], axis: int) -> Value:

@@ -5,6 +5,7 @@ Fake tensors have shapes and dtypes only, so a shape is inferred by the function
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
 from embedl_nb.compiler.onnx.values import Computed, Constant, Value
-from embedl_nb.errors import CompileError, EmbedlError, InputError, UnsupportedOperatorError
+from embedl_nb.errors import CompileError, EmbedlError, InputError, OutOfMemoryError, UnsupportedOperatorError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ __all__ = ["Evaluation", "Outcome", "described"]
 
 _LARGEST_CONSTANT = 2**29  # elements; 2 GiB of float32
 # With little input, what these make can be of any size.
-_GROWING = frozenset({"ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "OneHot", "EyeLike"})
+_GROWING = frozenset({"Expand", "Tile", "Pad", "Resize", "Upsample", "OneHot"})
 _FROM_VALUES = ("DynamicOutputShapeException", "DataDependentOutputException", "GuardOnDataDependentSymNode")
 
 
@@ -72,7 +73,7 @@ class Evaluation:
         """
         arguments = _arguments(row, call, values)
         is_known = not any(isinstance(argument, Computed) for argument in arguments)
-        if is_known and call.operator in _GROWING:
+        if is_known:
             self._refuse_huge(row, call, arguments)
         returned = self._call(row, call, arguments, is_fake=not is_known)
         known: dict[int, Constant] = {}
@@ -87,13 +88,21 @@ class Evaluation:
         return Outcome(known=known, fakes=fakes, arguments=arguments)
 
     def _refuse_huge(self, row: Operator, call: Call, arguments: tuple[Any, ...]) -> None:
-        returned = self._call(row, call, arguments, is_fake=True)
-        for result in returned if isinstance(returned, tuple) else (returned,):
-            if hasattr(result, "numel") and result.numel() > _LARGEST_CONSTANT:
-                raise CompileError(
-                    f"it makes a constant of shape {tuple(result.shape)}, and a LiteRT model can hold 2 GiB",
-                    hint="make it smaller, or compute it outside the model",
-                )
+        size = 0.0
+        if call.operator == "ConstantOfShape" and arguments:
+            size = math.prod(map(float, _array(arguments[0]).reshape(-1)))
+        elif call.operator == "Range" and len(arguments) == 3:
+            start, limit, delta = (float(_array(argument).reshape(-1)[0]) for argument in arguments)
+            size = (limit - start) / delta if delta else math.inf
+        elif call.operator in _GROWING:
+            returned = self._call(row, call, arguments, is_fake=True)
+            results = returned if isinstance(returned, tuple) else (returned,)
+            size = max(float(math.prod(getattr(result, "shape", ()))) for result in results)
+        if size > _LARGEST_CONSTANT:
+            raise CompileError(
+                f"it makes a constant of {size:.3g} elements, and a LiteRT model can hold 2 GiB",
+                hint="make it smaller, or compute it outside the model",
+            )
 
     def _call(self, row: Operator, call: Call, arguments: tuple[Any, ...], *, is_fake: bool) -> Any:
         import torch
@@ -106,8 +115,10 @@ class Evaluation:
                     return row.function(call, *taken)
                 with self.mode:
                     return row.function(call, *taken)
-        except (EmbedlError, MemoryError):
+        except EmbedlError:
             raise
+        except MemoryError as err:
+            raise OutOfMemoryError("there is not enough memory for its result", hint="close other programs") from err
         except Exception as err:
             raise _failed(err, call) from err
 
@@ -153,11 +164,25 @@ def _argument(
         return value.array
     if arrival == "Known":
         return value
+    if not value.fake.numel():
+        return _empty(value.fake)
     raise UnsupportedOperatorError(
         f"input {position} depends on the model's inputs, and {call.operator} must know it beforehand",
         operators=(call.operator,),
         hint="make it a constant when exporting, e.g. with fixed sizes instead of open dimensions",
     )
+
+
+def _array(argument: Any) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = argument.array if isinstance(argument, Constant) else argument
+    return array
+
+
+def _empty(fake: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return the value of a tensor without elements: it is known."""
+    import numpy as np
+
+    return np.empty(tuple(fake.shape), str(fake.dtype).removeprefix("torch."))
 
 
 def _failed(err: Exception, call: Call) -> EmbedlError:

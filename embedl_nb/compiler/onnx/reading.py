@@ -8,7 +8,7 @@ of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,6 +186,8 @@ def _checked(proto: onnx.ModelProto, *, name: str, what: str, path: Path | None)
         raise InputError(
             f"{what} holds no ONNX graph", hint="give a file that torch.onnx.export or the like has written"
         )
+    if not all(isinstance(text, str) for text in _texts(proto)):  # protobuf leaves bytes where they are no text
+        raise InputError(f"{what} has a name that is no text", hint=_DAMAGED)
     refuse_too_large(what, proto)
     model = Model(
         name=name,
@@ -200,6 +202,33 @@ def _checked(proto: onnx.ModelProto, *, name: str, what: str, path: Path | None)
     for tensor in model.external_tensors():
         external_region(tensor, model.folder)
     return model
+
+
+def _texts(proto: onnx.ModelProto) -> Iterator[str]:
+    """Return every name in a model."""
+    yield from (proto.producer_name, proto.producer_version)
+    yield from (entry.domain for entry in proto.opset_import)
+    for graph in all_graphs(proto.graph):
+        yield graph.name
+        sparse = (part for tensor in graph.sparse_initializer for part in (tensor.values, tensor.indices))
+        for tensor in (*graph.initializer, *sparse):
+            yield tensor.name
+            yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+        for value in (*graph.input, *graph.output):
+            yield value.name
+            yield from (dimension.dim_param for dimension in value.type.tensor_type.shape.dim)
+        yield from _texts_of_nodes(graph.node)
+    for function in proto.functions:
+        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
+        yield from (attribute.name for attribute in function.attribute_proto)
+        yield from (entry.domain for entry in function.opset_import)
+        yield from _texts_of_nodes(function.node)
+
+
+def _texts_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (text for attribute in node.attribute for text in (attribute.name, attribute.ref_attr_name))
 
 
 def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
