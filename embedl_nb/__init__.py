@@ -18,6 +18,7 @@ _HOMES = {
     "EmbedlWarning": "embedl_nb.errors",
     "LiteRTModel": "embedl_nb.model",
     "benchmark": "embedl_nb.pipeline",
+    "bisect": "embedl_nb.pipeline",
     "compile": "embedl_nb.pipeline",
     "devices": "embedl_nb.pipeline",
     "doctor": "embedl_nb.pipeline",

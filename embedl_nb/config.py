@@ -16,7 +16,7 @@ from pathlib import Path
 
 from embedl_nb.errors import EmbedlWarning, InputError
 
-__all__ = ["cache_dir", "cache_limit_bytes", "data_dir", "log_dir"]
+__all__ = ["cache_dir", "cache_limit_bytes", "data_dir", "log_dir", "repro_dir"]
 
 _DEFAULT_CACHE_LIMIT_BYTES = 5 * 2**30
 
@@ -34,6 +34,13 @@ def cache_dir() -> Path:
 def log_dir() -> Path:
     """Return the folder of child processes' logs, created on first use."""
     path = cache_dir() / "logs"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def repro_dir() -> Path:
+    """Return the folder of the scripts that failed compiles leave, created on first use."""
+    path = cache_dir() / "repros"
     path.mkdir(parents=True, exist_ok=True)
     return path
 

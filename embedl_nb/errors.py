@@ -9,7 +9,7 @@ class pickles across processes.
     EmbedlError                 .hint  .details
       InputError(ValueError)    SignatureMismatchError  RecipeError  UnknownNameError(KeyError; candidates)
       MissingDependencyError(ImportError; extra, install)
-      CompileError              UnsupportedOperatorError(operators)  ConverterCrashedError(log_path)  ParityError
+      CompileError(repro_path)  UnsupportedOperatorError(operators)  ConverterCrashedError(log_path)  ParityError
       QuantizeError             CalibrationError
       DeviceError(address)      DeviceNotFound  DeviceUnauthorized  DeviceBusy  DeviceTimeout(TimeoutError)  DeviceLost
                                 UnitUnavailableError(asked, available)  RemoteCommandError(command, returncode, tails)
@@ -130,24 +130,63 @@ class MissingDependencyError(EmbedlError, ImportError):
 
 
 class CompileError(EmbedlError):
-    """The source model did not become a LiteRT model."""
+    """The source model did not become a LiteRT model.
+
+    Attributes
+    ----------
+    repro_path
+        A script of a few lines that fails the same way, where one is written.
+    exception
+        Class of what the converter raised.
+    """
+
+    def __init__(
+        self, message: str = "", *, repro_path: str = "", exception: str = "", hint: str = "", details: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.repro_path = repro_path
+        self.exception = exception
 
 
 class UnsupportedOperatorError(CompileError):
-    """The converter or the runtime has no implementation of ``operators``."""
+    """The converter or the runtime has no implementation of ``operators``.
+
+    Attributes
+    ----------
+    suspects
+        Where they stand in the source, each as a module's path and, on the lines after it, a stack trace.
+    """
 
     def __init__(
-        self, message: str = "", *, operators: tuple[str, ...] = (), hint: str = "", details: str = ""
+        self,
+        message: str = "",
+        *,
+        operators: tuple[str, ...] = (),
+        suspects: tuple[str, ...] = (),
+        repro_path: str = "",
+        exception: str = "",
+        hint: str = "",
+        details: str = "",
     ) -> None:
-        super().__init__(message, hint=hint, details=details)
+        super().__init__(message, repro_path=repro_path, exception=exception, hint=hint, details=details)
         self.operators = operators
+        self.suspects = suspects
 
 
 class ConverterCrashedError(CompileError):
     """The converter's process died or hung; its output is kept in ``log_path``."""
 
-    def __init__(self, message: str = "", *, log_path: str = "", hint: str = "", details: str = "") -> None:
-        super().__init__(message, hint=hint, details=details)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        log_path: str = "",
+        repro_path: str = "",
+        exception: str = "",
+        hint: str = "",
+        details: str = "",
+    ) -> None:
+        super().__init__(message, repro_path=repro_path, exception=exception, hint=hint, details=details)
         self.log_path = log_path
 
 

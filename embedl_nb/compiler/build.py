@@ -11,22 +11,25 @@ import dataclasses
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from embedl_nb import cache, progress
+from embedl_nb.compiler.advice import RANDOM, advice_for
 from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
+from embedl_nb.compiler.reproducing import offer_repro
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.several import SeveralSources, parts_of
-from embedl_nb.compiler.verify import TypedSamples, joined, require_parity, run_model, typed_samples
+from embedl_nb.compiler.verify import TypedSamples, are_equal, joined, require_parity, run_model, typed_samples
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,
     InputError,
     OutOfMemoryError,
+    ParityError,
     UnsupportedOperatorError,
 )
 from embedl_nb.model import LiteRTModel, Parity
@@ -34,6 +37,7 @@ from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.evidence import SampleSource
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.pool import prewarm
+from embedl_nb.runtime.refusals import unprepared_operators
 from embedl_nb.runtime.running import WORKER, WORKER_NAME
 
 if TYPE_CHECKING:
@@ -101,6 +105,8 @@ class Request:
     name: str
     verify: bool
     timeout_s: float
+    on_failure: Callable[[CompileError, dict[str, Any], Converter], None] = offer_repro
+    """Told of an error of the converter, the runtime or the comparison while what was exported is still there."""
 
 
 def build(request: Request, *, key: str) -> LiteRTModel:
@@ -125,7 +131,7 @@ def build(request: Request, *, key: str) -> LiteRTModel:
             (work / _EXPORTED).mkdir()
             exported = source.export(work / _EXPORTED)
             entry = cache.Entry(folder=work, meta={})
-            model, evidence = _lowered(request, entry, exported, golden)
+            model, evidence = _lowered_or_explained(request, entry, exported, golden)
             shutil.rmtree(work / _EXPORTED)
             record = dataclasses.replace(model, path=Path(cache.MODEL)).to_record()
             entry = cache.write_meta(work, {"sha256": model.sha256, "record": record})
@@ -208,6 +214,26 @@ def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) ->
         return evidence_for(request, cache.Entry(folder=work, meta=entry.meta), model)
 
 
+def _lowered_or_explained(
+    request: Request, entry: cache.Entry, exported: dict[str, Any], golden: dict[str, Arrays]
+) -> tuple[LiteRTModel, cache.Evidence]:
+    """Lower and verify; a failure is explained while what was exported is still there."""
+    try:
+        return _lowered(request, entry, exported, golden)
+    except CompileError as err:
+        if isinstance(err, ParityError) and _is_random(request, golden):
+            err.hint = f"{request.name} itself returns something else each time it runs; {RANDOM}"
+        else:
+            request.on_failure(err, exported, request.source.converter)
+        raise
+
+
+def _is_random(request: Request, golden: dict[str, Arrays]) -> bool:
+    """Say whether a source returns something else than it did."""
+    parts = parts_of(request.source)
+    return any(not are_equal(part.run(part.samples), golden[key]) for key, part in parts.items())
+
+
 def _lowered(
     request: Request, entry: cache.Entry, exported: dict[str, Any], golden: dict[str, Arrays]
 ) -> tuple[LiteRTModel, cache.Evidence]:
@@ -256,25 +282,36 @@ def _run(request: Request, model: LiteRTModel, inputs: Any, signature_key: str |
         raise
     except UnsupportedOperatorError as err:
         raise UnsupportedOperatorError(
-            f"{request.name} compiled, but LiteRT has no implementation of {', '.join(err.operators)}"
-            f"{_places(model, err.operators)}",
+            f"{request.name} compiled, but LiteRT has no implementation of {_placed(model, err.operators)}",
             operators=err.operators,
-            hint="write this part of the module with other operations",
+            suspects=_sources(model, err.operators),
+            hint=advice_for(err.operators),
             details=err.details,
         ) from err
     except BenchmarkError as err:
+        operators = unprepared_operators(err.details)
+        if operators:
+            raise UnsupportedOperatorError(
+                f"{request.name} compiled, but LiteRT cannot run {_placed(model, operators)} in this form",
+                operators=operators,
+                suspects=_sources(model, operators),
+                hint=advice_for(operators),
+                details=err.details,
+            ) from err
         raise CompileError(
-            f"{request.name} compiled, but the result does not run: {err.message}",
-            hint="compile parts of the module to find the one that does not run",
-            details=err.details,
+            f"{request.name} compiled, but the result does not run: {err.message}", details=err.details
         ) from err
 
 
-def _places(model: LiteRTModel, operators: tuple[str, ...]) -> str:
-    """Say which modules of the source the operators come from, where the compiled model tells."""
+def _placed(model: LiteRTModel, operators: tuple[str, ...]) -> str:
+    """Name operators, and the modules of the source that they come from where the compiled model tells."""
+    sources = _sources(model, operators)
+    return ", ".join(operators) + (f" (in module {', '.join(map(repr, sources))})" if sources else "")
+
+
+def _sources(model: LiteRTModel, operators: tuple[str, ...]) -> tuple[str, ...]:
     frame = model.operators
-    sources = [source for source in frame["source"][frame["operator"].isin(operators)] if source]
-    return f" (in module {', '.join(map(repr, dict.fromkeys(sources)))})" if sources else ""
+    return tuple(dict.fromkeys(source for source in frame["source"][frame["operator"].isin(operators)] if source))
 
 
 @contextlib.contextmanager

@@ -25,11 +25,12 @@ from embedl_nb.units import Layout
 if TYPE_CHECKING:
     from embedl_nb.compiler.build import Source
 
-__all__ = ["compile_model"]
+__all__ = ["compile_model", "exporting", "take"]
 
 _TIMEOUT_S = 900.0
 # torch traces with global state: two exports at once in one process break each other.
-_exporting = threading.Lock()
+exporting = threading.Lock()
+"""Held for as long as something is exported."""
 _KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, an onnx.ModelProto, or a .pt2, .onnx or .tflite path"
 
 
@@ -86,6 +87,9 @@ def compile_model(
         If the converter died or did not finish in time; its log is kept.
     ParityError
         If the result computes something else.
+    CompileError
+        For any other failure of the converter. These errors name a script that fails the same way (``repro_path``)
+        where one operator is to blame, and say how to look for one otherwise (:func:`embedl_nb.bisect`).
     OutOfMemoryError
         If memory ran out in a child.
 
@@ -103,12 +107,12 @@ def compile_model(
         if path.suffix.lower() == ".tflite":
             _refuse_options(path, layout=interface)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = _take_all(source, example_inputs, input_shapes, interface)
+    taken = take(source, example_inputs, input_shapes, interface)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
     request = Request(source=taken, name=name or taken.name, verify=verify, timeout_s=timeout_s)
-    with _exporting:
+    with exporting:
         model, doubts = _found_or_built(request)
     return dataclasses.replace(model, name=request.name, notes=(*notes, *doubts, *model.notes))
 
@@ -148,10 +152,19 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
     )
 
 
-def _take_all(
-    source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None, layout: Layout
+def take(
+    source: Any,
+    example_inputs: Any,
+    input_shapes: Mapping[str, Sequence[int]] | None,
+    layout: Layout = Layout.KEEP,
 ) -> Source | SeveralSources:
-    """Take one source, or a dict of them by signature."""
+    """Take one source, or a dict of them by signature.
+
+    Raises
+    ------
+    InputError
+        If what was given is no source, or the samples do not fit it.
+    """
     if not isinstance(source, Mapping) or not source:
         return adapted(_take(source, example_inputs, input_shapes), layout)
     given = samples_by_key(list(source), example_inputs)

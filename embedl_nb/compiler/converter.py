@@ -84,7 +84,7 @@ class Converter:
                 raise ConverterCrashedError(
                     f"{err.message} (while lowering {name})",
                     log_path=err.log_path or log_path,
-                    hint=f"look into its log {err.log_path or log_path}; compile parts of the model to find the cause",
+                    hint=f"its log is {err.log_path or log_path}",
                     details=err.details,
                 ) from err
             except BenchmarkError as err:

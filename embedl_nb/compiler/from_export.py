@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.converter import TORCH
+from embedl_nb.compiler.custom_operators import refuse_custom_operators
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_program
 from embedl_nb.compiler.from_torch import PROGRAM, failed_forward, lowering_payload, output_array, save_program
 from embedl_nb.compiler.outputs import flatten_outputs
@@ -92,6 +93,7 @@ class ProgramSource:
 
     def export(self, folder: Path) -> dict[str, Any]:
         """Write it as a ``.pt2`` file."""
+        refuse_custom_operators(self.program, self.name)
         with quiet():
             save_program(self.program, folder / PROGRAM)
         return lowering_payload(folder, self.samples, self.output_names)

@@ -10,7 +10,9 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from embedl_nb.compiler.advice import advice_for
 from embedl_nb.compiler.converter import TORCH
+from embedl_nb.compiler.custom_operators import refuse_custom_operators
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_torch
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.samples import Samples
@@ -29,7 +31,9 @@ __all__ = ["PROGRAM", "TorchSource", "failed_forward", "lowering_payload", "outp
 
 PROGRAM = "program.pt2"
 """The file in the folder of an export."""
+# What torch 2.13.0's exceptions are called or say.
 _DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependentSymNode", "DataDependentOutputException")
+_DATA_DEPENDENT_SHAPE = ("DynamicOutputShapeException", "PendingUnbackedSymbolNotFound")
 
 
 class TorchSource:
@@ -139,6 +143,7 @@ class TorchSource:
                     program = torch.export.export(flat, self.samples.first.tensors, strict=False)
             except Exception as err:
                 raise _failed_export(self.name, err) from err
+        refuse_custom_operators(program, self.name)
         try:
             with quiet():
                 save_program(program, folder / PROGRAM)
@@ -219,6 +224,12 @@ def _failed_export(name: str, err: Exception) -> CompileError:
         return CompileError(
             f"{name} decides by the values of its inputs which way to go, in {line or 'its forward'}",
             hint="compute both ways and choose with torch.where, or move the decision out of forward",
+            details=text,
+        )
+    if any(sign in text for sign in _DATA_DEPENDENT_SHAPE):
+        return CompileError(
+            f"{name} computes something whose size depends on the values of its inputs, in {line or 'its forward'}",
+            hint=advice_for(["aten.nonzero"]),
             details=text,
         )
     first = next((part for part in str(err).splitlines() if part.strip()), type(err).__name__)

@@ -7,23 +7,27 @@ names. Runs in the child only.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
+from torch.utils import _pytree
 
+from embedl_nb.compiler.advice import DEFAULT, advice_for
 from embedl_nb.compiler.names import module_path
-from embedl_nb.compiler.user_code import is_installed_file, where
+from embedl_nb.compiler.places import described_inputs, innermost_line, place, short
 from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
 from embedl_nb.runtime.refusals import RefusalPattern
 
-__all__ = ["FAILURE_PATTERNS", "lowering_error"]
+__all__ = ["FAILURE_PATTERNS", "NODE_PATTERN", "lowering_error", "named_operators"]
 
 _LOCATION = re.compile(r'loc\("(?P<path>[^"|;]+)\|')
 _LINE = re.compile(r"(?P<file>/\S+\.py):(?P<line>\d+):\d+: error")
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-
+_MOST_PLACES = 3
+_MOST_DIMENSIONS = 8
+# What torch.export adds beside an operator whose output's shape depends on values; it is never the cause itself.
+_BOOKKEEPING = ("aten._assert_scalar.", "aten.sym_constrain_range")
 
 FAILURE_PATTERNS = (
     RefusalPattern(
@@ -36,43 +40,59 @@ FAILURE_PATTERNS = (
         sample="error: failed to legalize operation 'stablehlo.sort' that was explicitly marked illegal",
         source="litert-converter 0.5.0",
     ),
+    RefusalPattern(
+        pattern=re.compile(r"TF Select ops: (?P<name>\w+)"),
+        sample="Some ops are not supported by the native TFLite runtime, you can enable TF kernels fallback using TF "
+        "Select. See instructions: https://www.tensorflow.org/lite/guide/ops_select \nTF Select ops: BitwiseAnd",
+        source="litert-converter 0.5.0",
+    ),
+)
+# What torch.fx adds to any exception of a node's lowering.
+NODE_PATTERN = RefusalPattern(
+    pattern=re.compile(r"While executing %(?P<node>\w+) : .*?\[target=torch\.ops\.(?P<name>[\w.]+)\]"),
+    sample="While executing %index : [num_users=2] = call_function[target=torch.ops.aten.index.Tensor](args = (%a_0, "
+    "[%gt]), kwargs = {})",
+    source="torch 2.13.0",
 )
 
 
 def lowering_error(err: Exception, program: ExportedProgram | None) -> EmbedlError:
     """Return the error for ``err``; ``program`` is what was being lowered, as far as it had come."""
-    text = str(err)
-    named = [match["name"] for entry in FAILURE_PATTERNS for match in entry.pattern.finditer(text)]
-    nodes = _without_lowering(program) if program is not None else []
-    if named or nodes:
-        operators = tuple(dict.fromkeys([*(_short(node.target) for node in nodes), *map(_short, named)]))
+    text, kind = str(err), type(err).__name__
+    nodes = _failed_nodes(text, program) if program is not None else []
+    operators = tuple(dict.fromkeys([*(short(node.target) for node in nodes), *named_operators(text)]))
+    if operators:
         nodes += _at_lines(program, _LINE.findall(text)) if program is not None else []
-        found = [*map(_place, nodes), *(f"module {name!r}" for name in _LOCATION.findall(text))]
-        places = "; ".join(dict.fromkeys(place for place in found if place)) or "the model"
+        found = [*map(place, nodes), *(f"module {name!r}" for name in _LOCATION.findall(text))]
         return UnsupportedOperatorError(
-            f"LiteRT's converter has no lowering for {', '.join(operators)} (in {places})",
+            f"{_said(text, operators, nodes)} (in {_listed(found)})",
             operators=operators,
-            hint=_hint(program),
-            details=text,
+            suspects=_suspects(nodes),
+            exception=kind,
+            hint=_hint(program, nodes, operators),
+            details=f"{kind}: {text}",
         )
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return CompileError(
-        f"LiteRT's converter failed: {first}",
-        hint=f"{_hint(program)}; .details has what it said",
-        details=f"{type(err).__name__}: {text}",
+        f"LiteRT's converter failed: {kind}: {first}" if first else f"LiteRT's converter failed: {kind}",
+        exception=kind,
+        hint=f"{_hint(program, [], ())}; .details has what it said",
+        details=f"{kind}: {text}",
     )
 
 
-def _hint(program: ExportedProgram | None) -> str:
-    if program is not None and program.range_constraints:
-        return "export the program with fixed sizes: what lowers a dimension that varies is often missing"
-    values = [node.meta.get("val") for node in program.graph.nodes] if program is not None else []
-    dtypes = {value.dtype for value in values if isinstance(value, torch.Tensor)}
-    if torch.float64 in dtypes:
-        return "LiteRT has few operators in float64: compile module.float() with float32 inputs"
-    if any(dtype.is_complex for dtype in dtypes):
-        return "LiteRT has next to no complex numbers: compute real and imaginary parts apart"
-    return "write this part of the module with other operations"
+def named_operators(text: str) -> tuple[str, ...]:
+    """Return the operators that an exception of the converter names."""
+    named = [match["name"] for entry in FAILURE_PATTERNS for match in entry.pattern.finditer(text)]
+    named += [match["name"] for match in NODE_PATTERN.pattern.finditer(text)]
+    return tuple(dict.fromkeys(map(short, named)))
+
+
+def _failed_nodes(text: str, program: ExportedProgram) -> list[Node]:
+    """Return the nodes that have no lowering, and the one whose lowering has raised."""
+    names = {match["node"] for match in NODE_PATTERN.pattern.finditer(text)}
+    raised = [node for node in program.graph.nodes if node.name in names]
+    return list(dict.fromkeys([*_without_lowering(program), *raised]))
 
 
 def _without_lowering(program: ExportedProgram) -> list[Node]:
@@ -80,31 +100,58 @@ def _without_lowering(program: ExportedProgram) -> list[Node]:
 
     # Placeholders for constants are calls of a Python function, which has no schema.
     calls = [node for node in program.graph.nodes if node.op == "call_function" and hasattr(node.target, "_schema")]
-    return [node for node in calls if lowerings.lookup(node.target) is None]
+    return [
+        node
+        for node in calls
+        if lowerings.lookup(node.target) is None and not str(node.target).startswith(_BOOKKEEPING)
+    ]
 
 
 def _at_lines(program: ExportedProgram, lines: list[tuple[str, str]]) -> list[Node]:
     """Return the nodes whose innermost line is one of ``lines``: MLIR says no more than that."""
     wanted = set(lines)
-    return [
-        node
-        for node in program.graph.nodes
-        if (frames := _FRAME.findall(node.meta.get("stack_trace") or "")) and frames[-1] in wanted
+    return [node for node in program.graph.nodes if innermost_line(node) in wanted]
+
+
+def _said(text: str, operators: tuple[str, ...], nodes: list[Node]) -> str:
+    inputs = {short(node.target): described_inputs(node) for node in reversed(nodes)}
+    named = ", ".join(f"{name} of {inputs[name]}" if inputs.get(name) else name for name in operators)
+    if any(sign in text for sign in ("Lowering not found", "failed to legalize", "TF Select ops")):
+        return f"LiteRT's converter has no lowering for {named}"
+    reason = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return f"LiteRT's converter cannot lower {named}: {reason}"
+
+
+def _listed(places: Iterable[str]) -> str:
+    found = list(dict.fromkeys(filter(None, places)))
+    more = f"; and {len(found) - _MOST_PLACES} more places" if len(found) > _MOST_PLACES else ""
+    return ("; ".join(found[:_MOST_PLACES]) or "the model") + more
+
+
+def _suspects(nodes: list[Node]) -> tuple[str, ...]:
+    """Name the modules and lines of ``nodes``, by which they are found in the program before it was decomposed."""
+    return tuple(dict.fromkeys(f"{module_path(node)}\n{node.meta.get('stack_trace') or ''}" for node in nodes))
+
+
+def _hint(program: ExportedProgram | None, nodes: list[Node], operators: tuple[str, ...]) -> str:
+    """Return the nearest rewrite; without one, what is special about the program (its dtypes, open sizes)."""
+    known = advice_for(operators)
+    if known == DEFAULT and program is not None and program.range_constraints:
+        return "export the program with fixed sizes: what lowers a dimension that varies is often missing"
+    around = nodes or (list(program.graph.nodes) if program is not None else [])
+    values = [
+        leaf
+        for node in around
+        for used in (node, *node.all_input_nodes)
+        for leaf in _pytree.tree_leaves(used.meta.get("val"))
     ]
-
-
-def _place(node: Node) -> str:
-    module, line = module_path(node), _user_line(node)
-    named = f"module {module!r}" if module else ""
-    return ", ".join(part for part in (named, line) if part)
-
-
-def _user_line(node: Node) -> str:
-    """Return the deepest line of the user's own code in the trace that torch.export keeps for each node."""
-    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-    own = [(file, int(line)) for file, line in frames if not is_installed_file(file)]
-    return where(*own[-1]) if own else ""
-
-
-def _short(name: Any) -> str:
-    return str(name).removesuffix(".default")
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    for dtype in (torch.float64, torch.bfloat16):
+        if any(tensor.dtype is dtype for tensor in tensors):
+            named = str(dtype).removeprefix("torch.")
+            return f"LiteRT has few operators in {named}: compile module.float() with float32 inputs"
+    if known == DEFAULT and any(tensor.dtype.is_complex for tensor in tensors):
+        return advice_for(["aten.complex"])
+    if known == DEFAULT and any(tensor.dim() > _MOST_DIMENSIONS for tensor in tensors):
+        return f"LiteRT has few operators on more than {_MOST_DIMENSIONS} dimensions: reshape to fewer"
+    return known

@@ -14,7 +14,7 @@ from torch.fx import Node
 
 from embedl_nb.model.source_names import quoted, unquoted
 
-__all__ = ["module_path", "shorten_module_stacks"]
+__all__ = ["module_class", "module_path", "shorten_module_stacks"]
 
 _STACK = "nn_module_stack"
 _COMPILED = "_orig_mod"
@@ -44,4 +44,11 @@ def module_path(node: Node) -> str:
     for _, name in (node.meta.get(_STACK) or {}).values():
         path, bar, _ = name.partition("|")
         return unquoted(path) if bar else ""
+    return ""
+
+
+def module_class(node: Node) -> str:
+    """Return the name of the class of the module a node comes from; for an ONNX model that is the ONNX operator."""
+    for _, name in (node.meta.get(_STACK) or {}).values():
+        return str(name.rpartition("|")[2])
     return ""

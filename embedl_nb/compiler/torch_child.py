@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb import progress
+from embedl_nb.compiler.trying import try_script
 from embedl_nb.runtime.serve import serve
 
 __all__ = ["main"]
@@ -134,9 +135,18 @@ def _name_outputs(program: Any, names: list[str]) -> None:
         signature.out_spec = _pytree.tree_structure(dict.fromkeys(names, 0))
 
 
+def _list(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the exported program at ``program_path`` as lines, for a search for the piece that fails."""
+    import torch
+
+    from embedl_nb.compiler.listing import list_program
+
+    return list_program(torch.export.load(payload["program_path"]), payload.get("module_names", {}))
+
+
 def main() -> None:
-    """Serve compiles until the parent hangs up."""
-    serve({"lower": _lower})
+    """Serve compiles, and the searches after failed ones, until the parent hangs up."""
+    serve({"lower": _lower, "list": _list, "try": try_script})
 
 
 if __name__ == "__main__":

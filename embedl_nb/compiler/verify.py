@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-__all__ = ["TypedSamples", "joined", "require_parity", "run_model", "typed_samples"]
+__all__ = ["TypedSamples", "are_equal", "joined", "require_parity", "run_model", "typed_samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,15 @@ def run_model(model_path: Path, inputs: Arrays, *, signature_key: str | None, ti
     """
     progress.emit("verify", "running the compiled model")
     return run_samples(model_path, inputs, signature_key=signature_key, timeout_s=timeout_s)
+
+
+def are_equal(first: Arrays, second: Arrays) -> bool:
+    """Say whether two runs gave the same values exactly; NaN equals NaN."""
+    import numpy as np
+
+    return first.keys() == second.keys() and all(
+        np.array_equal(array, second[name], equal_nan=array.dtype.kind in "fc") for name, array in first.items()
+    )
 
 
 def require_parity(name: str, golden: Arrays, outputs: Arrays, *, sample_source: SampleSource) -> Parity:

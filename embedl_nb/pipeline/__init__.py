@@ -5,10 +5,11 @@ from __future__ import annotations
 from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
-from embedl_nb.pipeline.steps import benchmark, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
+from embedl_nb.pipeline.steps import benchmark, bisect, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
 
 __all__ = [
     "benchmark",
+    "bisect",
     "cache_clear",
     "compile",
     "devices",

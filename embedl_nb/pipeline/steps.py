@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from embedl_nb.compiler.reproducing import Repro
     from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
 
-__all__ = ["benchmark", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
+__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
 
 
 def compile(  # noqa: A001 - the public verb of the field
@@ -85,6 +86,53 @@ def compile(  # noqa: A001 - the public verb of the field
         )
     model = recorded("compile", model, model=model, parent_run_id=None)
     return dataclasses.replace(model, path=kept_path(model))
+
+
+def bisect(
+    source: Any,
+    example_inputs: Any = None,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    max_trials: int = 100,
+    time_limit_s: float = 900.0,
+) -> Repro:
+    """Find the smallest piece of a model that fails to compile as the whole does, and write it down as a script.
+
+    The script is plain torch and litert-torch with random weights: nothing of the model is in it but operators, shapes
+    and dtypes, so that it can be passed on. It has been run, and has failed in the same way, before it is returned.
+    Pieces are tried in child processes: the kernel survives whatever they do, and an interrupt ends the search.
+
+    Parameters
+    ----------
+    source, example_inputs, input_shapes
+        As for :func:`compile`.
+    max_trials
+        How many pieces may be converted. Each takes about as long as a compile of its size.
+    time_limit_s
+        For the search, in s. Where it ends early, the smallest piece so far is returned.
+
+    Returns
+    -------
+    Repro
+        With its ``path`` and ``code``.
+
+    Raises
+    ------
+    InputError
+        If the source or an option cannot be used, or the source compiles.
+    CompileError
+        That of the compile, if no piece fails the same way with random weights and inputs.
+
+    Examples
+    --------
+    >>> enb.bisect(net, torch.randn(1, 3, 224, 224)).path  # doctest: +SKIP
+    """
+    from embedl_nb.compiler.bisect import bisect_model
+
+    with showing("bisect"):
+        return bisect_model(
+            source, example_inputs, input_shapes=input_shapes, max_trials=max_trials, time_limit_s=time_limit_s
+        )
 
 
 def benchmark(

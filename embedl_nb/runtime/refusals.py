@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from embedl_nb.errors import EmbedlError, InputError, UnsupportedOperatorError
 
-__all__ = ["REFUSAL_PATTERNS", "VALUE_SHAPE_PATTERN", "RefusalPattern", "refusal_error"]
+__all__ = [
+    "PREPARE_PATTERN",
+    "REFUSAL_PATTERNS",
+    "VALUE_SHAPE_PATTERN",
+    "RefusalPattern",
+    "refusal_error",
+    "refused_operators",
+    "unprepared_operators",
+]
 
 
 _KEPT_LOG = 4000
@@ -50,6 +58,12 @@ REFUSAL_PATTERNS = (
 )
 
 
+PREPARE_PATTERN = RefusalPattern(
+    pattern=re.compile(r"Node number \d+ \((?P<name>[A-Z][A-Z0-9_]+)\) failed to prepare"),
+    sample="Only update, Add, Multiply, Maximum and Minimum operations are currently supported for "
+    "stablehlo.scatter.Node number 7 (STABLEHLO_SCATTER) failed to prepare.",
+    source="ai-edge-litert 2.3.0",
+)
 VALUE_SHAPE_PATTERN = RefusalPattern(
     pattern=re.compile(r"Failed to set custom allocation for output tensor (?P<name>\S+)"),
     sample="ERROR: [compiled_model.cc:1901] Failed to set custom allocation for output tensor y (index -1): 1",
@@ -59,9 +73,9 @@ VALUE_SHAPE_PATTERN = RefusalPattern(
 
 def refusal_error(log_text: str, *, model: str) -> EmbedlError | None:
     """Return the error for what ``log_text`` complains of; None where it says nothing that is known."""
-    found = [match["name"] for entry in REFUSAL_PATTERNS for match in entry.pattern.finditer(log_text)]
+    found = refused_operators(log_text)
     if found:
-        return _unsupported_operators(tuple(dict.fromkeys(found)), model=model, log_text=log_text)
+        return _unsupported_operators(found, model=model, log_text=log_text)
     output = VALUE_SHAPE_PATTERN.pattern.search(log_text)
     if output:
         return InputError(
@@ -71,6 +85,17 @@ def refusal_error(log_text: str, *, model: str) -> EmbedlError | None:
             details=log_text[-_KEPT_LOG:],
         )
     return None
+
+
+def unprepared_operators(log_text: str) -> tuple[str, ...]:
+    """Return the operators that the runtime knows and cannot run in the form that the model has them in."""
+    return tuple(dict.fromkeys(match["name"] for match in PREPARE_PATTERN.pattern.finditer(log_text)))
+
+
+def refused_operators(log_text: str) -> tuple[str, ...]:
+    """Return the operators that ``log_text`` says the runtime has no implementation of."""
+    found = [match["name"] for entry in REFUSAL_PATTERNS for match in entry.pattern.finditer(log_text)]
+    return tuple(dict.fromkeys(found))
 
 
 def _unsupported_operators(operators: tuple[str, ...], *, model: str, log_text: str) -> UnsupportedOperatorError:

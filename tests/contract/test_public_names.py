@@ -18,6 +18,7 @@ PUBLIC = [
     "LiteRTModel",
     "__version__",
     "benchmark",
+    "bisect",
     "compile",
     "devices",
     "doctor",
