@@ -87,5 +87,4 @@ def reference_of(
         [helper.make_empty_tensor_value_info(output) for output in outputs],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    found: list[Any] = ReferenceEvaluator(model).run(None, given)
-    return found
+    return list(ReferenceEvaluator(model).run(None, given))

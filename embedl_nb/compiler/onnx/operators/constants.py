@@ -52,10 +52,11 @@ def range_(call: Call, start: Static, limit: Static, delta: Static) -> Static:
 def eye_like(call: Call, x: Tensor) -> Static:
     """Return ones on diagonal ``k``; only the shape of ``x`` matters, and its type where ``dtype`` is left out."""
     rows, columns = x.shape
-    if "dtype" not in call.attributes:
-        ones = torch.from_numpy(np.eye(rows, columns, k=call.get("k", 0)))
-        return np.asarray(ones.to(x.dtype).numpy())
-    return np.eye(rows, columns, k=call.get("k", 0)).astype(tensor_dtype_to_np_dtype(call.attributes["dtype"]))
+    if "dtype" in call.attributes:
+        dtype = tensor_dtype_to_np_dtype(call.attributes["dtype"])
+    else:
+        dtype = np.dtype(str(x.dtype).removeprefix("torch."))
+    return np.eye(rows, columns, k=call.get("k", 0)).astype(dtype)
 
 
 @operator("OneHot", since=9)

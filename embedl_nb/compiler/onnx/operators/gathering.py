@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.onnx.registry import Call, Known, Static
 
-__all__ = ["flat_places", "taken"]
+__all__ = ["flat_places", "from_the_front", "row_numbers", "taken"]
 
 
 @operator("Gather")
@@ -57,34 +57,55 @@ def taken(x: Tensor, axis: int, indices: Static) -> Tensor:
 def gather_elements(call: Call, x: Tensor, indices: Tensor) -> Tensor:
     """Look one value up for each index, along ``axis`` and at the index's own place on the others."""
     axis = positive_axis(call.get("axis", 0), x.ndim)
-    return x.reshape(-1)[flat_places(x, indices, axis)]
+    places = from_the_front(indices, x.shape[axis])
+    stride, rest = flat_places(list(x.shape), list(indices.shape), axis)
+    return _rows_at(x.reshape(-1, 1), places * stride + torch.from_numpy(rest).to(places.dtype)).squeeze(-1)
 
 
-def flat_places(x: Tensor, indices: Tensor, axis: int) -> Tensor:
-    """Return where, in all of ``x`` laid out in a row, each of ``indices`` along ``axis`` points."""
-    length = x.shape[axis]
-    indices = torch.where(indices < 0, indices + length, indices)
-    strides = [int(np.prod(x.shape[place + 1 :])) for place in range(x.ndim)]
-    rest = np.zeros((1,) * x.ndim, np.int64)
-    for place, size in enumerate(indices.shape):
+def from_the_front(indices: Tensor, length: int) -> Tensor:
+    """Count indices below 0 from the end."""
+    return torch.where(indices < 0, indices + length, indices)
+
+
+def flat_places(sizes: list[int], index_sizes: list[int], axis: int) -> tuple[int, Static]:
+    """Return how index i along ``axis`` of a tensor of ``sizes`` is found in all of it laid out in a row.
+
+    That is at i * the first result + the second one, which has the indices' own places on the other axes.
+    """
+    strides = [int(np.prod(sizes[place + 1 :])) for place in range(len(sizes))]
+    rest = np.zeros([1] * len(sizes), np.int64)
+    for place, size in enumerate(index_sizes):
         if place != axis:
-            sizes = [1] * x.ndim
-            sizes[place] = size
-            rest = rest + (np.arange(size) * strides[place]).reshape(sizes)
-    return indices * strides[axis] + torch.from_numpy(rest).to(indices.dtype)
+            steps = [1] * len(sizes)
+            steps[place] = size
+            rest = rest + (np.arange(size) * strides[place]).reshape(steps)
+    return strides[axis], rest
+
+
+def _rows_at(rows: Tensor, places: Tensor) -> Tensor:
+    """Look rows up at places that are not below 0."""
+    return F.embedding(places, rows) if rows.is_floating_point() else rows[places]
 
 
 @operator("GatherND", since=11)
 def gather_nd(call: Call, x: Tensor, indices: Tensor) -> Tensor:
     """Look up what each row of ``indices`` points to; the first ``batch_dims`` axes are walked side by side."""
     batch, depth = call.get("batch_dims", 0), indices.shape[-1]
-    picks: list[Tensor] = []
-    for place in range(batch):
-        sizes = [1] * (indices.ndim - 1)
-        sizes[place] = x.shape[place]
-        picks.append(torch.arange(x.shape[place]).to(indices.dtype).reshape(sizes))
-    picks += [indices[..., place] for place in range(depth)]
-    return x[tuple(picks)]
+    places = row_numbers(indices, list(x.shape[batch : batch + depth]))
+    count = int(np.prod(x.shape[batch : batch + depth]))
+    walked = np.arange(int(np.prod(x.shape[:batch]))) * count
+    steps = [*x.shape[:batch], *[1] * (places.ndim - batch)]
+    places = places + torch.from_numpy(walked.reshape(steps)).to(places.dtype)
+    rest = x.shape[batch + depth :]
+    return _rows_at(x.reshape(-1, int(np.prod(rest))), places).reshape(*indices.shape[:-1], *rest)
+
+
+def row_numbers(indices: Tensor, sizes: list[int]) -> Tensor:
+    """Return where each row of indices, one for each axis of ``sizes``, points to in these axes laid out in a row."""
+    first, *others = (from_the_front(indices[..., axis], size) for axis, size in enumerate(sizes))
+    for place, size in zip(others, sizes[1:], strict=True):
+        first = first * size + place
+    return first
 
 
 @operator("ArrayFeatureExtractor", domain="ai.onnx.ml")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from embedl_nb.compiler.onnx.operators.arguments import positive_axis, refused
-from embedl_nb.compiler.onnx.operators.gathering import flat_places
+from embedl_nb.compiler.onnx.operators.gathering import flat_places, from_the_front, row_numbers
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -29,36 +29,27 @@ _FEW_RUNS = 16
 def scatter_elements(call: Call, x: Tensor, indices: Known, updates: Tensor) -> Tensor:
     """Put each update where its index points to along ``axis``, at its own place on the other axes."""
     axis = positive_axis(call.get("axis", 0), x.ndim)
-    places: Known
+    length = x.shape[axis]
+    stride, rest = flat_places(list(x.shape), list(indices.shape), axis)
     if isinstance(indices, np.ndarray):
-        places = flat_places(x, torch.from_numpy(indices), axis).numpy().reshape(-1)
+        places = indices % length * stride + rest
     else:
-        places = flat_places(x, indices, axis).reshape(-1)
-    return _put(call, x.reshape(-1, 1), places, updates.reshape(-1, 1)).reshape(x.shape)
+        places = from_the_front(indices, length) * stride + torch.from_numpy(rest).to(indices.dtype)
+    return _put(call, x.reshape(-1, 1), places.reshape(-1), updates.reshape(-1, 1)).reshape(x.shape)
 
 
 @operator("ScatterND", since=11)
 def scatter_nd(call: Call, x: Tensor, indices: Known, updates: Tensor) -> Tensor:
     """Put each slice of ``updates`` where a row of ``indices`` points to, on the first axes of ``x``."""
     depth = indices.shape[-1]
-    places: Known
+    sizes = list(x.shape[:depth])
     if isinstance(indices, np.ndarray):
-        places = _row_numbers(x, indices, depth).reshape(-1)
+        places = np.ravel_multi_index(tuple(np.moveaxis(indices % sizes, -1, 0)), sizes)
     else:
-        places = sum(
-            torch.where(indices[..., axis] < 0, indices[..., axis] + x.shape[axis], indices[..., axis])
-            * int(np.prod(x.shape[axis + 1 : depth]))
-            for axis in range(depth)
-        ).reshape(-1)
+        places = row_numbers(indices, sizes)
     length = int(np.prod(x.shape[depth:]))
     rows = x.reshape(-1, length)
-    return _put(call, rows, places, updates.reshape(-1, length)).reshape(x.shape)
-
-
-def _row_numbers(x: Tensor, indices: Static, depth: int) -> Static:
-    sizes = np.array(x.shape[:depth], dtype=np.int64)
-    strides = np.array([int(np.prod(sizes[axis + 1 :])) for axis in range(depth)], dtype=np.int64)
-    return np.asarray(((indices % sizes) * strides).sum(-1))
+    return _put(call, rows, places.reshape(-1), updates.reshape(-1, length)).reshape(x.shape)
 
 
 def _put(call: Call, rows: Tensor, places: Known, updates: Tensor) -> Tensor:
