@@ -43,6 +43,9 @@ class _Group(click.Group):
     help="nhwc: 4-D inputs and outputs have their channels last.",
 )
 @click.option(
+    "--state", type=KeyValue(), multiple=True, help="OUTPUT=INPUT that takes it in the next call; samples are steps."
+)
+@click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Prove that it computes what its source computes."
 )
 @click.option(
@@ -57,6 +60,7 @@ def _compile(
     *,
     inputs: str | None,
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    state: tuple[tuple[str, str], ...],
     output: Path | None,
     **options: Any,
 ) -> Any:
@@ -68,7 +72,7 @@ def _compile(
     """
     samples = None if inputs is None else names.samples(inputs)
     shapes = dict(input_shapes) or None
-    model = pipeline.compile(names.source(source), samples, input_shapes=shapes, **options)
+    model = pipeline.compile(names.source(source), samples, input_shapes=shapes, state=dict(state) or None, **options)
     if output is not None:
         model.save(output)
     return model

@@ -22,6 +22,7 @@ from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
 from embedl_nb.compiler.reproducing import offer_repro
 from embedl_nb.compiler.sample_source import source_of
+from embedl_nb.compiler.sequence import with_states
 from embedl_nb.compiler.several import SeveralSources, parts_of
 from embedl_nb.compiler.verify import TypedSamples, are_equal, joined, require_parity, run_model, typed_samples
 from embedl_nb.errors import (
@@ -192,15 +193,18 @@ def _proof(request: Request, model: LiteRTModel, key: str, golden: Arrays) -> tu
     """Run one signature on its samples and compare it with its source, unless that is not wanted."""
     source = parts_of(request.source)[key]
     signature = pick_signature(model.signatures, key or None)
-    typed = typed_samples(signature, source.samples.arrays(), golden)
+    inputs = with_states(source.samples.arrays(), golden, source.samples.state)
+    typed = typed_samples(signature, inputs, golden)
     if not request.verify:
         return typed, None
-    outputs = _run(request, model, typed.inputs, signature.key or None)
+    outputs = _run(request, model, typed.inputs, signature.key or None, state=source.samples.state)
     progress.emit("verify", "comparing it with its source")
     made_up = source.samples.is_made_up
     kind = SampleSource.SYNTHETIC if made_up else source_of(typed.inputs, source.samples.images)
     name = f"signature {key} of {request.name}" if key else request.name
-    return typed, require_parity(name, typed.golden, outputs, sample_source=kind)
+    return typed, require_parity(
+        name, typed.golden, outputs, sample_source=kind, is_sequence=bool(source.samples.state)
+    )
 
 
 def evidence_on_hit(request: Request, entry: cache.Entry, model: LiteRTModel) -> cache.Evidence:
@@ -254,7 +258,8 @@ def _lowered(
 def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
     notes = [note for key in parts_of(request.source) for note in _described_part(model, request, key)]
     lineage = (request.source.origin, *lowered["steps"], request.source.converter.version)
-    return dataclasses.replace(model, lineage=lineage, notes=tuple(dict.fromkeys(notes)))
+    state = tuple(pair for part in parts_of(request.source).values() for pair in part.samples.state)
+    return dataclasses.replace(model, lineage=lineage, state=state, notes=tuple(dict.fromkeys(notes)))
 
 
 def _described_part(model: LiteRTModel, request: Request, key: str) -> list[str]:
@@ -274,10 +279,12 @@ def _lower(request: Request, work: Path, exported: dict[str, Any], *, is_local: 
     return request.source.converter.ask("lower", payload, name=request.name, timeout_s=request.timeout_s)
 
 
-def _run(request: Request, model: LiteRTModel, inputs: Any, signature_key: str | None) -> dict[str, Any]:
+def _run(
+    request: Request, model: LiteRTModel, inputs: Any, signature_key: str | None, *, state: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
     """Run the compiled model; one that does not run is no compiled model."""
     try:
-        return run_model(model.path, inputs, signature_key=signature_key, timeout_s=_RUN_TIMEOUT_S)
+        return run_model(model.path, inputs, signature_key=signature_key, state=state, timeout_s=_RUN_TIMEOUT_S)
     except OutOfMemoryError:
         raise
     except UnsupportedOperatorError as err:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, imports, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
-from embedl_nb.compiler.interface import adapted, read_layout
+from embedl_nb.compiler.options import Options, dressed, read_options
+from embedl_nb.compiler.sequence import with_state_filled
 from embedl_nb.compiler.several import SeveralSources, samples_by_key
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
 from embedl_nb.model import LiteRTModel, Parity
-from embedl_nb.units import Layout
 
 if TYPE_CHECKING:
     from embedl_nb.compiler.build import Source
@@ -41,6 +41,7 @@ def compile_model(
     name: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     layout: str = "keep",
+    state: Mapping[str, str] | None = None,
     verify: bool = True,
     timeout_s: float = _TIMEOUT_S,
 ) -> LiteRTModel:
@@ -67,6 +68,10 @@ def compile_model(
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last: axes (N, C, H, W) of the source become
         (N, H, W, C); example inputs stay as the source takes them. ``"keep"`` changes nothing.
+    state
+        Which output is handed to which input in the next call: ``{"h_out": "h_in"}``. A list of samples is then one
+        sequence in time, over which source and compiled model are compared, each fed its own state; later samples
+        (dicts) may leave the state out. Fewer than 16 are followed by made-up ones.
     verify
         False skips running the result and comparing it; its ``parity`` is None and shown as "not verified".
     timeout_s
@@ -101,13 +106,13 @@ def compile_model(
     _check_options(name, verify, timeout_s)
     if isinstance(source, LiteRTModel):
         return source
-    interface = read_layout(layout)
+    options = read_options(layout=layout, state=state)
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
         if path.suffix.lower() == ".tflite":
-            _refuse_options(path, layout=interface)
+            options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = take(source, example_inputs, input_shapes, interface)
+    taken = take(source, example_inputs, input_shapes, options)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
@@ -156,7 +161,7 @@ def take(
     source: Any,
     example_inputs: Any,
     input_shapes: Mapping[str, Sequence[int]] | None,
-    layout: Layout = Layout.KEEP,
+    options: Options | None = None,
 ) -> Source | SeveralSources:
     """Take one source, or a dict of them by signature.
 
@@ -165,11 +170,14 @@ def take(
     InputError
         If what was given is no source, or the samples do not fit it.
     """
+    options = options or Options()
     if not isinstance(source, Mapping) or not source:
-        return adapted(_take(source, example_inputs, input_shapes), layout)
+        return dressed(_take(source, with_state_filled(example_inputs, options.state), input_shapes), options)
+    if options.state:
+        raise InputError("state was given for several signatures", hint="compile the one that has state by itself")
     given = samples_by_key(list(source), example_inputs)
     parts = {key: _take(part, given[key], input_shapes) for key, part in source.items()}
-    return SeveralSources({key: adapted(part, layout, is_alone=False) for key, part in parts.items()})
+    return SeveralSources({key: dressed(part, options, is_alone=False) for key, part in parts.items()})
 
 
 def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
@@ -253,15 +261,6 @@ def _require_torch() -> None:
                 extra="torch",
                 install="pip install 'embedl-nb[torch]'",
             )
-
-
-def _refuse_options(path: Path, *, layout: Layout) -> None:
-    """Raise for options that change a compile, where nothing is compiled."""
-    if layout is not Layout.KEEP:
-        raise InputError(
-            f"layout={str(layout)!r} was given with {path.name}, which is compiled already",
-            hint="compile its source with this layout",
-        )
 
 
 def _check_options(name: str | None, verify: bool, timeout_s: float) -> None:

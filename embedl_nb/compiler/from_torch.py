@@ -144,6 +144,7 @@ class TorchSource:
             except Exception as err:
                 raise _failed_export(self.name, err) from err
         refuse_custom_operators(program, self.name)
+        self.reference_notes = _lost_state(program)
         try:
             with quiet():
                 save_program(program, folder / PROGRAM)
@@ -215,6 +216,17 @@ def failed_forward(name: str, err: Exception, samples: Samples) -> SignatureMism
     return SignatureMismatchError(
         f"{name} fails on its example inputs ({samples.describe()}): {err}" + (f"\nin {line}" if line else ""),
         hint="check the inputs' shapes and dtypes; the module has to run on them in eval mode",
+    )
+
+
+def _lost_state(program: torch.export.ExportedProgram) -> tuple[str, ...]:
+    """Name the buffers that forward changes: a LiteRT model has nothing that lasts from call to call."""
+    changed = sorted(set(program.graph_signature.buffers_to_mutate.values()))
+    if not changed:
+        return ()
+    return (
+        f"forward changes its own {', '.join(changed)}: the compiled model begins every call with what is there now; "
+        "to carry it on, take it as an input, return it as an output, and give state={output: input}",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.fingerprint import Fingerprint, extended
+from embedl_nb.compiler.wrapping import WrappedSource
 from embedl_nb.errors import InputError
 from embedl_nb.units import Layout
 
@@ -52,7 +53,7 @@ def adapted(source: Source, layout: Layout, *, is_alone: bool = True) -> Source:
     return AdaptedSource(source, layout, is_alone=is_alone)
 
 
-class AdaptedSource:
+class AdaptedSource(WrappedSource):
     """A source, seen through another interface.
 
     Parameters
@@ -66,7 +67,7 @@ class AdaptedSource:
     """
 
     def __init__(self, source: Source, layout: Layout, *, is_alone: bool) -> None:
-        self._inner = source
+        super().__init__(source)
         self._is_alone = is_alone
         self._layout = layout
         self._images: dict[str, ImageInput] = dict(source.samples.images)
@@ -78,33 +79,7 @@ class AdaptedSource:
             }
         )
         self._turned_outputs: tuple[str, ...] = ()
-        self.converter = source.converter
         self.samples = self._outer(source.samples)
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return self._inner.name
-
-    @property
-    def origin(self) -> str:
-        """What it is, for the model's lineage."""
-        return self._inner.origin
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Known once it has run."""
-        return self._inner.output_names
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Outputs that are numbers or strings."""
-        return self._inner.dropped
-
-    @property
-    def reference_notes(self) -> tuple[str, ...]:
-        """Known once it has run: what a reader must know of the reference."""
-        return self._inner.reference_notes
 
     def fingerprint(self) -> Fingerprint:
         """Return the key of compiling it."""
@@ -113,14 +88,6 @@ class AdaptedSource:
             for name, image in self._images.items()
         )
         return extended(self._inner.fingerprint(), "interface", str(self._layout), images)
-
-    def notes(self) -> tuple[str, ...]:
-        """Say what a reader of the result must know."""
-        return self._inner.notes()
-
-    def check(self) -> None:
-        """Raise if it cannot be compiled."""
-        self._inner.check()
 
     def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
         """Compute the reference on samples of this interface.

@@ -52,6 +52,8 @@ class Samples:
         Leaves that are no tensors, as ``(path, value)``: they are fixed at compile time.
     structure
         Text that tells one nesting of inputs from another.
+    state
+        Pairs of an output and the input that takes it in the next sample, where samples are steps in time.
     images
         Inputs that were given as pictures; their tensors are what the source takes, preprocessed.
     is_made_up
@@ -64,6 +66,7 @@ class Samples:
     structure: str
     treespec: Any
     images: tuple[tuple[str, ImageInput], ...] = ()
+    state: tuple[tuple[str, str], ...] = ()
     is_made_up: bool = False
 
     @property
@@ -125,8 +128,16 @@ def read_samples(example_inputs: Any) -> Samples:
     given = example_inputs if isinstance(example_inputs, list) else [example_inputs]
     if not given:
         raise InputError("example_inputs is an empty list", hint=_WAYS)
+    given = [_ordered_like(given[0], sample) for sample in given]
     named = [_read_one(sample, where=f"sample {index}: " * (len(given) > 1)) for index, sample in enumerate(given)]
     return _with_each_picture(_common(named))
+
+
+def _ordered_like(first: Any, sample: Any) -> Any:
+    """Return keyword inputs in the order in which the first sample has them."""
+    if not (isinstance(first, Mapping) and isinstance(sample, Mapping) and set(first) == set(sample)):
+        return sample
+    return {name: sample[name] for name in first}
 
 
 def _common(named: list[_Read]) -> Samples:

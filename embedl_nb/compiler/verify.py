@@ -63,8 +63,15 @@ def typed_samples(signature: Signature, inputs: Arrays, golden: Arrays) -> Typed
     return TypedSamples(converted[0], converted[1], tuple(notes))
 
 
-def run_model(model_path: Path, inputs: Arrays, *, signature_key: str | None, timeout_s: float) -> dict[str, Any]:
-    """Return the model's outputs on every sample, as ``"<sample>/<name>"``.
+def run_model(
+    model_path: Path,
+    inputs: Arrays,
+    *,
+    signature_key: str | None,
+    state: tuple[tuple[str, str], ...] = (),
+    timeout_s: float,
+) -> dict[str, Any]:
+    """Return the model's outputs on every sample, as ``"<sample>/<name>"``; with state, each sample takes the last's.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def run_model(model_path: Path, inputs: Arrays, *, signature_key: str | None, ti
         If the runtime refuses the model, crashes, hangs or runs out of memory.
     """
     progress.emit("verify", "running the compiled model")
-    return run_samples(model_path, inputs, signature_key=signature_key, timeout_s=timeout_s)
+    return run_samples(model_path, inputs, signature_key=signature_key, state=dict(state), timeout_s=timeout_s)
 
 
 def are_equal(first: Arrays, second: Arrays) -> bool:
@@ -84,7 +91,9 @@ def are_equal(first: Arrays, second: Arrays) -> bool:
     )
 
 
-def require_parity(name: str, golden: Arrays, outputs: Arrays, *, sample_source: SampleSource) -> Parity:
+def require_parity(
+    name: str, golden: Arrays, outputs: Arrays, *, sample_source: SampleSource, is_sequence: bool = False
+) -> Parity:
     """Compare outputs with the reference's, sample by sample.
 
     Raises
@@ -93,7 +102,7 @@ def require_parity(name: str, golden: Arrays, outputs: Arrays, *, sample_source:
         With the figures of every output, if one does not match.
     """
     expected, found = (list(by_sample(arrays).values()) for arrays in (golden, outputs))
-    parity = compare_outputs(expected, found, sample_source=sample_source)
+    parity = compare_outputs(expected, found, sample_source=sample_source, is_sequence=is_sequence)
     if parity.passed:
         return parity
     figures = "\n".join(

@@ -269,12 +269,16 @@ class Parity:
         Where they come from.
     reference
         What it was compared with, to complete "equal to ...": ``"its source"``, ``"float LiteRT"``.
+    errors_over_time
+        Where the samples are steps of one sequence: the largest error of each step, over all outputs, each divided by
+        the largest value of that output in all steps.
     """
 
     outputs: tuple[OutputMatch, ...]
     num_samples: int
     sample_source: SampleSource
     reference: str = "its source"
+    errors_over_time: tuple[float, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -293,10 +297,17 @@ class Parity:
         if self.passed:
             exact = all(output.max_abs_error == 0 for output in self.outputs)
             degree = "exactly" if exact else f"SQNR {self.sqnr_db:.0f} dB"
-            return f"equal to {self.reference} ({degree}, {samples})"
+            return f"equal to {self.reference} ({degree}, {samples}{self._growth})"
         worst = min((output for output in self.outputs if not output.matches), key=lambda output: output.sqnr_db)
         why = worst.note or f"SQNR {worst.sqnr_db:.1f} dB, largest error {worst.max_abs_error:.3g}"
-        return f"not equal to {self.reference} ({worst.name}: {why}, {samples})"
+        return f"not equal to {self.reference} ({worst.name}: {why}, {samples}{self._growth})"
+
+    @property
+    def _growth(self) -> str:
+        if not self.errors_over_time:
+            return ""
+        first, last = self.errors_over_time[0], self.errors_over_time[-1]
+        return f" in time, largest error {first:.2g} at the first and {last:.2g} at the last"
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -305,6 +316,7 @@ class Parity:
             "num_samples": self.num_samples,
             "sample_source": str(self.sample_source),
             "reference": self.reference,
+            "errors_over_time": [_to_json(error) for error in self.errors_over_time],
         }
 
     @classmethod
@@ -315,6 +327,7 @@ class Parity:
             num_samples=int(record["num_samples"]),
             sample_source=SampleSource(record["sample_source"]),
             reference=str(record["reference"]),
+            errors_over_time=tuple(float(error) for error in record.get("errors_over_time", ())),
         )
 
 
@@ -324,6 +337,7 @@ def compare_outputs(
     *,
     sample_source: SampleSource | str = SampleSource.GIVEN,
     against: str = "its source",
+    is_sequence: bool = False,
 ) -> Parity:
     """Compare a model's outputs with its reference's, sample by sample.
 
@@ -335,6 +349,8 @@ def compare_outputs(
         Where the samples come from.
     against
         What the reference is, to complete "equal to ...".
+    is_sequence
+        Whether the samples are steps in time, so that the error of each is of interest.
 
     Returns
     -------
@@ -363,7 +379,34 @@ def compare_outputs(
         for name in names
     )
     return Parity(
-        outputs=matches, num_samples=len(reference), sample_source=SampleSource(sample_source), reference=against
+        outputs=matches,
+        num_samples=len(reference),
+        sample_source=SampleSource(sample_source),
+        reference=against,
+        errors_over_time=_errors_over_time(reference, outputs) if is_sequence else (),
+    )
+
+
+def _errors_over_time(
+    reference: Sequence[Mapping[str, ArrayLike]], outputs: Sequence[Mapping[str, ArrayLike]]
+) -> tuple[float, ...]:
+    """Return the largest error of each sample; infinite where an output is missing, or its shape or a NaN differs."""
+    import numpy as np
+
+    names = dict.fromkeys(name for sample in reference for name in sample)
+    largest = {name: max(_largest(_finite(sample[name], sample[name])[0]) for sample in reference) for name in names}
+
+    def error(name: str, r: ArrayLike, v: ArrayLike | None) -> float:
+        if v is None or np.shape(r) != np.shape(v):
+            return math.inf
+        found = _largest(np.subtract(*_finite(r, v)))
+        if found == 0:
+            return 0.0
+        return found / largest[name] if largest[name] and not math.isnan(found) else math.inf
+
+    return tuple(
+        max(error(name, value, mine.get(name)) for name, value in wanted.items())
+        for wanted, mine in zip(reference, outputs, strict=True)
     )
 
 

@@ -64,6 +64,9 @@ class LiteRTModel(Displayable):
         The chip that it is compiled for; None for a portable model.
     run_id
         Of the recorded step that made it.
+    state
+        Pairs of an output and the input that takes it in the next call, of a network that carries state between calls;
+        whoever calls the model hands it on.
     notes
         Sentences that a reader must not miss, e.g. that the module was in train mode.
     """
@@ -84,6 +87,7 @@ class LiteRTModel(Displayable):
     golden_path: Path | None = None
     target: str | None = None
     run_id: str | None = None
+    state: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
@@ -215,7 +219,8 @@ class LiteRTModel(Displayable):
         for key in ("parity", "fidelity"):
             evidence = getattr(self, key)
             record[key] = None if evidence is None else evidence.to_record()
-        return record | {"lineage": list(self.lineage), "notes": list(self.notes)}
+        state = [list(pair) for pair in self.state]
+        return record | {"lineage": list(self.lineage), "notes": list(self.notes), "state": state}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> LiteRTModel:
@@ -239,7 +244,8 @@ class LiteRTModel(Displayable):
             # Records from before models were quantized here have none.
             fidelity = Fidelity.from_record(record["fidelity"]) if record.get("fidelity") else None
             texts = {key: tuple(record[key]) for key in ("lineage", "notes")}
-            evidence = {"parity": parity, "fidelity": fidelity}
+            state = tuple((str(given), str(taken)) for given, taken in record.get("state", ()))
+            evidence = {"parity": parity, "fidelity": fidelity, "state": state}
             return cls(**{**record, **paths, **texts, **evidence, "path": Path(record["path"])})
         except (KeyError, TypeError, ValueError) as err:
             raise InputError(
@@ -252,6 +258,7 @@ class LiteRTModel(Displayable):
         parts += [f"for {self.target}"] if self.target else []
         facts = [Fact("file", str(self.path)), Fact("parameters", format_count(self.num_parameters))]
         facts += [Fact("made by", " -> ".join(self.lineage))] if self.lineage else []
+        facts += [Fact("state", ", ".join(f"{given} -> {taken}" for given, taken in self.state))] if self.state else []
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
         warnings = self.notes
         unknown, next_step = "how fast it runs, and which operators a phone's GPU and NPU take", "enb.benchmark(model)"

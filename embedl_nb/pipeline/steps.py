@@ -29,6 +29,7 @@ def compile(  # noqa: A001 - the public verb of the field
     name: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     layout: str = "keep",
+    state: Mapping[str, str] | None = None,
     verify: bool = True,
 ) -> LiteRTModel:
     """Compile a model to LiteRT and prove that it computes what its source computes.
@@ -56,6 +57,10 @@ def compile(  # noqa: A001 - the public verb of the field
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last, as apps have pictures; example inputs stay as
         the source takes them. ``"keep"`` changes nothing.
+    state
+        Which output is handed to which input in the next call: ``{"h_out": "h_in"}``. A list of samples is then one
+        sequence in time, over which both are compared, each fed its own state; fewer than 16 steps are followed by
+        made-up ones. The compiled model keeps both as input and output, and knows them as ``model.state``.
     verify
         False skips the parity check; the model is then shown as "not verified".
 
@@ -82,7 +87,7 @@ def compile(  # noqa: A001 - the public verb of the field
 
     with showing("compile"):
         model = compile_model(
-            source, example_inputs, name=name, input_shapes=input_shapes, layout=layout, verify=verify
+            source, example_inputs, name=name, input_shapes=input_shapes, layout=layout, state=state, verify=verify
         )
     model = recorded("compile", model, model=model, parent_run_id=None)
     return dataclasses.replace(model, path=kept_path(model))

@@ -118,6 +118,7 @@ class _Result:
         return replace(
             quantized,
             name=self.options.name or origin.name,
+            state=origin.state,
             lineage=(
                 *(origin.lineage or (origin.path.name,)),
                 f"ai-edge-quantizer {version_of('ai-edge-quantizer')}: {self.recipe.sentence}",

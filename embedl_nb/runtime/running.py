@@ -31,6 +31,7 @@ def run_samples(
     inputs: Mapping[str, Array],
     *,
     signature_key: str | None = None,
+    state: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
 ) -> dict[str, Array]:
     """Return a model's outputs on every sample, as ``"<sample>/<output name>"``.
@@ -43,6 +44,8 @@ def run_samples(
         Arrays named ``"<sample>/<input name>"``, in the dtypes of the file.
     signature_key
         None for the model's only or first one.
+    state
+        By output the input that takes it in the next sample, whatever that sample holds there.
     timeout_s
         For all samples together, s.
 
@@ -54,6 +57,11 @@ def run_samples(
     with tempfile.TemporaryDirectory(prefix="embedl_nb-") as folder, warm(WORKER, what=WORKER_NAME) as child:
         inputs_path = Path(folder) / "inputs.npz"
         save_arrays(inputs_path, inputs)
-        request = {"model_path": str(model_path), "signature_key": signature_key, "inputs_path": str(inputs_path)}
+        request = {
+            "model_path": str(model_path),
+            "signature_key": signature_key,
+            "inputs_path": str(inputs_path),
+            "state": dict(state or {}),
+        }
         answer = child.request("run", request, timeout_s=timeout_s)
     return take_arrays(answer["outputs_path"])

@@ -64,7 +64,7 @@ _models = _Models()
 
 
 def _run(payload: dict[str, Any]) -> dict[str, Any]:
-    """Compute the outputs of every sample in a file."""
+    """Compute the outputs of every sample in a file; what ``state`` names is handed from each to the next."""
     compiled = _models.get(payload["model_path"], resolve_num_threads(payload.get("num_threads")))
     signature = compiled.model.signature(payload.get("signature_key"))
     samples = by_sample(load_arrays(payload["inputs_path"]))
@@ -73,9 +73,11 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"{payload['inputs_path']!r} holds no sample", hint="store arrays named like '0/input'")
         samples = {0: {}}  # a model that takes nothing has one sample of nothing
     outputs: Arrays = {}
+    state, carried = payload.get("state", {}), dict[str, Any]()
     with refusals_explained(compiled.model.path), contextlib.ExitStack() as stack:
         invocation: Invocation | None = None
-        for done, (index, inputs) in enumerate(samples.items(), start=1):
+        for done, (index, given) in enumerate(samples.items(), start=1):
+            inputs = {**given, **carried}
             if invocation is not None and invocation.fits(inputs):
                 invocation.write(inputs)
             else:
@@ -83,7 +85,9 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
                 invocation = Invocation(compiled, signature, inputs)
                 stack.callback(invocation.close)
             invocation.run_ns()
-            outputs.update({f"{index}/{name}": array for name, array in invocation.read().items()})
+            returned = invocation.read()
+            carried = {taken: returned[name] for name, taken in state.items()}
+            outputs.update({f"{index}/{name}": array for name, array in returned.items()})
             progress.emit("run", done=done, total=len(samples))
     return {"outputs_path": save_outputs(outputs)}
 

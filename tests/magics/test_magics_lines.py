@@ -20,7 +20,7 @@ def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
         (
             "compile",
             (shell.user_ns["net"], (1, 2)),
-            {"name": "mobilenet", "input_shapes": None, "layout": "keep", "verify": True},
+            {"name": "mobilenet", "input_shapes": None, "layout": "keep", "state": None, "verify": True},
         )
     ]
 

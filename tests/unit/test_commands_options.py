@@ -30,14 +30,17 @@ def run(line: str, **variables: Any) -> Any:
 
 def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> None:
     net, x = object(), np.ones(3)
-    assert run("compile net --inputs x --name small --layout nhwc --no-verify", net=net, x=x) == "result of compile"
-    options = {"name": "small", "input_shapes": None, "layout": "nhwc", "verify": False}
+    assert (
+        run("compile net --inputs x --name small --layout nhwc --state h=g --no-verify", net=net, x=x)
+        == "result of compile"
+    )
+    options = {"name": "small", "input_shapes": None, "layout": "nhwc", "state": {"h": "g"}, "verify": False}
     assert fake_pipeline.calls == [("compile", (net, x), options)]
 
 
 def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
     run("compile net", net="the module")
-    options = {"name": None, "input_shapes": None, "layout": "keep", "verify": True}
+    options = {"name": None, "input_shapes": None, "layout": "keep", "state": None, "verify": True}
     assert fake_pipeline.calls == [("compile", ("the module", None), options)]
 
 

@@ -151,3 +151,20 @@ def test_parity_survives_strict_json() -> None:
     parity = compare_outputs([{"a": y, "b": y}], [{"a": y}])
     text = json.dumps(parity.to_record(), allow_nan=False)
     assert Parity.from_record(json.loads(text)) == parity
+
+
+def test_the_error_of_each_step_in_time_is_kept() -> None:
+    reference = [{"y": [1.0, 4.0]}, {"y": [1.0, 2.0]}, {"y": [0.0, 1.0]}]
+    outputs = [{"y": [1.0, 4.0]}, {"y": [1.0, 2.0002]}, {"y": [0.0, 1.0004]}]
+    parity = compare_outputs(reference, outputs, is_sequence=True)
+    assert parity.errors_over_time == pytest.approx((0.0, 5e-5, 1e-4))
+    assert "3 given samples in time, largest error 0 at the first and 0.0001 at the last" in parity.sentence
+    assert Parity.from_record(parity.to_record()) == parity
+
+
+@pytest.mark.parametrize("value", [[float("nan")], [1.0, 2.0], None])
+def test_a_step_that_cannot_be_compared_has_an_infinite_error(value: list[float] | None) -> None:
+    outputs = [{"y": [1.0]}, {} if value is None else {"y": value}]
+    parity = compare_outputs([{"y": [1.0]}, {"y": [1.0]}], outputs, is_sequence=True)
+    assert parity.errors_over_time == (0.0, float("inf"))
+    assert not parity.passed
