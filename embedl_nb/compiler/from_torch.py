@@ -221,13 +221,30 @@ def failed_forward(name: str, err: Exception, samples: Samples) -> SignatureMism
 
 def _lost_state(program: torch.export.ExportedProgram) -> tuple[str, ...]:
     """Name the buffers that forward changes: a LiteRT model has nothing that lasts from call to call."""
-    changed = sorted(set(program.graph_signature.buffers_to_mutate.values()))
+    buffers = program.graph_signature.inputs_to_buffers
+    writing = [node for node in program.graph.nodes if (schema := _schema(node)) and schema.is_mutable]
+    written = {_root(node).name for node in writing}
+    changed = sorted(buffers[name] for name in written if name in buffers)
     if not changed:
         return ()
     return (
         f"forward changes its own {', '.join(changed)}: the compiled model begins every call with what is there now; "
         "to carry it on, take it as an input, return it as an output, and give state={output: input}",
     )
+
+
+def _root(node: torch.fx.Node) -> torch.fx.Node:
+    """Return the tensor that ``node`` is a view of, or writes into."""
+    while (schema := _schema(node)) and any(value.alias_info is not None for value in schema.returns):
+        first = node.args[0]
+        if not hasattr(first, "op"):  # a list of tensors
+            break
+        node = first
+    return node
+
+
+def _schema(node: torch.fx.Node) -> Any:
+    return getattr(node.target, "_schema", None) if node.op == "call_function" else None
 
 
 def _failed_export(name: str, err: Exception) -> CompileError:
