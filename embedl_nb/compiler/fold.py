@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 
-__all__ = ["fold_batch_norms"]
+__all__ = ["Constants", "fold_batch_norms"]
 
 _aten = torch.ops.aten
 # Operator -> axis of the output channels in its weight.
@@ -44,7 +44,7 @@ def fold_batch_norms(program: ExportedProgram) -> int:
     int
         Number of BatchNorm operators that are gone.
     """
-    constants = _Constants(program)
+    constants = Constants(program)
     num_folded = sum(_fold(node, constants) for node in list(program.graph.nodes) if _is_batch_norm(node))
     if num_folded:
         program.graph.eliminate_dead_code()
@@ -59,7 +59,7 @@ def _is_batch_norm(node: Node) -> bool:
     return node.target is _aten._native_batch_norm_legit_no_training.default
 
 
-def _fold(norm: Node, constants: _Constants) -> bool:
+def _fold(norm: Node, constants: Constants) -> bool:
     source = norm.args[0]
     if not isinstance(source, Node) or source.target not in _LINEAR_MAPS or len(source.users) != 1:
         return False
@@ -120,7 +120,7 @@ def _replace(norm: Node, source: Node) -> None:
         graph.erase_node(norm)
 
 
-class _Constants:
+class Constants:
     """The program's weights: read, add, drop."""
 
     def __init__(self, program: ExportedProgram) -> None:

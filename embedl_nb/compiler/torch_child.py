@@ -87,11 +87,14 @@ def _read(signature: dict[str, Any], steps: list[str]) -> Any:
     from embedl_nb.compiler.fold import fold_batch_norms
     from embedl_nb.compiler.interface_graph import give_interface
     from embedl_nb.compiler.names import shorten_module_stacks
+    from embedl_nb.compiler.quantized import ready_quantization
 
     program = torch.export.load(signature["program_path"])
     steps += give_interface(program, signature)
     if num_folded := fold_batch_norms(program):
         steps.append(f"{num_folded} BatchNorm folded")
+    if num_pairs := ready_quantization(program):
+        steps.append(f"{num_pairs} quantized tensors kept")
     shorten_module_stacks(program, signature.get("module_names", {}))
     return program
 
@@ -100,13 +103,16 @@ def _convert(programs: list[Any], signatures: list[dict[str, Any]], rounds: Any,
     """Do what ``litert_torch.convert`` does after its own export, with its own passes in its own order."""
     from litert_torch._convert import litert_converter
 
+    from embedl_nb.compiler.quantized import integer_kernels
+
+    setting = integer_kernels(programs)
     prepared = []
     for program, signature in zip(programs, signatures, strict=True):
         progress.emit("lower", "decomposing operators")
         prepared.append(_prepared(program, signature, rounds))
     progress.emit("lower", "converting to LiteRT")
     named = [_Signature(each.get("signature_key", _SIGNATURE), list(each["input_names"])) for each in signatures]
-    exporter = litert_converter.exported_programs_to_flatbuffer(prepared, named)
+    exporter = litert_converter.exported_programs_to_flatbuffer(prepared, named, quant_config=setting)
     exporter.to_file(output_path)
 
 
