@@ -24,7 +24,15 @@ from embedl_nb.compiler.reproducing import offer_repro
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.sequence import with_states
 from embedl_nb.compiler.several import SeveralSources, parts_of
-from embedl_nb.compiler.verify import TypedSamples, are_equal, joined, require_parity, run_model, typed_samples
+from embedl_nb.compiler.verify import (
+    TypedSamples,
+    are_equal,
+    floor_of,
+    joined,
+    require_parity,
+    run_model,
+    typed_samples,
+)
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,
@@ -33,7 +41,7 @@ from embedl_nb.errors import (
     ParityError,
     UnsupportedOperatorError,
 )
-from embedl_nb.model import LiteRTModel, Parity
+from embedl_nb.model import LiteRTModel, Parity, Signature
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.evidence import SampleSource
 from embedl_nb.runtime.arrays import save_arrays
@@ -197,13 +205,18 @@ def _proof(request: Request, model: LiteRTModel, key: str, golden: Arrays) -> tu
     typed = typed_samples(signature, inputs, golden)
     if not request.verify:
         return typed, None
-    outputs = _run(request, model, typed.inputs, signature.key or None, state=source.samples.state)
+    outputs = _run(request, model, typed.inputs, signature, state=source.samples.state)
     progress.emit("verify", "comparing it with its source")
     made_up = source.samples.is_made_up
     kind = SampleSource.SYNTHETIC if made_up else source_of(typed.inputs, source.samples.images)
     name = f"signature {key} of {request.name}" if key else request.name
     return typed, require_parity(
-        name, typed.golden, outputs, sample_source=kind, is_sequence=bool(source.samples.state)
+        name,
+        typed.golden,
+        outputs,
+        sample_source=kind,
+        is_sequence=bool(source.samples.state),
+        floor=floor_of(model),
     )
 
 
@@ -280,11 +293,11 @@ def _lower(request: Request, work: Path, exported: dict[str, Any], *, is_local: 
 
 
 def _run(
-    request: Request, model: LiteRTModel, inputs: Any, signature_key: str | None, *, state: tuple[tuple[str, str], ...]
+    request: Request, model: LiteRTModel, inputs: Any, signature: Signature, *, state: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
     """Run the compiled model; one that does not run is no compiled model."""
     try:
-        return run_model(model.path, inputs, signature_key=signature_key, state=state, timeout_s=_RUN_TIMEOUT_S)
+        return run_model(model.path, inputs, signature=signature, state=state, timeout_s=_RUN_TIMEOUT_S)
     except OutOfMemoryError:
         raise
     except UnsupportedOperatorError as err:

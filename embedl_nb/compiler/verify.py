@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.errors import ParityError, SignatureMismatchError
-from embedl_nb.model import Parity, Signature, compare_outputs
-from embedl_nb.model.evidence import SampleSource
-from embedl_nb.runtime.arrays import by_sample
+from embedl_nb.model import LiteRTModel, Parity, Signature, compare_outputs
+from embedl_nb.model.calling import as_integers, restore_outputs
+from embedl_nb.model.evidence import Floor, SampleSource
+from embedl_nb.runtime.arrays import by_sample, join_samples
 from embedl_nb.runtime.running import run_samples
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-__all__ = ["TypedSamples", "are_equal", "joined", "require_parity", "run_model", "typed_samples"]
+__all__ = ["TypedSamples", "are_equal", "floor_of", "joined", "require_parity", "run_model", "typed_samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,23 @@ class TypedSamples:
 def typed_samples(signature: Signature, inputs: Arrays, golden: Arrays) -> TypedSamples:
     """Convert samples to the dtypes of ``signature``; LiteRT models have 32-bit integers and floats.
 
+    Real values that a quantized input or output stands for stay real.
+
     Raises
     ------
     SignatureMismatchError
         If an integer of a sample does not fit the narrower dtype.
     """
-    dtypes = {spec.name: spec.dtype for spec in (*signature.inputs, *signature.outputs)}
+    specs = {spec.name: spec for spec in (*signature.inputs, *signature.outputs)}
     notes: dict[str, None] = {}
     converted: list[dict[str, np.ndarray[Any, Any]]] = []
     for kind, arrays in (("input", inputs), ("output", golden)):
         converted.append({})
         for key, array in arrays.items():
             name = key.partition("/")[2]
-            dtype = dtypes.get(name, str(array.dtype))
-            converted[-1][key] = _cast(array, dtype, f"{kind} {name!r}")
+            dtype = specs[name].dtype if name in specs else str(array.dtype)
+            is_real = name in specs and specs[name].is_quantized
+            converted[-1][key] = _cast(array, "float32" if is_real else dtype, f"{kind} {name!r}")
             if dtype != str(array.dtype):
                 notes[f"{kind} {name!r} is {array.dtype} in the source and {dtype} in the compiled model"] = None
     return TypedSamples(converted[0], converted[1], tuple(notes))
@@ -67,11 +71,13 @@ def run_model(
     model_path: Path,
     inputs: Arrays,
     *,
-    signature_key: str | None,
+    signature: Signature,
     state: tuple[tuple[str, str], ...] = (),
     timeout_s: float,
 ) -> dict[str, Any]:
     """Return the model's outputs on every sample, as ``"<sample>/<name>"``; with state, each sample takes the last's.
+
+    Quantized inputs and outputs are real values here.
 
     Raises
     ------
@@ -79,7 +85,15 @@ def run_model(
         If the runtime refuses the model, crashes, hangs or runs out of memory.
     """
     progress.emit("verify", "running the compiled model")
-    return run_samples(model_path, inputs, signature_key=signature_key, state=dict(state), timeout_s=timeout_s)
+    specs = {spec.name: spec for spec in signature.inputs if spec.is_quantized}
+    integers = {
+        key: as_integers(array, specs[name]) if (name := key.partition("/")[2]) in specs else array
+        for key, array in inputs.items()
+    }
+    outputs = run_samples(
+        model_path, integers, signature_key=signature.key or None, state=dict(state), timeout_s=timeout_s
+    )
+    return join_samples([restore_outputs(signature, sample) for sample in by_sample(outputs).values()])
 
 
 def are_equal(first: Arrays, second: Arrays) -> bool:
@@ -91,8 +105,19 @@ def are_equal(first: Arrays, second: Arrays) -> bool:
     )
 
 
+def floor_of(model: LiteRTModel) -> Floor:
+    """Return what a compiled model's outputs are held to."""
+    return Floor.INTEGER if "a8" in model.precision else Floor.FLOAT
+
+
 def require_parity(
-    name: str, golden: Arrays, outputs: Arrays, *, sample_source: SampleSource, is_sequence: bool = False
+    name: str,
+    golden: Arrays,
+    outputs: Arrays,
+    *,
+    sample_source: SampleSource,
+    is_sequence: bool = False,
+    floor: Floor = Floor.FLOAT,
 ) -> Parity:
     """Compare outputs with the reference's, sample by sample.
 
@@ -102,7 +127,7 @@ def require_parity(
         With the figures of every output, if one does not match.
     """
     expected, found = (list(by_sample(arrays).values()) for arrays in (golden, outputs))
-    parity = compare_outputs(expected, found, sample_source=sample_source, is_sequence=is_sequence)
+    parity = compare_outputs(expected, found, sample_source=sample_source, is_sequence=is_sequence, floor=floor)
     if parity.passed:
         return parity
     figures = "\n".join(
@@ -133,6 +158,7 @@ def joined(parities: Mapping[str, Parity]) -> Parity | None:
         ),
         num_samples=sum(parity.num_samples for parity in parities.values()),
         sample_source=SampleSource.SYNTHETIC if SampleSource.SYNTHETIC in sources else SampleSource.GIVEN,
+        floor=next(iter(parities.values())).floor,  # they are of one file
     )
 
 

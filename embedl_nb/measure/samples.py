@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import InputSource, OutputCheck, OutputState
 from embedl_nb.model.calling import bind_inputs, restore_outputs
-from embedl_nb.model.evidence import SampleSource, compare_outputs
+from embedl_nb.model.evidence import Floor, SampleSource, compare_outputs
 from embedl_nb.runtime.arrays import by_sample, join_samples, load_arrays, save_arrays, take_arrays
 
 if TYPE_CHECKING:
@@ -112,11 +112,15 @@ def check_outputs(
     if golden is None:
         return OutputCheck(state=OutputState.NOT_CHECKED, sentence=_why_not_checked(sample))
     outputs = restore_outputs(signature, arrays)
-    kind = SampleSource.GIVEN
+    kind, floor = SampleSource.GIVEN, Floor.FLOAT
     if sample.source is InputSource.EXAMPLE and model.parity is not None:
-        kind = model.parity.sample_source
+        kind, floor = model.parity.sample_source, model.parity.floor
     parity = compare_outputs(
-        [golden.outputs], [{name: outputs[name] for name in golden.outputs}], sample_source=kind, against=golden.against
+        [golden.outputs],
+        [{name: outputs[name] for name in golden.outputs}],
+        sample_source=kind,
+        against=golden.against,
+        floor=floor,
     )
     state = OutputState.MATCH if parity.passed else OutputState.DIFFER
     return OutputCheck(state=state, parity=parity, sentence=parity.sentence)

@@ -15,7 +15,7 @@ from embedl_nb.model.spec import Signature, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Arguments", "bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
+__all__ = ["Arguments", "as_integers", "bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
 
 # numpy has no type for these; the runtime's worker takes and gives their values in the next larger one.
 _CARRIERS = {"bfloat16": "float32", "int4": "int8", "int2": "int8", "uint4": "uint8"}
@@ -168,7 +168,7 @@ def _checked(spec: TensorSpec, value: Any, *, raw: bool) -> np.ndarray[Any, Any]
             hint="reshape it, or compile the model with an example input of this shape",
         )
     if takes_real:
-        return _quantized(array, spec)
+        return as_integers(array, spec)
     if spec.dtype in _RANGES and array.size:
         lowest, highest = _RANGES[spec.dtype]
         if array.min() < lowest or array.max() > highest:
@@ -209,7 +209,7 @@ def _can_become(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
     return bool(array.dtype.kind == dtype.kind)
 
 
-def _quantized(array: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
+def as_integers(array: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
     """Return ``round(x / scale) + zero_point``, held to the range of the type."""
     import numpy as np
 

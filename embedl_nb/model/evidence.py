@@ -4,7 +4,9 @@ In: the outputs of a reference and of a model, on the same samples. Out: :class:
 sentence. It knows arrays and numbers, nothing of models or of how they were run.
 
 The floor that a float model must reach, on every sample: SQNR of at least 60 dB, or no error above 1e-4 of the largest
-value; integers and truth values are equal; NaNs and infinities stand in the same places.
+value; integers and truth values are equal; NaNs and infinities stand in the same places. A model that computes in 8-bit
+integers rounds after every operator, and two implementations round ties apart: its floats need 30 dB, or no error above
+2 of the 127 steps of the largest value.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LARGEST_RELATIVE_ERROR",
     "LEAST_SQNR_DB",
+    "Floor",
     "OutputMatch",
     "Parity",
     "SampleSource",
@@ -38,6 +41,25 @@ __all__ = [
 
 LEAST_SQNR_DB = 60.0
 LARGEST_RELATIVE_ERROR = 1e-4
+
+
+class Floor(StrEnum):
+    """How near floats have to be."""
+
+    FLOAT = "float"
+    """For a model that computes in floats."""
+    INTEGER = "integer"
+    """For a model that computes in 8-bit integers, and so does its reference."""
+
+    @property
+    def least_sqnr_db(self) -> float:
+        """The SQNR that is enough, dB."""
+        return LEAST_SQNR_DB if self is Floor.FLOAT else 30.0
+
+    @property
+    def largest_relative_error(self) -> float:
+        """The error that is small enough, as a share of the largest absolute value."""
+        return LARGEST_RELATIVE_ERROR if self is Floor.FLOAT else 2 / 127
 
 
 class SampleSource(StrEnum):
@@ -226,7 +248,7 @@ class OutputMatch:
     top1_agreement
         See :func:`top1_agreement`; None unless the output has shape (N, C) with C >= 2 and floating type.
     matches
-        Whether every sample reaches the floor that this module names.
+        Whether every sample reaches the floor (see :class:`Floor`).
     note
         Why it does not match, where that is no matter of degree; empty otherwise.
     """
@@ -272,6 +294,8 @@ class Parity:
     errors_over_time
         Where the samples are steps of one sequence: the largest error of each step, over all outputs, each divided by
         the largest value of that output in all steps.
+    floor
+        What the outputs were held to.
     """
 
     outputs: tuple[OutputMatch, ...]
@@ -279,6 +303,7 @@ class Parity:
     sample_source: SampleSource
     reference: str = "its source"
     errors_over_time: tuple[float, ...] = ()
+    floor: Floor = Floor.FLOAT
 
     @property
     def passed(self) -> bool:
@@ -297,6 +322,8 @@ class Parity:
         if self.passed:
             exact = all(output.max_abs_error == 0 for output in self.outputs)
             degree = "exactly" if exact else f"SQNR {self.sqnr_db:.0f} dB"
+            if self.floor is Floor.INTEGER:
+                degree += f", held to {self.floor.least_sqnr_db:.0f} dB as it computes in 8-bit integers"
             return f"equal to {self.reference} ({degree}, {samples}{self._growth})"
         worst = min((output for output in self.outputs if not output.matches), key=lambda output: output.sqnr_db)
         why = worst.note or f"SQNR {worst.sqnr_db:.1f} dB, largest error {worst.max_abs_error:.3g}"
@@ -317,6 +344,7 @@ class Parity:
             "sample_source": str(self.sample_source),
             "reference": self.reference,
             "errors_over_time": [_to_json(error) for error in self.errors_over_time],
+            "floor": str(self.floor),
         }
 
     @classmethod
@@ -328,6 +356,7 @@ class Parity:
             sample_source=SampleSource(record["sample_source"]),
             reference=str(record["reference"]),
             errors_over_time=tuple(float(error) for error in record.get("errors_over_time", ())),
+            floor=Floor(record.get("floor", Floor.FLOAT)),  # records from before there were two have none
         )
 
 
@@ -338,6 +367,7 @@ def compare_outputs(
     sample_source: SampleSource | str = SampleSource.GIVEN,
     against: str = "its source",
     is_sequence: bool = False,
+    floor: Floor = Floor.FLOAT,
 ) -> Parity:
     """Compare a model's outputs with its reference's, sample by sample.
 
@@ -351,6 +381,8 @@ def compare_outputs(
         What the reference is, to complete "equal to ...".
     is_sequence
         Whether the samples are steps in time, so that the error of each is of interest.
+    floor
+        What to hold the outputs to.
 
     Returns
     -------
@@ -375,7 +407,7 @@ def compare_outputs(
         )
     names = dict.fromkeys(name for sample in (*reference, *outputs) for name in sample)
     matches = tuple(
-        _match(name, [sample.get(name) for sample in reference], [sample.get(name) for sample in outputs])
+        _match(name, [sample.get(name) for sample in reference], [sample.get(name) for sample in outputs], floor)
         for name in names
     )
     return Parity(
@@ -384,6 +416,7 @@ def compare_outputs(
         sample_source=SampleSource(sample_source),
         reference=against,
         errors_over_time=_errors_over_time(reference, outputs) if is_sequence else (),
+        floor=floor,
     )
 
 
@@ -410,7 +443,9 @@ def _errors_over_time(
     )
 
 
-def _match(name: str, reference: Sequence[ArrayLike | None], outputs: Sequence[ArrayLike | None]) -> OutputMatch:
+def _match(
+    name: str, reference: Sequence[ArrayLike | None], outputs: Sequence[ArrayLike | None], floor: Floor
+) -> OutputMatch:
     import numpy as np
 
     pairs = [
@@ -441,7 +476,7 @@ def _match(name: str, reference: Sequence[ArrayLike | None], outputs: Sequence[A
         sqnr_db=sqnr_db(all_r[both], all_v[both]),
         cosine=cosine(all_r[both], all_v[both]),
         top1_agreement=_agreement(pairs),
-        matches=not note and all(_reaches_floor(r, v, largest) for r, v in pairs),
+        matches=not note and all(_reaches(floor, r, v, largest) for r, v in pairs),
         note=note,
     )
 
@@ -469,16 +504,16 @@ def _displaced(r: np.ndarray[Any, Any], v: np.ndarray[Any, Any]) -> str:
     return "infinities in other places" if not np.array_equal(r[infinite], v[infinite]) else ""
 
 
-def _reaches_floor(r: np.ndarray[Any, Any], v: np.ndarray[Any, Any], largest: float) -> bool:
+def _reaches(floor: Floor, r: np.ndarray[Any, Any], v: np.ndarray[Any, Any], largest: float) -> bool:
     """Judge one sample; ``largest`` is the largest absolute value that the reference has in any sample."""
     import numpy as np
 
     if r.dtype.kind in "biu":
         return bool(np.array_equal(r, v))
     real_r, real_v = _finite(r, v)
-    if _largest(real_r - real_v) <= LARGEST_RELATIVE_ERROR * largest:
+    if _largest(real_r - real_v) <= floor.largest_relative_error * largest:
         return True
-    return sqnr_db(real_r, real_v) >= LEAST_SQNR_DB
+    return sqnr_db(real_r, real_v) >= floor.least_sqnr_db
 
 
 def _agreement(pairs: Sequence[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]) -> float | None:

@@ -69,6 +69,8 @@ class Operator:
     arrivals: tuple[str, ...]
     """How each input arrives, by position; the last one counts for all that follow where ``is_variadic``."""
     is_variadic: bool
+    is_folded: bool = True
+    """Whether it is computed at import where its inputs are known; a dequantized weight stays one, to be seen later."""
 
     def arrival(self, position: int) -> str:
         """Return ``"Tensor"``, ``"Static"`` or ``"Known"`` for the input at ``position``."""
@@ -78,7 +80,9 @@ class Operator:
 _table: dict[tuple[str, str], list[Operator]] = {}
 
 
-def operator(name: str, *, since: int = 1, domain: str = "") -> Callable[[_Function], _Function]:
+def operator(
+    name: str, *, since: int = 1, domain: str = "", is_folded: bool = True
+) -> Callable[[_Function], _Function]:
     """Enter a function into the table, for ``name`` from opset ``since`` on, until a later entry replaces it."""
 
     def enter(function: _Function) -> _Function:
@@ -91,6 +95,7 @@ def operator(name: str, *, since: int = 1, domain: str = "") -> Callable[[_Funct
             function=function,
             arrivals=arrivals,
             is_variadic=any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters),
+            is_folded=is_folded,
         )
         rows = _table.setdefault((domain, name), [])
         rows.append(row)

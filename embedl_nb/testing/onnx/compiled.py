@@ -21,7 +21,7 @@ def failure(case: Case, *, timeout_s: float = 300.0) -> str:
         signature = model.signatures[0]
         given = {spec.name: array for spec, array in zip(signature.inputs, case.inputs.values(), strict=True)}
         typed = typed_samples(signature, join_samples([given]), {})
-        outputs = run_model(model.path, typed.inputs, signature_key=signature.key or None, timeout_s=timeout_s)
+        outputs = run_model(model.path, typed.inputs, signature=signature, timeout_s=timeout_s)
     except Exception as err:
         return said_by(err)
     found = by_sample(outputs)[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from embedl_nb.compiler.onnx.operators.arguments import refused
-from embedl_nb.compiler.onnx.operators.dtypes import with_dtype
+from embedl_nb.compiler.onnx.operators.dtypes import constant, with_dtype
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def power(call: Call, x: Tensor, y: Known) -> Tensor:
     if not isinstance(y, Tensor):
         if y.size == 1 and y.ndim <= x.ndim:
             return with_dtype(functools.partial(_constant_power, exponent=y.item()), x)
-        y = torch.tensor(y)
+        y = constant(y)
     exponent = aligned(call, x, y)
     if x.dtype.is_floating_point and not exponent.dtype.is_floating_point:
         exponent = exponent.to(x.dtype)
@@ -146,7 +146,7 @@ def clip_to_attributes(call: Call, x: Tensor) -> Tensor:
 def clip(call: Call, x: Tensor, low: Known | None = None, high: Known | None = None) -> Tensor:
     """Bound by inputs; bounds that are known become numbers in the operator, so that LiteRT sees a RELU6."""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
-        bounds = [bound if bound is None or isinstance(bound, Tensor) else torch.tensor(bound) for bound in (low, high)]
+        bounds = [bound if bound is None or isinstance(bound, Tensor) else constant(bound) for bound in (low, high)]
         return with_dtype(_clipped_by_tensors(*bounds), x)
     return _clipped(x, *(None if bound is None else bound.item() for bound in (low, high)))
 

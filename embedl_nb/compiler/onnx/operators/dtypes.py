@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from embedl_nb.compiler.onnx.operators.arguments import refused
 if TYPE_CHECKING:
     from embedl_nb.compiler.onnx.registry import Call
 
-__all__ = ["in_wider_integers", "is_unsigned", "torch_dtype", "with_dtype"]
+__all__ = ["constant", "in_wider_integers", "torch_dtype", "with_dtype"]
 
 _DTYPES = {
     1: torch.float32,
@@ -95,9 +96,10 @@ def torch_dtype(call: Call, number: int | str) -> torch.dtype:
     )
 
 
-def is_unsigned(dtype: torch.dtype) -> bool:
-    """Tell whether ``dtype`` is an unsigned integer."""
-    return dtype in (torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+def constant(values: np.ndarray[Any, Any], dtype: torch.dtype | None = None) -> Tensor:
+    """Return a known value as a tensor; ``torch.tensor`` would put copies of it into an exported program."""
+    tensor = torch.from_numpy(np.array(values, order="C"))
+    return tensor if dtype is None else tensor.to(dtype)
 
 
 def in_wider_integers(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch.ao.quantization.fx._decomposed
 from torch import Tensor
 
 from embedl_nb.compiler.onnx.operators.arguments import refused
-from embedl_nb.compiler.onnx.operators.dtypes import torch_dtype
+from embedl_nb.compiler.onnx.operators.dtypes import constant, torch_dtype
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def quantize(call: Call, x: Tensor, scale: Known, zero_point: Known | None = Non
     return quantized(x, scale, zero_point, dtype, axis=call.get("axis", 1), block=call.get("block_size", 0))
 
 
-@operator("DequantizeLinear", since=10)
+@operator("DequantizeLinear", since=10, is_folded=False)
 def dequantize(call: Call, x: Tensor, scale: Known, zero_point: Known | None = None) -> Tensor:
     """Shift by a zero point and multiply by a scale."""
     return dequantized(x, scale, zero_point, axis=call.get("axis", 1), block=call.get("block_size", 0))
@@ -86,7 +86,7 @@ def dequantized(x: Tensor, scale: Known, zero_point: Known | None, *, axis: int 
         if scales.size == 1:
             return _pair.dequantize_per_tensor(x, scales.item(), int(shifts.item()), limits.min, limits.max, x.dtype)
         shifts = np.broadcast_to(shifts, scales.shape).astype(np.int64)
-        scales_and_shifts = torch.tensor(scales), torch.tensor(shifts)
+        scales_and_shifts = constant(scales), constant(shifts)
         return _pair.dequantize_per_channel(x, *scales_and_shifts, axis % x.ndim, limits.min, limits.max, x.dtype)
     factor = along(x, scale, axis, block)
     if zero_point is None:
@@ -99,7 +99,7 @@ def dequantized(x: Tensor, scale: Known, zero_point: Known | None, *, axis: int 
 
 def along(x: Tensor, value: Known, axis: int, block: int = 0) -> Tensor:
     """Return a parameter in a shape that broadcasts to ``x``."""
-    tensor = value if isinstance(value, Tensor) else torch.tensor(value)
+    tensor = value if isinstance(value, Tensor) else constant(value)
     if tensor.numel() == 1:
         return tensor.reshape(())
     axis %= x.ndim

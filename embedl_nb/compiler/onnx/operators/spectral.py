@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from embedl_nb.compiler.onnx.operators.arguments import refused
-from embedl_nb.compiler.onnx.operators.dtypes import torch_dtype
+from embedl_nb.compiler.onnx.operators.dtypes import constant, torch_dtype
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _forward(values: Tensor, size: int, *, num_bins: int, sign: int) -> Tensor:
     """Sum ``x[n] exp(sign * 2 pi i k n / size)`` over n; what is missing of ``size`` samples is zero."""
     num_samples = min(size, values.shape[-2])
     angles = _angles(num_samples, num_bins, size)
-    cosines, sines = _constant(np.cos(angles), values), _constant(sign * np.sin(angles), values)
+    cosines, sines = constant(np.cos(angles), values.dtype), constant(sign * np.sin(angles), values.dtype)
     real = values[..., :num_samples, 0]
     if values.shape[-1] == 1:
         return torch.stack([real @ cosines, real @ sines], -1)
@@ -72,19 +72,15 @@ def _real_inverse(values: Tensor, size: int) -> Tensor:
     weights[0] = 1.0 / size
     if size % 2 == 0 and num_bins == size // 2 + 1:
         weights[-1] = 1.0 / size
-    result = values[..., :num_bins, 0] @ _constant(weights * np.cos(angles), values)
+    result = values[..., :num_bins, 0] @ constant(weights * np.cos(angles), values.dtype)
     if values.shape[-1] == 2:
-        result = result - values[..., :num_bins, 1] @ _constant(weights * np.sin(angles), values)
+        result = result - values[..., :num_bins, 1] @ constant(weights * np.sin(angles), values.dtype)
     return result.unsqueeze(-1)
 
 
 def _angles(num_rows: int, num_columns: int, size: int) -> _Array:
     products = np.outer(np.arange(num_rows), np.arange(num_columns)) % size  # small angles keep their digits
     return products * (2 * np.pi / size)
-
-
-def _constant(values: _Array, like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype)
 
 
 @operator("STFT", since=17)
@@ -115,7 +111,7 @@ def _window(name: str, function: Callable[[_Array], _Array]) -> None:
         length = int(size.reshape(-1)[0])
         period = length if call.get("periodic", 1) else length - 1
         turns = np.arange(length) * (2 * np.pi / max(period, 1))
-        return torch.tensor(function(turns)).to(torch_dtype(call, call.get("output_datatype", _FLOAT)))
+        return constant(function(turns), torch_dtype(call, call.get("output_datatype", _FLOAT)))
 
 
 for _name, _function in {
@@ -142,4 +138,4 @@ def mel_weights(call: Call, num_bands: Static, dft_length: Static, rate: Static,
             weights[start : centre + 1, band] = np.arange(centre - start + 1) / (centre - start)
         if end > centre:
             weights[centre:end, band] = np.arange(end - centre, 0, -1) / (end - centre)
-    return torch.tensor(weights).to(torch_dtype(call, call.get("output_datatype", _FLOAT)))
+    return constant(weights, torch_dtype(call, call.get("output_datatype", _FLOAT)))
