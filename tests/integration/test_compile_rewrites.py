@@ -103,20 +103,56 @@ def test_erfinv_is_torchs_at_its_ends_and_beyond() -> None:
     _compiled(torch.erfinv, inputs=(torch.tensor([-1.0, 1.0, 0.0, 0.9999999, -0.9999999, 1e-9, 1.5]),))
 
 
-def _refused_without(function: Callable[..., Any], inputs: Any) -> bool:
-    """Tell whether litert-torch and the runtime, left to themselves, fail on ``function``."""
+class Constants(nn.Module):
+    """A constant minus, and over, what a convolution or a transposition gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.register_buffer("scale", torch.tensor([1.0, 2.0, 3.0]))
+
+    def forward(self, x: Any) -> Any:
+        last = x.permute(0, 2, 3, 1)
+        return 1 - self.conv(x), 2 / self.conv(x), self.scale - last, self.scale / torch.exp(last)
+
+
+def test_a_constant_is_not_swapped_with_what_it_is_less_or_divided_by() -> None:
+    inputs = (torch.linspace(0.1, 1, 48).reshape(1, 3, 4, 4),)
+    model = compile_model(Constants().eval(), inputs)
+    assert model.parity is not None
+    assert model.parity.passed
+
+
+def _outputs_without(module: nn.Module, inputs: Any) -> list[Any]:
+    """Return what litert-torch and the runtime, left to themselves, make of ``module``."""
     import litert_torch
     from ai_edge_litert.interpreter import Interpreter
 
+    converted = litert_torch.convert(module.eval(), inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tflite")
+        converted.export(str(path))
+        runner = Interpreter(str(path)).get_signature_runner()
+        outputs = runner(**{f"args_{index}": value.numpy() for index, value in enumerate(inputs)})
+    return [outputs[name] for name in sorted(outputs)]
+
+
+def _refused_without(function: Callable[..., Any], inputs: Any) -> bool:
     try:
-        converted = litert_torch.convert(Calls(function).eval(), inputs)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model.tflite")
-            converted.export(str(path))
-            Interpreter(str(path)).allocate_tensors()
+        _outputs_without(Calls(function), inputs)
     except (RuntimeError, ValueError):
         return True
     return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "function", [lambda x: 1 - x.permute(0, 2, 3, 1), lambda x: 1 / x.permute(0, 2, 3, 1)], ids=["less", "over"]
+)
+def test_constants_are_still_swapped_without_their_rewrite(function: Callable[..., Any]) -> None:
+    x = torch.linspace(2, 3, 48).reshape(1, 3, 4, 4)
+    (found,) = _outputs_without(Calls(function), (x,))
+    assert abs(found - function(x).numpy()).max() > 0.1, "move_constants is no longer needed"
 
 
 SORTS: dict[str, Callable[..., Any]] = {

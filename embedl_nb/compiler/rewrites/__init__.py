@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401
+from embedl_nb.compiler.rewrites.constants_first import move_constants
 from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite
 
-__all__ = ["REWRITES", "Rewrite", "decompositions"]
+__all__ = ["REWRITES", "Rewrite", "decompositions", "move_constants"]
 
 
 def decompositions() -> dict[Any, Callable[..., Any]]:
