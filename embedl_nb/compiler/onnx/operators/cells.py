@@ -112,8 +112,8 @@ def gru_step(call: Call, weights: Weights) -> Step:
         (hidden,) = states
         if is_reset_last:
             back = F.linear(hidden, lines, bias)
-            gates = activate(given[:, : 2 * size] + back[:, : 2 * size])
-            reset = gates[:, size:] * back[:, 2 * size :]
+            gates = activate(given + back)  # the hidden one's is not used: cheaper than cutting both
+            reset = gates[:, size : 2 * size] * back[:, 2 * size :]
         else:
             gates = activate(given[:, : 2 * size] + F.linear(hidden, lines[: 2 * size], biases[0]))
             reset = F.linear(gates[:, size:] * hidden, lines[2 * size :], biases[1])
@@ -135,7 +135,7 @@ def lstm_step(call: Call, weights: Weights) -> Step:
         gates = given + F.linear(hidden, weights.recurrence, weights.recurrent_bias)
         new = activate_cell(gates[:, 3 * size :])
         if peeps is None:
-            enter, leave, keep = activate(gates[:, : 3 * size]).chunk(3, 1)
+            enter, leave, keep, _ = activate(gates).chunk(4, 1)  # the cell's is not used: cheaper than cutting
         else:
             enter = activate(gates[:, :size] + peeps[0] * cell)
             keep = activate(gates[:, 2 * size : 3 * size] + peeps[2] * cell)

@@ -142,13 +142,14 @@ def _unrolled(
     is_reverse: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return the hidden states of all time steps, and the last states."""
-    given = F.linear(x, weights.weight, weights.bias)
-    times = range(x.shape[0])
+    count, batch = x.shape[:2]
+    given = F.linear(x.reshape(count * batch, -1), weights.weight, weights.bias)
+    times = range(count)
     hidden: dict[int, Tensor] = {}
     for time in reversed(times) if is_reverse else times:
-        new = step(given[time], states)
+        new = step(given[time * batch : (time + 1) * batch], states)
         if is_live is not None:
             new = tuple(torch.where(is_live[time], after, before) for after, before in zip(new, states, strict=True))
         states = new
         hidden[time] = states[0] if is_live is None else torch.where(is_live[time], states[0], 0.0)
-    return torch.stack([hidden[time] for time in times]), states
+    return torch.cat([hidden[time] for time in times]).reshape(count, batch, -1), states
