@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
@@ -103,9 +104,10 @@ def spread(x: Tensor, axis: int, step: int) -> Tensor:
     if step == 1 or x.shape[axis] == 1:
         return x
     sizes = list(x.shape)
-    wide = F.pad(x.unsqueeze(-1).movedim(-1, axis + 1), [0, 0] * (x.ndim - axis - 1) + [0, step - 1])
+    after = int(np.prod(sizes[axis + 1 :]))
+    rows = F.pad(x.reshape(-1, sizes[axis], after), [0, (step - 1) * after])  # LiteRT pads five axes at most
     sizes[axis] *= step
-    return wide.reshape(sizes).narrow(axis, 0, sizes[axis] - step + 1)
+    return rows.reshape(sizes).narrow(axis, 0, sizes[axis] - step + 1)
 
 
 def _crops(call: Call, lengths: list[int], whole: list[int], strides: list[int]) -> list[tuple[int, int]]:
