@@ -71,6 +71,10 @@ class Source(Protocol):
     samples: Samples
 
     @property
+    def can_vary(self) -> bool:
+        """Whether dimensions of its inputs can stay open."""
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """Known once it has run."""
 
@@ -284,6 +288,7 @@ def _described_part(model: LiteRTModel, request: Request, key: str) -> list[str]
         notes.append(f"the outputs {', '.join(source.dropped)} are no tensors and are left out")
     fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)
     notes += [f"compiled for {fixed}"] if fixed else []
+    notes += [f"{each}; output sizes follow, whatever the file says" for each in source.samples.varying]
     return [f"{key}: {note}" if key else note for note in notes]
 
 

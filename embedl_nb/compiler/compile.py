@@ -40,6 +40,7 @@ def compile_model(
     *,
     name: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    dynamic_shapes: Any = None,
     layout: str = "keep",
     state: Mapping[str, str] | None = None,
     verify: bool = True,
@@ -65,6 +66,10 @@ def compile_model(
         What to call the model; by default the class's or the file's name.
     input_shapes
         Of an ONNX model, by input: the sizes of dimensions that it leaves open.
+    dynamic_shapes
+        Dimensions that stay open in the compiled model, by input and dimension: ``{"tokens": {1: (1, 128)}}`` with the
+        smallest and largest size, or a name (``{0: "batch"}``; the same name is the same size), or as torch.export
+        takes them. It is verified at the example's, the smallest and the largest size.
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last: axes (N, C, H, W) of the source become
         (N, H, W, C); example inputs stay as the source takes them. ``"keep"`` changes nothing.
@@ -106,7 +111,7 @@ def compile_model(
     _check_options(name, verify, timeout_s)
     if isinstance(source, LiteRTModel):
         return source
-    options = read_options(layout=layout, state=state)
+    options = read_options(layout=layout, state=state, dynamic_shapes=dynamic_shapes)
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
         if path.suffix.lower() == ".tflite":
@@ -173,6 +178,8 @@ def take(
     options = options or Options()
     if not isinstance(source, Mapping) or not source:
         return dressed(_take(source, with_state_filled(example_inputs, options.state), input_shapes), options)
+    if options.dynamic_shapes is not None:
+        raise InputError("dynamic_shapes was given for several signatures", hint="compile that one by itself")
     if options.state:
         raise InputError("state was given for several signatures", hint="compile the one that has state by itself")
     given = samples_by_key(list(source), example_inputs)

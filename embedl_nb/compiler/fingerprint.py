@@ -126,4 +126,5 @@ def _started(kind: str) -> Digest:
 
 def _add_inputs(digest: Digest, samples: Samples) -> None:
     specs = tuple((str(tensor.dtype), tuple(tensor.shape)) for tensor in samples.first.tensors)
-    digest.add((samples.structure, samples.names, specs, samples.constants), "example_inputs")
+    varying = tuple((each.input, each.dimension, each.label, each.low, each.high) for each in samples.varying)
+    digest.add((samples.structure, samples.names, specs, samples.constants, *varying), "example_inputs")

@@ -27,6 +27,7 @@ class ProgramSource:
 
     converter = TORCH
     reference_notes: tuple[str, ...] = ()
+    can_vary = False
 
     def __init__(self, program: torch.export.ExportedProgram, samples: Samples, *, name: str) -> None:
         self.program = program

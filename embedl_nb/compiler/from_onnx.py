@@ -52,6 +52,7 @@ class OnnxSource:
     """
 
     converter = TORCH
+    can_vary = False
 
     def __init__(self, model: Model, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> None:
         self.model = model

@@ -7,6 +7,7 @@ file whose inputs and outputs are flat tensors, for the child that lowers it. It
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ from embedl_nb.compiler.samples import Samples
 from embedl_nb.compiler.stand_in import as_in_eval, cpu_copy, unwrap, with_flat_calls
 from embedl_nb.compiler.torch_noise import quiet
 from embedl_nb.compiler.user_code import user_line
+from embedl_nb.compiler.varying import export_sample, torch_dimensions
 from embedl_nb.errors import CompileError, InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class TorchSource:
 
     converter = TORCH
     reference_notes: tuple[str, ...] = ()
+    can_vary = True
 
     def __init__(self, module: torch.nn.Module, samples: Samples) -> None:
         self.samples = samples
@@ -116,7 +119,7 @@ class TorchSource:
                     with torch.no_grad():
                         returned = module(*args, **kwargs)
                 except Exception as err:
-                    raise failed_forward(self.name, err, samples) from err
+                    raise failed_forward(self.name, err, replace(samples, samples=(sample,))) from err
                 names, tensors, dropped = flatten_outputs(returned)
                 if index == 0:
                     self.output_names = names
@@ -140,7 +143,9 @@ class TorchSource:
             flat = with_flat_calls(module, self.samples, self.output_names)
             try:
                 with torch.no_grad(), quiet():
-                    program = torch.export.export(flat, self.samples.first.tensors, strict=False)
+                    program = torch.export.export(
+                        flat, export_sample(self.samples), dynamic_shapes=_dynamic_shapes(self.samples), strict=False
+                    )
             except Exception as err:
                 raise _failed_export(self.name, err) from err
         refuse_custom_operators(program, self.name)
@@ -219,6 +224,11 @@ def failed_forward(name: str, err: Exception, samples: Samples) -> SignatureMism
     )
 
 
+def _dynamic_shapes(samples: Samples) -> Any:
+    """Return what torch.export asks of a ``forward(*tensors)``, None where every size is fixed."""
+    return (torch_dimensions(samples),) if samples.varying else None
+
+
 def _lost_state(program: torch.export.ExportedProgram) -> tuple[str, ...]:
     """Name the buffers that forward changes: a LiteRT model has nothing that lasts from call to call."""
     buffers = program.graph_signature.inputs_to_buffers
@@ -262,6 +272,12 @@ def _failed_export(name: str, err: Exception) -> CompileError:
             details=text,
         )
     first = next((part for part in str(err).splitlines() if part.strip()), type(err).__name__)
+    if "Constraints violated" in text:
+        return CompileError(
+            f"{name} fixes a dimension that dynamic_shapes leaves open: {first}",
+            hint="leave that dimension out of dynamic_shapes, or narrow its range; .details says which",
+            details=text,
+        )
     return CompileError(
         f"torch cannot export {name}: {first}" + (f"\nin {line}" if line else ""),
         hint="see .details; torch.export.export(module.eval(), inputs, strict=False) shows the same",

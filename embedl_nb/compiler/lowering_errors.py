@@ -137,7 +137,7 @@ def _hint(program: ExportedProgram | None, nodes: list[Node], operators: tuple[s
     """Return the nearest rewrite; without one, what is special about the program (its dtypes, open sizes)."""
     known = advice_for(operators)
     if known == DEFAULT and program is not None and program.range_constraints:
-        return "export the program with fixed sizes: what lowers a dimension that varies is often missing"
+        return "compile with fixed sizes, without dynamic_shapes: what lowers a dimension that varies is often missing"
     around = nodes or (list(program.graph.nodes) if program is not None else [])
     values = [
         leaf

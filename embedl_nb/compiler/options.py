@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.interface import adapted, read_layout
 from embedl_nb.compiler.sequence import State, StatefulSource, read_state
+from embedl_nb.compiler.varying import read_varying, with_other_sizes
 from embedl_nb.errors import InputError
 from embedl_nb.units import Layout
 
@@ -27,20 +28,27 @@ class Options:
         Of 4-D inputs and outputs.
     state
         Pairs of an output and the input that takes it in the next call.
+    dynamic_shapes
+        Dimensions that stay open, as the user wrote them; None without.
     """
 
     layout: Layout = Layout.KEEP
     state: State = ()
+    dynamic_shapes: Any = None
 
     def refuse(self, what: str, *, hint: str) -> None:
         """Raise an InputError where any of them was given for ``what``, which takes none."""
-        options = {"layout": self.layout is not Layout.KEEP, "state": bool(self.state)}
+        options = {
+            "layout": self.layout is not Layout.KEEP,
+            "state": bool(self.state),
+            "dynamic_shapes": self.dynamic_shapes is not None,
+        }
         given = [name for name, is_given in options.items() if is_given]
         if given:
             raise InputError(f"{given[0]} was given for {what}", hint=hint)
 
 
-def read_options(*, layout: str, state: Mapping[str, str] | None) -> Options:
+def read_options(*, layout: str, state: Mapping[str, str] | None, dynamic_shapes: Any) -> Options:
     """Check options.
 
     Raises
@@ -48,7 +56,12 @@ def read_options(*, layout: str, state: Mapping[str, str] | None) -> Options:
     InputError
         If one cannot be meant.
     """
-    return Options(layout=read_layout(layout), state=read_state(state))
+    options = Options(layout=read_layout(layout), state=read_state(state), dynamic_shapes=dynamic_shapes)
+    if options.state and dynamic_shapes is not None:
+        raise InputError(
+            "state and dynamic_shapes were both given", hint="a state keeps its shape; compile with fixed sizes"
+        )
+    return options
 
 
 def dressed(source: Source, options: Options, *, is_alone: bool = True) -> Source:
@@ -59,5 +72,19 @@ def dressed(source: Source, options: Options, *, is_alone: bool = True) -> Sourc
     UnknownNameError
         If the source has no input that an option names.
     """
+    if options.dynamic_shapes is not None:
+        _open_dimensions(source, options.dynamic_shapes)
     result = adapted(source, options.layout, is_alone=is_alone)
     return StatefulSource(result, options.state) if options.state else result
+
+
+def _open_dimensions(source: Source, dynamic_shapes: Any) -> None:
+    if not source.can_vary:
+        raise InputError(
+            f"dynamic_shapes was given for {source.origin}, whose dimensions are its own",
+            hint="it is for torch modules; export a program with its dynamic_shapes, give an ONNX model input_shapes",
+        )
+    if source.samples.images:
+        raise InputError("dynamic_shapes was given with an image_input, which has one size", hint="leave one out")
+    samples = replace(source.samples, varying=read_varying(dynamic_shapes, source.samples))
+    source.samples = with_other_sizes(samples)

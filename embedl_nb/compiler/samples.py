@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.pictures import ImageInput
+from embedl_nb.compiler.varying import Varying
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Samples:
         Text that tells one nesting of inputs from another.
     state
         Pairs of an output and the input that takes it in the next sample, where samples are steps in time.
+    varying
+        Dimensions that stay open; samples may differ in them.
     images
         Inputs that were given as pictures; their tensors are what the source takes, preprocessed.
     is_made_up
@@ -67,6 +70,7 @@ class Samples:
     treespec: Any
     images: tuple[tuple[str, ImageInput], ...] = ()
     state: tuple[tuple[str, str], ...] = ()
+    varying: tuple[Varying, ...] = ()
     is_made_up: bool = False
 
     @property

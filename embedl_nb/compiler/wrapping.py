@@ -20,6 +20,11 @@ class WrappedSource:
         self.samples = source.samples
 
     @property
+    def can_vary(self) -> bool:
+        """Whether dimensions of its inputs can stay open."""
+        return self._inner.can_vary
+
+    @property
     def name(self) -> str:
         """What to call it."""
         return self._inner.name

@@ -28,6 +28,7 @@ def compile(  # noqa: A001 - the public verb of the field
     *,
     name: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    dynamic_shapes: Any = None,
     layout: str = "keep",
     state: Mapping[str, str] | None = None,
     verify: bool = True,
@@ -54,6 +55,10 @@ def compile(  # noqa: A001 - the public verb of the field
         What to call the model; by default the class's or the file's name.
     input_shapes
         Of an ONNX model, by input: ``{"x": (1, 3, 224, 224)}`` fixes the dimensions that the file leaves open.
+    dynamic_shapes
+        Dimensions that stay open in the compiled model, by input and dimension: ``{"tokens": {1: (1, 128)}}`` with the
+        smallest and largest size, or a name (``{0: "batch"}``; the same name is the same size), or as torch.export
+        takes them. It is verified at the example's, the smallest and the largest size.
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last, as apps have pictures; example inputs stay as
         the source takes them. ``"keep"`` changes nothing.
@@ -87,7 +92,14 @@ def compile(  # noqa: A001 - the public verb of the field
 
     with showing("compile"):
         model = compile_model(
-            source, example_inputs, name=name, input_shapes=input_shapes, layout=layout, state=state, verify=verify
+            source,
+            example_inputs,
+            name=name,
+            input_shapes=input_shapes,
+            dynamic_shapes=dynamic_shapes,
+            layout=layout,
+            state=state,
+            verify=verify,
         )
     model = recorded("compile", model, model=model, parent_run_id=None)
     return dataclasses.replace(model, path=kept_path(model))
