@@ -261,29 +261,29 @@ def _lowered(
     """Lower and verify; what fails after the quicker way of decomposing gets a second chance by torch's own."""
     lowered = _lower(request, entry.folder, exported, is_local=True)
     try:
-        model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
+        model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered, golden)
         return model, evidence_for(request, entry, model, golden)
     except (CompileError, InputError):
         if not lowered.get("num_local_rounds"):
             raise
         progress.emit("lower", "the result is refused; lowering once more, torch's own way")
     lowered = _lower(request, entry.folder, exported, is_local=False)
-    model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered)
+    model = _described(LiteRTModel.open(entry.model_path, name=request.name), request, lowered, golden)
     return model, evidence_for(request, entry, model, golden)
 
 
-def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any]) -> LiteRTModel:
-    notes = [note for key in parts_of(request.source) for note in _described_part(model, request, key)]
+def _described(model: LiteRTModel, request: Request, lowered: dict[str, Any], golden: dict[str, Arrays]) -> LiteRTModel:
+    notes = [note for key in parts_of(request.source) for note in _described_part(model, request, key, golden[key])]
     lineage = (request.source.origin, *lowered["steps"], request.source.converter.version)
     state = tuple(pair for part in parts_of(request.source).values() for pair in part.samples.state)
     return dataclasses.replace(model, lineage=lineage, state=state, notes=tuple(dict.fromkeys(notes)))
 
 
-def _described_part(model: LiteRTModel, request: Request, key: str) -> list[str]:
+def _described_part(model: LiteRTModel, request: Request, key: str, golden: Arrays) -> list[str]:
     """Say what a reader must know of one signature."""
     source = parts_of(request.source)[key]
     signature = pick_signature(model.signatures, key or None)
-    notes = [*source.reference_notes, *typed_samples(signature, source.samples.arrays(), {}).notes]
+    notes = [*source.reference_notes, *typed_samples(signature, source.samples.arrays(), golden).notes]
     if source.dropped:
         notes.append(f"the outputs {', '.join(source.dropped)} are no tensors and are left out")
     fixed = ", ".join(f"{name}={value!r}" for name, value in source.samples.constants if value is not None)

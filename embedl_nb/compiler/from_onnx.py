@@ -18,7 +18,6 @@ from embedl_nb.compiler.onnx.dtypes import computed_tensor
 from embedl_nb.compiler.onnx.interface import interface_of
 from embedl_nb.compiler.onnx.planning import plan_of
 from embedl_nb.compiler.onnx.reading import Model, read_file, read_object
-from embedl_nb.compiler.samples import unique_names
 from embedl_nb.compiler.torch_noise import quiet
 from embedl_nb.errors import CompileError
 
@@ -58,7 +57,7 @@ class OnnxSource:
         self.model = model
         interface = interface_of(model, example_inputs, input_shapes)
         self.samples = interface.samples
-        self.output_names = unique_names(list(model.outputs))
+        self.output_names = model.outputs
         self.dropped: tuple[str, ...] = ()
         self._taken = interface.notes
         self.reference_notes: tuple[str, ...] = ()

@@ -107,6 +107,7 @@ def test_doubles_long_integers_and_passed_on_values_keep_their_meaning() -> None
     with pytest.warns(EmbedlWarning, match="float64 are computed in float32"):
         compiled = compile_model(model(nodes, inputs, outputs, constants), (x, i))
     assert any("'x' is float64 in the source and float32" in note for note in compiled.notes)
+    assert any("output 'next' is int64 in the source and int32" in note for note in compiled.notes)
     dtypes = {spec.name: spec.dtype for spec in compiled.signatures[0].inputs}
     given = {"x": x.astype(dtypes["x"]), "i": i.astype(dtypes["i"])}
     returned = compiled(**given)

@@ -141,6 +141,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (lambda proto: proto.graph.ClearField("output"), "no outputs"),
+        (lambda proto: proto.graph.output.add().CopyFrom(info("y")), "outputs with the same name: y, y"),
         (lambda proto: proto.graph.ClearField("input"), "no inputs"),
         (lambda proto: proto.graph.input.add().CopyFrom(info("x")), "with the same one: x, x"),
         (lambda proto: proto.graph.input[0].ClearField("type"), "input 'x' is of type unknown"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,21 +33,32 @@ def in_order(nodes: Sequence[onnx.NodeProto], scope: Scope) -> Sequence[onnx.Nod
     ]
     if all(needed < index for index, wanted in enumerate(waits_for) for needed in wanted):
         return nodes
-    order: list[int] = []
-    done: set[int] = set()
-    waiting = list(range(len(nodes)))
-    while waiting:
-        ready = [index for index in waiting if waits_for[index] <= done]
-        if not ready:
-            circle = ", ".join(f"{nodes[index].name or nodes[index].op_type!r}" for index in waiting[:5])
-            raise InputError(
-                f"the graph goes round in a circle: {circle} wait for each other",
-                hint="the file is damaged: export or download it again",
-            )
-        order += ready
-        done.update(ready)
-        waiting = [index for index in waiting if index not in done]
+    order = list(_sorted(waits_for))
+    if len(order) < len(nodes):
+        left = set(range(len(nodes))) - set(order)
+        circle = ", ".join(f"{(nodes[index].name or nodes[index].op_type)!r}" for index in sorted(left)[:5])
+        raise InputError(
+            f"the graph goes round in a circle: {circle} wait for each other",
+            hint="the file is damaged: export or download it again",
+        )
     return [nodes[index] for index in order]
+
+
+def _sorted(waits_for: list[set[int]]) -> Iterator[int]:
+    """Return indices such that each comes after those it waits for; those in or behind a circle are left out."""
+    waiting_for_it: dict[int, list[int]] = {}
+    for index, wanted in enumerate(waits_for):
+        for needed in wanted:
+            waiting_for_it.setdefault(needed, []).append(index)
+    num_missing = [len(wanted) for wanted in waits_for]
+    ready = deque(index for index, number in enumerate(num_missing) if not number)
+    while ready:
+        index = ready.popleft()
+        yield index
+        for follower in waiting_for_it.get(index, ()):
+            num_missing[follower] -= 1
+            if not num_missing[follower]:
+                ready.append(follower)
 
 
 def names_used(node: onnx.NodeProto) -> Iterator[str]:

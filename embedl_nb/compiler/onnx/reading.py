@@ -199,6 +199,11 @@ def _checked(proto: onnx.ModelProto, *, name: str, what: str, path: Path | None)
     )
     if not model.outputs or not all(model.outputs):
         raise InputError(f"{what} has no outputs, or one without a name", hint=_DAMAGED)
+    if len(set(model.outputs)) < len(model.outputs):
+        raise InputError(
+            f"{what} has outputs with the same name: {', '.join(model.outputs)}",
+            hint="give each a name of its own: a node Identity makes another name for a value",
+        )
     for tensor in model.external_tensors():
         external_region(tensor, model.folder)
     return model

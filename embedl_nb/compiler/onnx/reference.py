@@ -54,8 +54,14 @@ def reference_outputs(model: Model, inputs: Arrays) -> tuple[dict[str, np.ndarra
         save_arrays(payload["inputs_path"], inputs)
         try:
             refusal = _run(payload, "run")
-        except (RuntimeCrashedError, RuntimeTimeoutError) as err:
+        except RuntimeCrashedError as err:
             refusal = err.message
+        except RuntimeTimeoutError as err:
+            raise CompileError(
+                f"onnxruntime did not finish {model.name} within {_TIMEOUT_S:g} s",
+                hint="give smaller or fewer example inputs",
+                details=err.details,
+            ) from err
         notes: tuple[str, ...] = ()
         if refusal:
             second = _run_again(model, payload, refusal)
