@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embedl_nb import __version__, pipeline
-from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedShape, OneOf
+from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedRange, NamedShape, OneOf
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
@@ -36,6 +36,13 @@ class _Group(click.Group):
 @click.option("--name", help="What to call the model.  [default: the name of its class or file]")
 @click.option("--input-shape", "input_shapes", type=NamedShape(), multiple=True, help="Of an ONNX model: x=1,3,224,224")
 @click.option(
+    "--dynamic-shape",
+    "dynamic_shapes",
+    type=NamedRange(),
+    multiple=True,
+    help="A dimension that stays open, with its smallest and largest size: x:2=64,512",
+)
+@click.option(
     "--layout",
     type=OneOf("layout", Layout),
     default=str(Layout.KEEP),
@@ -60,6 +67,7 @@ def _compile(
     *,
     inputs: str | None,
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    dynamic_shapes: tuple[tuple[str, int, tuple[int, int]], ...],
     state: tuple[tuple[str, str], ...],
     output: Path | None,
     **options: Any,
@@ -71,8 +79,17 @@ def _compile(
     none.
     """
     samples = None if inputs is None else names.samples(inputs)
-    shapes = dict(input_shapes) or None
-    model = pipeline.compile(names.source(source), samples, input_shapes=shapes, state=dict(state) or None, **options)
+    ranges: dict[str, dict[int, tuple[int, int]]] = {}
+    for input_name, dimension, sizes in dynamic_shapes:
+        ranges.setdefault(input_name, {})[dimension] = sizes
+    model = pipeline.compile(
+        names.source(source),
+        samples,
+        input_shapes=dict(input_shapes) or None,
+        dynamic_shapes=ranges or None,
+        state=dict(state) or None,
+        **options,
+    )
     if output is not None:
         model.save(output)
     return model

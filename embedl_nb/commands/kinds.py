@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     _Pair = click.ParamType[tuple[str, str]]
     _Row = click.ParamType[tuple[float, ...]]
     _Shape = click.ParamType[tuple[str, tuple[int, ...]]]
+    _Range = click.ParamType[tuple[str, int, tuple[int, int]]]
 else:  # older versions of click are not generic
-    _Text = _Pair = _Row = _Shape = click.ParamType
+    _Text = _Pair = _Row = _Shape = _Range = click.ParamType
 
 __all__ = [
     "DATA",
@@ -30,6 +31,7 @@ __all__ = [
     "SOURCE",
     "KeyValue",
     "Kind",
+    "NamedRange",
     "NamedShape",
     "Numbers",
     "OneOf",
@@ -165,3 +167,29 @@ class NamedShape(_Shape):
         if not name or not (shape or not sizes):
             self.fail(f"{value!r} is not of the form NAME=N,N,... such as x=1,3,224,224", param, ctx)
         return name, shape
+
+
+class NamedRange(_Range):
+    """``NAME:DIMENSION=LOW,HIGH``, as the name, the dimension and both sizes."""
+
+    name = "name:dimension=low,high"
+
+    def convert(
+        self,
+        value: str | tuple[str, int, tuple[int, int]],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, int, tuple[int, int]]:
+        """Split at the last ``=`` and the last ``:`` before it."""
+        if isinstance(value, tuple):
+            return value
+        place, _, sizes = value.rpartition("=")
+        name, _, dimension = place.rpartition(":")
+        try:
+            low, high = (int(size) for size in sizes.split(","))
+            found = name, int(dimension), (low, high)
+        except ValueError:
+            found = None
+        if not name or found is None:
+            self.fail(f"{value!r} is not of the form NAME:DIMENSION=LOW,HIGH such as x:2=64,512", param, ctx)
+        return found

@@ -20,7 +20,14 @@ def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
         (
             "compile",
             (shell.user_ns["net"], (1, 2)),
-            {"name": "mobilenet", "input_shapes": None, "layout": "keep", "state": None, "verify": True},
+            {
+                "name": "mobilenet",
+                "input_shapes": None,
+                "dynamic_shapes": None,
+                "layout": "keep",
+                "state": None,
+                "verify": True,
+            },
         )
     ]
 

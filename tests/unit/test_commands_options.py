@@ -34,14 +34,40 @@ def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> 
         run("compile net --inputs x --name small --layout nhwc --state h=g --no-verify", net=net, x=x)
         == "result of compile"
     )
-    options = {"name": "small", "input_shapes": None, "layout": "nhwc", "state": {"h": "g"}, "verify": False}
+    options = {
+        "name": "small",
+        "input_shapes": None,
+        "dynamic_shapes": None,
+        "layout": "nhwc",
+        "state": {"h": "g"},
+        "verify": False,
+    }
     assert fake_pipeline.calls == [("compile", (net, x), options)]
 
 
 def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
     run("compile net", net="the module")
-    options = {"name": None, "input_shapes": None, "layout": "keep", "state": None, "verify": True}
+    options = {
+        "name": None,
+        "input_shapes": None,
+        "dynamic_shapes": None,
+        "layout": "keep",
+        "state": None,
+        "verify": True,
+    }
     assert fake_pipeline.calls == [("compile", ("the module", None), options)]
+
+
+def test_compile_takes_the_range_of_each_dimension(fake_pipeline: Any) -> None:
+    run("compile net --dynamic-shape x:2=4,20 --dynamic-shape x:3=8,16 --dynamic-shape a:b:0=1,2", net="the module")
+    _, _, options = fake_pipeline.calls[0]
+    assert options["dynamic_shapes"] == {"x": {2: (4, 20), 3: (8, 16)}, "a:b": {0: (1, 2)}}
+
+
+@pytest.mark.parametrize("words", ["x:2=4", "x=4,5", "x:a=1,2", ":1=1,2", "x:1=1,2,3"])
+def test_a_range_that_is_none_shows_what_one_looks_like(words: str, fake_pipeline: Any) -> None:
+    with pytest.raises(InputError, match="x:2=64,512"):
+        run(f"compile net --dynamic-shape {words}", net="the module")
 
 
 def test_compile_takes_the_shape_of_each_input(fake_pipeline: Any) -> None:
