@@ -27,8 +27,9 @@ _NEEDED = """## What has to be known
 
 A compiled model has fixed shapes. Where an input of an operator decides a shape (the `shape` of Reshape, `axes`,
 `pads`, `k` of TopK), its value has to follow from constants and from the shapes of the model's inputs; else the model
-is refused. `If`, `Loop` and `Scan` are opened up, so the condition and the number of rounds have to be known as well.
-float64 and float16 are computed in float32, and 64-bit integers in 32 bits where LiteRT has no others.
+is refused. `Loop` and `Scan` are unrolled, so the number of rounds has to be known as well; of an `If` both branches
+are computed where its condition is not known. float64 and float16 are computed in float32, and 64-bit integers in
+32 bits where LiteRT has no others.
 """
 # Their definitions call operators that are refused: random numbers, sequences.
 _DEFINED_BY_REFUSED = ("Bernoulli", "SequenceMap")
@@ -68,7 +69,7 @@ def _supported() -> dict[tuple[str, str], list[int]]:
 def _tables(supported: dict[tuple[str, str], list[int]]) -> Iterator[str]:
     for domain in sorted({domain for domain, _ in supported}):
         names = [name for owner, name in supported if owner == domain]
-        yield f"## {domain or 'ai.onnx'}: {len(names)} operators\n"
+        yield f"## {domain or 'ai.onnx'}\n"
         yield "| operator | from opset | versions of the standard |\n| --- | --- | --- |"
         yield "".join(_row(domain, name, supported[(domain, name)]) for name in names)
 

@@ -11,7 +11,7 @@ from embedl_nb.testing.onnx.comparing import difference, said_by
 __all__ = ["failure"]
 
 
-def failure(case: Case, *, timeout_s: float = 300.0) -> str:
+def failure(case: Case, *, timeout_s: float = 900.0) -> str:
     """Say why the case does not give the expected outputs in LiteRT; empty where it does.
 
     The case's inputs that decide shapes are constants already (see freezing.py).

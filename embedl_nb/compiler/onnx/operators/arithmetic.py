@@ -174,9 +174,20 @@ def _clipped(x: Tensor, low: float | None, high: float | None) -> Tensor:
 
 @operator("BitShift", since=11)
 def bit_shift(call: Call, x: Tensor, y: Tensor) -> Tensor:
-    """Shift unsigned integers; written as products and quotients, which LiteRT has."""
+    """Shift integers; written as products and quotients, which LiteRT has."""
     direction = call.get("direction")
     if direction not in ("LEFT", "RIGHT"):
         raise refused(call, f"shifts to {direction!r}", hint="its direction is LEFT or RIGHT")
-    function = torch.bitwise_left_shift if direction == "LEFT" else torch.bitwise_right_shift
-    return with_dtype(function, x, y)
+    num_bits = 8 * x.dtype.itemsize
+
+    def shift(x: Tensor, y: Tensor) -> Tensor:
+        last = 8 * x.dtype.itemsize - 2  # the largest power of two that the signed type holds
+        powers = torch.tensor([2**exponent for exponent in range(last + 1)], dtype=x.dtype)
+        factor = powers[y.clamp(0, last).long()]
+        if direction == "RIGHT":
+            quotient = torch.div(x, factor, rounding_mode="floor")
+            return torch.where((y < 0) | (y > last), -(x < 0).to(x.dtype), quotient)
+        product = torch.where(y > last, x * factor * 2, x * factor)
+        return torch.where((y < 0) | (y >= num_bits), torch.zeros_like(x), product)
+
+    return with_dtype(shift, x, y)
