@@ -116,6 +116,7 @@ def compile_model(
         path = Path(source).expanduser()
         if path.suffix.lower() == ".tflite":
             options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
+            _refuse_shapes(input_shapes)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
     taken = take(source, example_inputs, input_shapes, options)
     notes = taken.notes()
@@ -192,10 +193,7 @@ def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[
     onnx = sys.modules.get("onnx")
     if (path is not None and path.suffix.lower() == ".onnx") or isinstance(source, getattr(onnx, "ModelProto", ())):
         return _take_onnx(path or source, example_inputs, input_shapes)
-    if input_shapes is not None:
-        raise InputError(
-            "input_shapes is for ONNX models, and this is none", hint="give example_inputs of the shapes you want"
-        )
+    _refuse_shapes(input_shapes)
     if path is not None:
         return _take_file(path, example_inputs)
     torch = sys.modules.get("torch")
@@ -231,6 +229,13 @@ def _take_file(path: Path, example_inputs: Any) -> Source:
             hint="build the module, load_state_dict(torch.load(path, weights_only=True)) into it, and compile that",
         )
     raise InputError(f"{str(path)!r} is no kind of model file that can be compiled", hint=_KNOWN)
+
+
+def _refuse_shapes(input_shapes: Mapping[str, Sequence[int]] | None) -> None:
+    if input_shapes is not None:
+        raise InputError(
+            "input_shapes is for ONNX models, and this is none", hint="give example_inputs of the shapes you want"
+        )
 
 
 def _take_onnx(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:

@@ -29,6 +29,12 @@ def test_a_checkpoint_says_what_to_do_with_it(tmp_path: Path) -> None:
     assert "weights_only=True" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["net.pt2", "net.tflite"])
+def test_shapes_are_for_onnx_models(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="input_shapes is for ONNX models"):
+        compile_model(tmp_path / name, input_shapes={"x": (1, 3)})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.tflite"):
         compile_model(tmp_path / "nowhere.tflite")
