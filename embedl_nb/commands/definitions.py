@@ -74,9 +74,9 @@ def _compile(
 ) -> Any:
     """Compile a model to LiteRT and prove that it equals its source.
 
-    SOURCE is an .onnx, .pt2 or .tflite file, or in a notebook the name of a variable that holds a torch module, an
-    exported program or an ONNX model. Inputs are an .npz or .npy file, or the name of a variable; an ONNX model needs
-    none.
+    SOURCE is an .onnx, .pt2, .keras, .h5 or .tflite file or a SavedModel's folder, or in a notebook the name of a
+    variable that holds a torch module, an exported program, an ONNX or a Keras model. Inputs are an .npz or .npy file,
+    or the name of a variable; ONNX and Keras models need none.
     """
     samples = None if inputs is None else names.samples(inputs)
     ranges: dict[str, dict[int, tuple[int, int]]] = {}

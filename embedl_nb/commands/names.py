@@ -14,7 +14,7 @@ from embedl_nb.errors import InputError, UnknownNameError
 
 __all__ = ["Names", "NotebookNames", "ShellNames"]
 
-_MODEL_SUFFIXES = (".onnx", ".pt2", ".tflite")
+_MODEL_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx", ".pt2", ".tflite")
 _ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
 _RANDOM = "random"
 _RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
@@ -117,7 +117,7 @@ class NotebookNames(Names):
         """Return a variable, the path of a model file, or the recorded model of a run id."""
         if name in self._variables:
             return self._variables[name]
-        if Path(name).suffix in _MODEL_SUFFIXES or _RUN_ID.fullmatch(name) or Path(name).is_file():
+        if Path(name).suffix in _MODEL_SUFFIXES or _RUN_ID.fullmatch(name) or _is_model(Path(name).expanduser()):
             return self._shell.source(name)
         raise self._unknown(name)
 
@@ -164,11 +164,16 @@ class NotebookNames(Names):
         return error
 
 
+def _is_model(path: Path) -> bool:
+    """Say whether there is a file, or the folder of a SavedModel."""
+    return path.is_file() or (path / "saved_model.pb").is_file()
+
+
 def _model_file(name: str) -> Path:
     path = Path(name).expanduser()
-    if path.suffix not in _MODEL_SUFFIXES:
+    if path.suffix not in _MODEL_SUFFIXES and not path.is_dir():
         raise InputError(
-            f"{name} is neither a model file ({', '.join(_MODEL_SUFFIXES)}) nor a run id",
+            f"{name} is neither a model file ({', '.join(_MODEL_SUFFIXES)}), a SavedModel's folder nor a run id",
             hint="name a model file, or a run id as 'embedl-nb runs' shows it",
         )
     if not path.exists():

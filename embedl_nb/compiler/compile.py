@@ -16,6 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, imports, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
+from embedl_nb.compiler.from_keras import (
+    KERAS_SUFFIXES,
+    ModelFileSource,
+    is_tensorflow_object,
+    model_file_source,
+    model_object_source,
+)
 from embedl_nb.compiler.options import Options, dressed, read_options
 from embedl_nb.compiler.sequence import with_state_filled
 from embedl_nb.compiler.several import SeveralSources, samples_by_key
@@ -31,7 +38,10 @@ _TIMEOUT_S = 900.0
 # torch traces with global state: two exports at once in one process break each other.
 exporting = threading.Lock()
 """Held for as long as something is exported."""
-_KNOWN = "give a torch.nn.Module, a torch.export.ExportedProgram, an onnx.ModelProto, or a .pt2, .onnx or .tflite path"
+_KNOWN = (
+    "give a torch.nn.Module, a torch.export.ExportedProgram or a .pt2 path; an onnx.ModelProto or an .onnx path; a "
+    "Keras model, a tf.Module, a .keras or .h5 path or a SavedModel's folder; or a .tflite path"
+)
 
 
 def compile_model(
@@ -52,9 +62,10 @@ def compile_model(
     ----------
     source
         A ``torch.nn.Module`` (its class may be defined in a cell; wrappers of torch.compile and DataParallel are seen
-        through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, an ``onnx.ModelProto``, an ``.onnx`` path, or a
-        ``.tflite`` path, which is read, run and passed on. A dict of models by signature key makes one file with
-        several signatures, in which weights that they share are stored once.
+        through), a ``torch.export.ExportedProgram``, a ``.pt2`` path, an ``onnx.ModelProto``, an ``.onnx`` path, a
+        Keras model, a ``tf.Module``, the path of a ``.keras`` or ``.h5`` file or of a SavedModel's folder, or a
+        ``.tflite`` path, which is read, run and passed on. A dict of PyTorch or ONNX models by signature key makes one
+        file with several signatures, in which weights that they share are stored once; a SavedModel keeps its own.
     example_inputs
         One sample: a tensor or array, a tuple of positional inputs, or a dict of keyword inputs. A list holds several
         samples: the first fixes shapes and dtypes, the parity check uses all. Numbers, strings and None in a sample are
@@ -118,7 +129,7 @@ def compile_model(
             options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
             _refuse_shapes(input_shapes)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
-    taken = take(source, example_inputs, input_shapes, options)
+    taken = take(source, example_inputs, input_shapes, options, timeout_s=timeout_s)
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
@@ -152,6 +163,8 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
         return None
     try:
         model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
+        if isinstance(request.source, ModelFileSource):
+            request.source.recall(model)
         evidence = evidence_on_hit(request, entry, model)
         parity = Parity.from_record(evidence.parity) if evidence.parity and request.verify else None
     except (KeyError, TypeError, AttributeError):
@@ -168,6 +181,8 @@ def take(
     example_inputs: Any,
     input_shapes: Mapping[str, Sequence[int]] | None,
     options: Options | None = None,
+    *,
+    timeout_s: float = _TIMEOUT_S,
 ) -> Source | SeveralSources:
     """Take one source, or a dict of them by signature.
 
@@ -177,6 +192,10 @@ def take(
         If what was given is no source, or the samples do not fit it.
     """
     options = options or Options()
+    if _is_tensorflow(source):
+        _refuse_shapes(input_shapes)
+        options.refuse("a Keras or TensorFlow model", hint="leave it out: it is for PyTorch and ONNX models")
+        return _take_tensorflow(source, example_inputs, timeout_s=timeout_s)
     if not isinstance(source, Mapping) or not source:
         return dressed(_take(source, with_state_filled(example_inputs, options.state), input_shapes), options)
     if options.dynamic_shapes is not None:
@@ -184,8 +203,28 @@ def take(
     if options.state:
         raise InputError("state was given for several signatures", hint="compile the one that has state by itself")
     given = samples_by_key(list(source), example_inputs)
+    foreign = [key for key, part in source.items() if _is_tensorflow(part)]
+    if foreign:
+        raise InputError(
+            f"the source of signature {foreign[0]!r} is a Keras or TensorFlow model, which shares no file with others",
+            hint="compile a SavedModel or tf.Module that has these signatures",
+        )
     parts = {key: _take(part, given[key], input_shapes) for key, part in source.items()}
     return SeveralSources({key: dressed(part, options, is_alone=False) for key, part in parts.items()})
+
+
+def _is_tensorflow(source: Any) -> bool:
+    if not isinstance(source, str | Path):
+        return is_tensorflow_object(source)
+    path = Path(source).expanduser()
+    return path.is_dir() or path.suffix.lower() in KERAS_SUFFIXES
+
+
+def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> SeveralSources:
+    if not isinstance(source, str | Path):
+        return model_object_source(source, example_inputs)
+    _require_tensorflow()
+    return model_file_source(Path(source).expanduser(), example_inputs, timeout_s=timeout_s)
 
 
 def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
@@ -273,6 +312,15 @@ def _require_torch() -> None:
                 extra="torch",
                 install="pip install 'embedl-nb[torch]'",
             )
+
+
+def _require_tensorflow() -> None:
+    if not imports.is_installed("tensorflow"):
+        raise MissingDependencyError(
+            "tensorflow is needed to compile Keras models and SavedModels, and it is not installed",
+            extra="keras",
+            install="pip install 'embedl-nb[keras]'",
+        )
 
 
 def _check_options(name: str | None, verify: bool, timeout_s: float) -> None:

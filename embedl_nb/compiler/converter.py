@@ -19,7 +19,7 @@ from embedl_nb.errors import (
 from embedl_nb.imports import version_of
 from embedl_nb.runtime.pool import prewarm, warm
 
-__all__ = ["TORCH", "Converter"]
+__all__ = ["TENSORFLOW", "TORCH", "Converter"]
 
 _NAME = "the converter"
 
@@ -93,3 +93,5 @@ class Converter:
 
 TORCH = Converter(module="embedl_nb.compiler.torch_child", tool="litert-torch")
 """Lowers a ``.pt2`` file with flat tensors in and out."""
+TENSORFLOW = Converter(module="embedl_nb.compiler.keras_child", tool="tensorflow")
+"""Lowers Keras and TensorFlow models; it also reads their files."""

@@ -26,12 +26,14 @@ __all__ = [
     "fingerprint_onnx",
     "fingerprint_program",
     "fingerprint_samples",
+    "fingerprint_tensorflow",
     "fingerprint_torch",
 ]
 
 PIPELINE_VERSION = 2
 """To be raised with every change of this package that changes what it produces."""
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
+_TENSORFLOW_TOOLS = ("tensorflow", "keras", "ai-edge-litert")
 # Settings of litert-torch that change what it produces.
 _VARIABLES = ("LITERT_TORCH_FULL_TFL_DECOMPS", "LAYOUT_OPTIMIZE_PARTITIONER", "ENABLE_GROUP_NORM_COMPOSITE")
 
@@ -103,6 +105,21 @@ def fingerprint_onnx(content: str, samples: Samples) -> Fingerprint:
     return Fingerprint(key=digest.hexdigest())
 
 
+def fingerprint_tensorflow(content: str, options: tuple[object, ...]) -> Fingerprint:
+    """Return the key of compiling a Keras or TensorFlow model.
+
+    Parameters
+    ----------
+    content
+        The hash of its file, or of its graph and weights.
+    options
+        Plain values: what else the result depends on.
+    """
+    digest = _started("tensorflow", _TENSORFLOW_TOOLS)
+    digest.add((content, *options), "the model")
+    return Fingerprint(key=digest.hexdigest())
+
+
 def fingerprint_samples(arrays: dict[str, Any]) -> str:
     """Return the hash of the samples' values, by which a cached parity is known to be about them."""
     digest = Digest()
@@ -116,9 +133,9 @@ def _said(err: UnreducibleError, whole: str) -> str:
     return f"{err.path or whole} is a {err.kind}, which has no content to compare"
 
 
-def _started(kind: str) -> Digest:
+def _started(kind: str, tools: tuple[str, ...] = _TOOLS) -> Digest:
     digest = Digest()
-    versions = tuple((tool, version_of(tool)) for tool in _TOOLS)
+    versions = tuple((tool, version_of(tool)) for tool in tools)
     settings = tuple((name, os.environ.get(name, "")) for name in _VARIABLES)
     digest.add((kind, PIPELINE_VERSION, sys.version_info[:2], versions, settings), "versions")
     return digest

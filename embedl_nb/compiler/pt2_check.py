@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from embedl_nb.compiler.archives import opened_archive, read_text
 from embedl_nb.errors import InputError
 
 __all__ = ["SAVE_AGAIN", "refuse_untrusted"]
@@ -53,15 +53,10 @@ def refuse_untrusted(path: Path) -> None:
     InputError
         If the file is missing, damaged, of another kind, or holds something to be trusted; it says what.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            texts = {name: json.loads(archive.read(name)) for name in members if name.endswith(".json")}
-            samples = {name: archive.read(name) for name in members if "/sample_inputs/" in name}
-    except FileNotFoundError as err:
-        raise InputError(f"there is no file {str(path)!r}", hint="check the path") from err
-    except (OSError, ValueError, zipfile.BadZipFile) as err:
-        raise InputError(f"{path} is no readable .pt2 archive: {err}", hint=SAVE_AGAIN) from err
+    with opened_archive(path, kind=".pt2 archive", hint=SAVE_AGAIN) as archive:
+        members = archive.namelist()
+        texts = {name: json.loads(read_text(archive, name)) for name in members if name.endswith(".json")}
+        samples = {name: read_text(archive, name) for name in members if "/sample_inputs/" in name}
     if not any("/models/" in name for name in texts):
         raise InputError(
             f"{path} is no archive of torch.export.save, or one of an old version, which is loaded by unpickling",

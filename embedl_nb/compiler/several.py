@@ -7,7 +7,7 @@ apart with :func:`parts_of`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, extended
@@ -76,7 +76,8 @@ class SeveralSources:
 
 def parts_of(source: Source | SeveralSources) -> dict[str, Source]:
     """Return the sources by signature key; a single one has the key ``""``, whatever its signature is called."""
-    return source.parts if isinstance(source, SeveralSources) else {"": source}
+    # Models of TensorFlow have parts as well: a SavedModel keeps its signatures.
+    return cast("SeveralSources", source).parts if hasattr(source, "parts") else {"": source}
 
 
 def samples_by_key(keys: list[Any], example_inputs: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ __all__ = ["Candidate", "candidates"]
 _LOOK_INTO = 8
 _MOST_FILES = 1000
 _SUFFIXES = {
-    Kind.SOURCE: (".onnx", ".pt2", ".tflite"),
+    Kind.SOURCE: (".h5", ".keras", ".onnx", ".pt2", ".tflite"),
     Kind.MODEL: (".tflite",),
     Kind.SAMPLES: (".npy", ".npz"),
     Kind.DATA: (".h5", ".npz"),

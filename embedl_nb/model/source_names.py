@@ -5,6 +5,9 @@ A name lists the modules around an operation, each as its class's full name, ``_
 were fused are joined by ``;;``; the last is the one that does the work, unless it only pads. A name that holds
 ``<path>|<class>`` instead (the form our own compiler writes) carries the full path, which the classes' form loses for a
 ``ModuleList``.
+
+TensorFlow's converter names a tensor after its operation: ``StatefulPartitionedCall/mobilenet/conv1/Conv2D`` has calls
+of functions first, then the model, its layers, scopes within a layer and the operation.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import functools
 import re
 
-__all__ = ["quoted", "source_module", "unquoted"]
+__all__ = ["quoted", "source_module", "unquoted", "without_calls"]
 
 # What separates the parts of a tensor's name, and how it is written inside of one.
 _QUOTED = {"%": "%25", "|": "%7C", ";": "%3B", '"': "%22", "\\": "%5C", "\n": "%0A", "\r": "%0D", "\0": "%00"}
@@ -26,6 +29,12 @@ _TORCH_CLASS_THEN_NAME = re.compile(r"[A-Za-z0-9]+_(?P<name>.+)")
 _ANY_CLASS_THEN_NAME = re.compile(r"_*[^_]+_(?P<name>.+)")
 # A convolution takes the padding before it over; its name then ends with the padding's.
 _PADDING_CLASS = re.compile(r"Pad[123]d(_|$)")
+# What TensorFlow writes around and below a layer's name.
+_CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?(:\d+)?")
+_SCOPE_IN_LAYER = re.compile(
+    r"(ReadVariableOp|BiasAdd|MatMul|Conv2D|Reshape|Squeeze|Tensordot|Cast|batchnorm|moments|convolution|depthwise|"
+    r"separable_conv2d|conv_transpose|conv[123]d_transpose|einsum|while|body|cond|strided_slice|normalize|transpose)(_?\d+)?"
+)
 
 
 def quoted(path: str) -> str:
@@ -59,6 +68,8 @@ def source_module(tensor_name: str) -> str:
     'f.4.3'
     >>> source_module("swish|ReLU6;;conv|Conv2d;;conv.padding|ZeroPad2d;")
     'conv'
+    >>> source_module("StatefulPartitionedCall/mobilenet/block/bn/batchnorm/mul_1"), source_module("dense/MatMul")
+    ('block.bn', 'dense')
     >>> source_module("serving_default_y_output"), source_module("__main__.Net;1")
     ('', '')
     """
@@ -68,8 +79,32 @@ def source_module(tensor_name: str) -> str:
     module = ([part for part in modules if not _PADDING_CLASS.search(part.rsplit("/", 1)[-1])] or modules)[-1]
     if "|" in module:
         return unquoted(module.split("|")[0].strip())
+    if "." not in module.split("/", 1)[0]:
+        return _tensorflow_layer(module)
     names = [_own_name(part) for part in module.split("/")[1:]]
     return ".".join(name for name in names if name)
+
+
+def without_calls(name: str) -> str:
+    """Return the name of an operation of TensorFlow without the calls of functions around it.
+
+    Examples
+    --------
+    >>> without_calls("StatefulPartitionedCall/StatefulPartitionedCall_1/net/conv1/Conv2D")
+    'net/conv1/Conv2D'
+    """
+    parts = name.split("/")
+    while len(parts) > 1 and _CALL.fullmatch(parts[0]):
+        parts = parts[1:]
+    return "/".join(parts)
+
+
+def _tensorflow_layer(name: str) -> str:
+    """Return the layers of ``model/layer/layer/scope/operation``; of ``layer/operation`` the one."""
+    *parts, _operation = without_calls(name).split("/")
+    while len(parts) > 1 and _SCOPE_IN_LAYER.fullmatch(parts[-1]):
+        parts = parts[:-1]
+    return ".".join(parts[1:] or parts)
 
 
 def _own_name(part: str) -> str:

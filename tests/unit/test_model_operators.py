@@ -205,7 +205,11 @@ def test_operators_of_different_precision_are_both_named() -> None:
         ("__main__.Net;2", ""),
         ("serving_default_y_output", ""),
         ("arith.constant10", ""),
-        ("model/conv2d/BiasAdd;model/relu/Relu", ""),
+        ("model/conv2d/BiasAdd;model/relu/Relu", "relu"),
+        ("StatefulPartitionedCall/net/block/bn/batchnorm/mul_1", "block.bn"),
+        ("PartitionedCall/StatefulPartitionedCall_1/net/conv1/BiasAdd/ReadVariableOp", "conv1"),
+        ("dense/MatMul", "dense"),
+        ("PartitionedCall:0", ""),
         ("", ""),
     ],
 )

@@ -1,0 +1,81 @@
+"""Why TensorFlow's converter gave up: its text becomes an error that names operators and layers.
+
+All text patterns on that converter live here, each with a sample that was recorded from the version it names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from embedl_nb.compiler.keras.tracing import Traced, layer_of
+from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
+from embedl_nb.runtime.refusals import RefusalPattern
+
+__all__ = ["FAILURE_PATTERNS", "conversion_error"]
+
+FAILURE_PATTERNS = (
+    RefusalPattern(
+        pattern=re.compile(r"^\s*TF Select ops: (?P<name>[\w, ]+)$", re.MULTILINE),
+        sample="TF Select ops: Mul, Relu",
+        source="tensorflow 2.21.0",
+    ),
+    RefusalPattern(
+        pattern=re.compile(r"^\s*Custom ops: (?P<name>[\w, ]+)$", re.MULTILINE),
+        sample="Custom ops: Erfinv",
+        source="tensorflow 2.21.0",
+    ),
+    RefusalPattern(
+        pattern=re.compile(r"error: 'tf\.(?P<name>\w+)' op is neither a custom op nor a flex op"),
+        sample="error: 'tf.Svd' op is neither a custom op nor a flex op",
+        source="tensorflow 2.21.0",
+    ),
+)
+_SHOWN = 3
+
+
+def conversion_error(err: Exception, *, name: str, traced: tuple[Traced, ...]) -> EmbedlError:
+    """Return the error for ``err``, which converting ``traced`` of the model ``name`` has raised."""
+    text = str(err)
+    found = [match["name"] for entry in FAILURE_PATTERNS for match in entry.pattern.finditer(text)]
+    operators = tuple(dict.fromkeys(each.strip() for group in found for each in group.split(",")))
+    if not operators:
+        first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
+        return CompileError(
+            f"TensorFlow's converter failed on {name}: {first}",
+            hint="compile parts of the model to find the cause; .details has what it said",
+            details=f"{type(err).__name__}: {text}",
+        )
+    return UnsupportedOperatorError(
+        f"LiteRT has no implementation of {', '.join(operators)}, which {name} needs{_places(operators, traced)}",
+        operators=operators,
+        hint=_hint(operators, traced),
+        details=text,
+    )
+
+
+def _places(operators: tuple[str, ...], traced: tuple[Traced, ...]) -> str:
+    """Say which layers the operators are in, else where in the graph."""
+    places: dict[str, None] = {}
+    for each in traced:
+        for operation in _operations(each):
+            if operation.type in operators:
+                layer = layer_of(operation.name, each.layers)
+                places[f"layer {layer!r}" if layer else f"{operation.name!r}"] = None
+    if not places:
+        return ""
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return f" (in {', '.join(list(places)[:_SHOWN])}{more})"
+
+
+def _hint(operators: tuple[str, ...], traced: tuple[Traced, ...]) -> str:
+    dtypes = {tensor.dtype.name for each in traced for tensor in each.function.inputs}
+    if "float64" in dtypes:
+        return "LiteRT has few operators in float64: build the model in float32"
+    if any("Lookup" in operator or operator.startswith("String") for operator in operators):
+        return "leave the layers that look up or parse text out of the model, and give it their numbers"
+    return "write this layer with other operations; TensorFlow's own operators (Flex) are not used: phones lack them"
+
+
+def _operations(traced: Traced) -> list[Any]:
+    return list(traced.function.graph.get_operations())
