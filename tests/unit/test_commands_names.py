@@ -66,7 +66,7 @@ def test_a_shell_says_which_file_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_shell_refuses_what_is_neither_file_nor_run() -> None:
-    with pytest.raises(InputError, match=r"net is neither a model file \(.*\.tflite\) nor a run id"):
+    with pytest.raises(InputError, match=r"net is neither a model file \(.*\.tflite\), a SavedModel's folder nor"):
         ShellNames().source("net")
 
 

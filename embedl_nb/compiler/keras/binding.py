@@ -21,6 +21,10 @@ __all__ = ["ArraySamples", "Given", "InputSpec", "Sample", "bind", "read_given"]
 
 Sample: TypeAlias = "tuple[Array, ...] | dict[str, Array]"
 """Positional inputs, or inputs by name."""
+_DTYPES = {
+    *("float16", "float32", "float64", "bool"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
 _WAYS = "one sample is an array, a tuple of positional inputs or a dict by input name; a list holds several samples"
 
 
@@ -227,6 +231,12 @@ def bind(specs: tuple[InputSpec, ...], given: tuple[Sample, ...], *, name: str) 
     InputError
         If none is given and a dimension besides the batch is open.
     """
+    text = next((spec for spec in specs if spec.dtype not in _DTYPES), None)
+    if text is not None:
+        raise InputError(
+            f"{name} takes {text}, and a LiteRT model takes numbers",
+            hint="leave the layers that read it out of the model, and give it their numbers",
+        )
     if not given:
         return ArraySamples(
             samples=({spec.name: _made_up(spec, name) for spec in specs},),

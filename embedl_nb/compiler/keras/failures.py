@@ -32,6 +32,8 @@ FAILURE_PATTERNS = (
     ),
 )
 _SHOWN = 3
+# How MLIR writes a tensor's type.
+_ODD_DTYPES = {"xf64>": "float64", "xf16>": "float16", "xbf16>": "bfloat16", "xcomplex<": "complex numbers"}
 
 
 def conversion_error(err: Exception, *, name: str, traced: tuple[Traced, ...]) -> EmbedlError:
@@ -49,7 +51,7 @@ def conversion_error(err: Exception, *, name: str, traced: tuple[Traced, ...]) -
     return UnsupportedOperatorError(
         f"LiteRT has no implementation of {', '.join(operators)}, which {name} needs{_places(operators, traced)}",
         operators=operators,
-        hint=_hint(operators, traced),
+        hint=_hint(operators, text),
         details=text,
     )
 
@@ -58,24 +60,28 @@ def _places(operators: tuple[str, ...], traced: tuple[Traced, ...]) -> str:
     """Say which layers the operators are in, else where in the graph."""
     places: dict[str, None] = {}
     for each in traced:
-        for operation in _operations(each):
-            if operation.type in operators:
-                layer = layer_of(operation.name, each.layers)
-                places[f"layer {layer!r}" if layer else f"{operation.name!r}"] = None
+        for node in _nodes(each):
+            if node.op in operators:
+                layer = layer_of(node.name, each.layers)
+                places[f"layer {layer!r}" if layer else f"{node.name!r}"] = None
     if not places:
         return ""
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     return f" (in {', '.join(list(places)[:_SHOWN])}{more})"
 
 
-def _hint(operators: tuple[str, ...], traced: tuple[Traced, ...]) -> str:
-    dtypes = {tensor.dtype.name for each in traced for tensor in each.function.inputs}
-    if "float64" in dtypes:
-        return "LiteRT has few operators in float64: build the model in float32"
+def _hint(operators: tuple[str, ...], text: str) -> str:
+    odd = next((dtype for sign, dtype in _ODD_DTYPES.items() if sign in text), None)
+    if odd is not None:
+        return (
+            f"LiteRT has few operators in {odd}: build the model in float32 (keras.config.set_dtype_policy('float32'))"
+        )
     if any("Lookup" in operator or operator.startswith("String") for operator in operators):
         return "leave the layers that look up or parse text out of the model, and give it their numbers"
     return "write this layer with other operations; TensorFlow's own operators (Flex) are not used: phones lack them"
 
 
-def _operations(traced: Traced) -> list[Any]:
-    return list(traced.function.graph.get_operations())
+def _nodes(traced: Traced) -> list[Any]:
+    """Return the nodes of a graph and of the functions that it calls."""
+    graph = traced.function.graph.as_graph_def()
+    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]

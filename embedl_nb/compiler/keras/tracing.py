@@ -188,6 +188,8 @@ def save(subject: Any, traced: tuple[Traced, ...], folder: Path) -> None:
     module = tf.Module()
     module.subject = subject
     module.variables_of_graphs = [variable for each in traced for variable in each.function.graph.variables]
+    # The states of random layers, which are idle at inference and yet part of the graph.
+    module.variables_of_layers = [getattr(each, "value", each) for each in getattr(subject, "variables", ())]
     tf.saved_model.save(module, str(folder), signatures={each.key: each.function for each in traced})
 
 
