@@ -28,7 +28,7 @@ _CLASS_THEN_NAME = re.compile(r"(?:_*[A-Z][A-Za-z0-9]*)(?:_[A-Z][A-Za-z0-9]*)*_(
 _TORCH_CLASS_THEN_NAME = re.compile(r"[A-Za-z0-9]+_(?P<name>.+)")
 _ANY_CLASS_THEN_NAME = re.compile(r"_*[^_]+_(?P<name>.+)")
 # A convolution takes the padding before it over; its name then ends with the padding's.
-_PADDING_CLASS = re.compile(r"Pad[123]d(_|$)")
+_PADDING_CLASS = re.compile(r"Pad[123]d(_|$)|\|Pad(V2)?\d*$")
 # What TensorFlow writes around and below a layer's name.
 _CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?(:\d+)?")
 _SCOPE_IN_LAYER = re.compile(

@@ -225,7 +225,7 @@ def test_a_saved_model_that_does_more_than_compute_is_refused(keras: Any, tmp_pa
 
 def test_options_of_other_frameworks_are_refused(keras: Any) -> None:
     net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with pytest.raises(InputError, match="channels are last"):
+    with pytest.raises(InputError, match="layout was given for a Keras or TensorFlow model"):
         compile_model(net, layout="nhwc")
     with pytest.raises(InputError, match="input_shapes is for ONNX models"):
         compile_model(net, input_shapes={"x": (1, 4)})

@@ -209,6 +209,7 @@ def test_operators_of_different_precision_are_both_named() -> None:
         ("StatefulPartitionedCall/net/block/bn/batchnorm/mul_1", "block.bn"),
         ("PartitionedCall/StatefulPartitionedCall_1/net/conv1/BiasAdd/ReadVariableOp", "conv1"),
         ("dense/MatMul", "dense"),
+        ("block.depthwise|depthwise;block.pad|Pad", "block.depthwise"),
         ("PartitionedCall:0", ""),
         ("", ""),
     ],
