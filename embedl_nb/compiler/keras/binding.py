@@ -50,8 +50,8 @@ class ArraySamples:
         Whether they are random values, for want of the caller's.
     notes
         What was pinned, as sentences.
-    constants, images
-        None: every input is an array.
+    constants, images, state, varying
+        None: every input is an array of one size.
     """
 
     samples: tuple[dict[str, Array], ...]
@@ -59,6 +59,8 @@ class ArraySamples:
     notes: tuple[str, ...] = ()
     constants: tuple[tuple[str, Any], ...] = ()
     images: tuple[tuple[str, Any], ...] = ()
+    state: tuple[tuple[str, str], ...] = ()
+    varying: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
