@@ -1,7 +1,7 @@
 """What a source model returns, as named tensors: dicts, tuples, dataclasses and any nesting of them.
 
 A dict's or dataclass's fields keep their names; tuples and lists are numbered (``output_0`` at the top, ``logits_1``
-below a name). None is left out. Numbers and strings are constants that a LiteRT model does not return.
+below a name). None is left out. Numbers, strings and caches of transformers are what a LiteRT model does not return.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def flatten_outputs(returned: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor,
         if isinstance(leaf, torch.Tensor):
             names.append(name)
             tensors.append(leaf)
-        elif isinstance(leaf, bool | int | float | str):
+        elif isinstance(leaf, bool | int | float | str) or _is_cache(leaf):
             dropped.append(name)
         else:
             raise InputError(
@@ -50,6 +50,13 @@ def flatten_outputs(returned: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor,
             hint="wrap the module in one that returns what you want to compute",
         )
     return _numbered(names), tuple(tensors), tuple(dropped)
+
+
+def _is_cache(leaf: Any) -> bool:
+    """Whether it is what a model of transformers keeps for its next call; without it the call computes the same."""
+    return any(
+        kind.__name__ == "Cache" and kind.__module__.partition(".")[0] == "transformers" for kind in type(leaf).__mro__
+    )
 
 
 def tensors_of(returned: Any) -> tuple[torch.Tensor, ...]:

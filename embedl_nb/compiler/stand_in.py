@@ -82,7 +82,8 @@ class _Saved:
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = module
         self._attributes = dict(module.__dict__)
-        self._entries = {name: dict(module.__dict__[name]) for name in ("_parameters", "_buffers", "_modules")}
+        kept = ("_parameters", "_buffers", "_modules", *_HOOKS)  # a forward of transformers adds hooks
+        self._entries = {name: dict(module.__dict__[name]) for name in kept if name in module.__dict__}
         self._values = {name: buffer.clone() for name, buffer in module._buffers.items() if buffer is not None}
 
     def restore(self) -> None:
