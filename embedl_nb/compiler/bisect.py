@@ -5,6 +5,7 @@ Everything is tried in children, as in a compile; the budget is one of work and 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,13 +61,14 @@ def bisect_model(
     request = Request(source=taken, name=taken.name, verify=True, timeout_s=timeout_s, on_failure=search)
     try:
         with exporting:
-            build(request, key="")
+            model = build(request, key="")
     except CompileError as err:
         if found and found[0] is not None:
             return found[0]
         if found:
             err.hint = f"{err.hint}; no piece of it fails the same way with random weights and inputs".lstrip("; ")
         raise
+    shutil.rmtree(model.path.parent, ignore_errors=True)
     raise InputError(f"{taken.name} compiles: there is no failure to look for", hint="compile it with enb.compile")
 
 
