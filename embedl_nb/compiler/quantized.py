@@ -30,17 +30,11 @@ _BYTES = (torch.int8, torch.uint8)
 _INT8 = (-128, 127, torch.int8)
 
 
-def ready_quantization(program: ExportedProgram) -> int:
-    """Change ``program`` in place.
-
-    Returns
-    -------
-    int
-        The number of pairs that are left; 0 where the program is not quantized.
-    """
+def ready_quantization(program: ExportedProgram) -> list[str]:
+    """Change ``program`` in place, and return what was done in words; nothing where it is not quantized."""
     nodes = [node for node in program.graph.nodes if node.target in (*_QUANTIZE, *_DEQUANTIZE)]
     if not nodes:
-        return 0
+        return []
     readying = _Readying(program)
     for node in nodes:
         if node.target in _DEQUANTIZE:
@@ -52,7 +46,11 @@ def ready_quantization(program: ExportedProgram) -> int:
     program.graph.eliminate_dead_code()
     readying.constants.drop_unused()
     program.graph_module.recompile()
-    return num_pairs
+    num_shifted = readying.num_shifted
+    return [
+        *([f"{num_pairs} quantized tensors kept"] if num_pairs else []),
+        *([f"{num_shifted} weights with a zero point quantized anew without one"] if num_shifted else []),
+    ]
 
 
 def integer_kernels(programs: Sequence[ExportedProgram]) -> Any:
@@ -71,6 +69,7 @@ class _Readying:
     def __init__(self, program: ExportedProgram) -> None:
         self.graph = program.graph
         self.constants = Constants(program)
+        self.num_shifted = 0
 
     def constant(self, node: Node) -> None:
         """Turn a dequantized constant into a float one, with a pair of its own where kernels take it in integers."""
@@ -88,6 +87,7 @@ class _Readying:
         if stored.dtype == torch.uint8:
             shifts = shifts - 128
         if stored.dtype not in _BYTES or bool(shifts.any()):  # a bias, or weights that no kernel of LiteRT takes
+            self.num_shifted += stored.dtype in _BYTES
             node.replace_all_uses_with(weight)
             return
         if axis is None:

@@ -93,8 +93,7 @@ def _read(signature: dict[str, Any], steps: list[str]) -> Any:
     steps += give_interface(program, signature)
     if num_folded := fold_batch_norms(program):
         steps.append(f"{num_folded} BatchNorm folded")
-    if num_pairs := ready_quantization(program):
-        steps.append(f"{num_pairs} quantized tensors kept")
+    steps += ready_quantization(program)
     shorten_module_stacks(program, signature.get("module_names", {}))
     return program
 

@@ -45,3 +45,17 @@ def test_every_sample_counts() -> None:
     assert require_parity("net", golden, golden, sample_source=GIVEN).num_samples == 12
     with pytest.raises(ParityError):
         require_parity("net", golden, golden | {"11/y": np.array([2.0], np.float32)}, sample_source=GIVEN)
+
+
+def test_samples_of_a_quantized_input_stay_real_and_that_it_takes_integers_is_said() -> None:
+    scale = Quantization(scales=(0.5,), zero_points=(3,), axis=0)
+    signature = Signature(
+        key="",
+        inputs=(TensorSpec(name="x", shape=(2,), dtype="int8", quantization=scale),),
+        outputs=(TensorSpec(name="y", shape=(2,), dtype="int8", quantization=scale),),
+    )
+    x = np.array([0.25, -1.5], np.float32)
+    typed = typed_samples(signature, {"0/x": x}, {"0/y": x})
+    assert typed.inputs["0/x"] is x
+    assert typed.golden["0/y"] is x
+    assert typed.notes[0] == "input 'x' is float32 in the source and int8 in the compiled model"

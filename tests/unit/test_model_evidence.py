@@ -168,3 +168,13 @@ def test_a_step_that_cannot_be_compared_has_an_infinite_error(value: list[float]
     parity = compare_outputs([{"y": [1.0]}, {"y": [1.0]}], outputs, is_sequence=True)
     assert parity.errors_over_time == (0.0, float("inf"))
     assert not parity.passed
+
+
+def test_a_model_that_computes_in_integers_is_held_to_a_floor_of_its_own_and_that_is_said() -> None:
+    r, near, far = np.array([127.0, 1.0]), np.array([125.5, 1.0]), np.array([120.0, 1.0])
+    assert not compare_outputs([{"y": r}], [{"y": near}]).passed
+    parity = compare_outputs([{"y": r}], [{"y": near}], floor=Floor.INTEGER)
+    assert parity.passed
+    assert "held to 30 dB as it computes in 8-bit integers" in parity.sentence
+    assert not compare_outputs([{"y": r}], [{"y": far}], floor=Floor.INTEGER).passed
+    assert Parity.from_record(parity.to_record()) == parity

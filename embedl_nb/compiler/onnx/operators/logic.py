@@ -28,6 +28,24 @@ def _bits(name: str, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         return with_dtype(function, x, y)
 
 
+def _bits_and(x: Tensor, y: Tensor) -> Tensor:
+    """Return the bits that both have, from their sum and XOR: LiteRT has no other operator on bits.
+
+    ``x + y = (x ^ y) + 2 (x & y)``; the upper and lower bits apart, so that no sum overflows.
+    """
+    tops = [torch.div(value, 2**16, rounding_mode="floor") for value in (x, y)]
+    ends = [value - top * 2**16 for value, top in zip((x, y), tops, strict=True)]
+    top, end = (
+        torch.div(first + second - torch.bitwise_xor(first, second), 2, rounding_mode="floor")
+        for first, second in (tops, ends)
+    )
+    return top * 2**16 + end
+
+
+def _bits_or(x: Tensor, y: Tensor) -> Tensor:
+    return torch.bitwise_xor(x, y) + _bits_and(x, y)
+
+
 for _name, _function in {
     "And": torch.logical_and,
     "Equal": torch.eq,
@@ -36,13 +54,13 @@ for _name, _function in {
     "Less": torch.lt,
     "LessOrEqual": torch.le,
     "Or": torch.logical_or,
-    "Xor": torch.logical_xor,
+    "Xor": torch.ne,
 }.items():
     _comparison(_name, _function)
 
 for _name, _function in {
-    "BitwiseAnd": torch.bitwise_and,
-    "BitwiseOr": torch.bitwise_or,
+    "BitwiseAnd": _bits_and,
+    "BitwiseOr": _bits_or,
     "BitwiseXor": torch.bitwise_xor,
 }.items():
     _bits(_name, _function)
