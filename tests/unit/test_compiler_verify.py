@@ -9,6 +9,7 @@ from embedl_nb.compiler.verify import require_parity, typed_samples
 from embedl_nb.errors import ParityError, SignatureMismatchError
 from embedl_nb.model import Signature, TensorSpec
 from embedl_nb.model.evidence import SampleSource
+from embedl_nb.model.spec import Quantization
 
 GIVEN = SampleSource.GIVEN
 
