@@ -43,14 +43,15 @@ def compile(  # noqa: A001 - the public verb of the field
     ----------
     source
         A ``torch.nn.Module`` (its class may be defined in a cell), a ``torch.export.ExportedProgram``, a ``.pt2`` path,
-        an ``onnx.ModelProto``, an ``.onnx`` path, or a ``.tflite`` path, which is checked and passed on. A dict of
-        models by signature key, ``{"encode": encoder, "decode": decoder}``, makes one file with several signatures;
-        weights that they share are stored once.
+        an ``onnx.ModelProto``, an ``.onnx`` path, a Keras model, a ``tf.Module``, the path of a ``.keras`` or ``.h5``
+        file or of a SavedModel's folder, or a ``.tflite`` path, which is checked and passed on. A dict of PyTorch or
+        ONNX models by signature key, ``{"encode": encoder, "decode": decoder}``, makes one file with several
+        signatures; weights that they share are stored once.
     example_inputs
         One sample: a tensor, a tuple of positional inputs, or a dict of keyword inputs. A list of samples makes the
         parity check use them all. An ``enb.image_input(...)`` in the place of a tensor makes the compiled model take
-        a picture's pixels there, and normalize them itself. An ONNX model needs none: it is then verified on a random
-        one, which proves less. Of several signatures, a dict by the same keys.
+        a picture's pixels there, and normalize them itself. An ONNX or Keras model needs none: it is then verified on a
+        random one, which proves less. Of several signatures, a dict by the same keys.
     name
         What to call the model; by default the class's or the file's name.
     input_shapes
@@ -81,7 +82,7 @@ def compile(  # noqa: A001 - the public verb of the field
     CompileError
         If the converter has no lowering for an operator, crashes, or the result differs from the source.
     MissingDependencyError
-        If torch, litert-torch or (for an ONNX model) onnx or onnxruntime is not installed.
+        If torch, litert-torch, (for an ONNX model) onnx or onnxruntime, or (for a Keras model) tensorflow is missing.
 
     Examples
     --------
