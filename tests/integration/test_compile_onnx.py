@@ -123,8 +123,10 @@ def half_precision() -> Any:
     return model(nodes, inputs, outputs, [weight("w", 64, 8, dtype=np.float16)])
 
 
-def test_the_reference_of_a_half_precision_model_is_computed_in_float32() -> None:
-    source = take_onnx(half_precision(), None, None)
+def test_the_reference_of_a_half_precision_model_is_computed_in_float32(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(half_precision(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    source = take_onnx(path, None, None)
     outputs, notes = reference.reference_outputs(source.model, source.samples.arrays())
     assert outputs["0/y"].dtype == np.float32
     assert notes == ()
