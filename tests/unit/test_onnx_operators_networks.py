@@ -128,6 +128,9 @@ def test_a_maximum_is_found_again_in_column_major_order_and_put_back() -> None:
     values, places = call_operator("MaxPool", [x], attributes, opset=12, num_outputs=2)
     found = call_operator("MaxUnpool", [values, places], attributes, opset=11)[0]
     np.testing.assert_array_equal(found, np.where(np.isin(x, values), x, 0))
+    odd = normal(1, 1, 5, 5)
+    values, places = call_operator("MaxPool", [odd], attributes, opset=12, num_outputs=2)
+    assert_like_onnxruntime("MaxUnpool", [values, places, ints(1, 1, 5, 5)], attributes, opset=11)
 
 
 def test_global_pools_reduce_all_spatial_axes() -> None:

@@ -152,6 +152,16 @@ def test_distinct_values_are_counted_in_order_of_appearance_if_not_sorted() -> N
     assert counts.tolist() == [2, 1, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_of_equal_values_the_first_ones_are_taken(dtype: Any) -> None:
+    x = np.array([2, 3, 2, 3, 1, 1], dtype)
+    for largest, expected in ((1, [1, 3, 0]), (0, [4, 5, 0])):
+        values, places = call_operator("TopK", [x, ints(3)], {"largest": largest}, opset=11, num_outputs=2)
+        assert places.tolist() == expected
+        assert values.tolist() == x[expected].tolist()
+        assert values.dtype == dtype
+
+
 def test_a_cache_is_written_from_each_ones_own_place_on_and_around_its_end() -> None:
     cache, new = np.zeros((2, 3, 1), np.float32), np.ones((2, 2, 1), np.float32)
     found = call_operator("TensorScatter", [cache, new, ints(0, 2)], {"mode": "circular"}, opset=24)[0]

@@ -123,6 +123,8 @@ def _multiplied(x: Tensor, each: Axis) -> Tensor:
     before, after = int(np.prod(x.shape[: each.axis])), int(np.prod(x.shape[each.axis + 1 :]))
     if after == 1:
         result = torch.matmul(x.reshape(before, -1), matrix.T)
+    elif before == 1:
+        result = torch.matmul(matrix, x.reshape(-1, after))
     else:
         result = torch.matmul(matrix, x.reshape(before, -1, after))
     return result.reshape(*x.shape[: each.axis], len(each.weights), *x.shape[each.axis + 1 :])

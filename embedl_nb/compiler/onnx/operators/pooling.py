@@ -166,7 +166,11 @@ def _spatial(x: Tensor) -> list[int]:
 
 @operator("MaxUnpool", since=9)
 def max_unpool(call: Call, x: Tensor, indices: Tensor, output_shape: Static | None = None) -> Tensor:
-    """Put each value back where MaxPool found it, among zeros; ``output_shape`` adds more zeros at the ends."""
+    """Put each value where ``indices`` say it was in all of the output, laid out in a row, among zeros.
+
+    With ``output_shape`` they are places in a tensor of that shape, as onnxruntime has it and MaxPool gives them; the
+    standard's example takes them as places in the shape that kernel and strides give.
+    """
     rank = x.ndim - 2
     kernel = call.attributes["kernel_shape"]
     strides = call.get("strides") or [1] * rank
@@ -174,9 +178,6 @@ def max_unpool(call: Call, x: Tensor, indices: Tensor, output_shape: Static | No
     sizes = [*x.shape[:2]]
     for axis in range(rank):
         sizes.append((x.shape[axis + 2] - 1) * strides[axis] + kernel[axis] - pads[axis] - pads[axis + rank])
-    sizes = integers(sizes)
+    sizes = integers(sizes if output_shape is None else output_shape)
     flat = torch.zeros(int(np.prod(sizes)), dtype=x.dtype)
-    result = flat.index_put((indices.reshape(-1),), x.reshape(-1)).reshape(sizes)
-    if output_shape is None:
-        return result
-    return padded(result, [(0, wanted - size) for wanted, size in zip(integers(output_shape), sizes, strict=True)])
+    return flat.index_put((indices.reshape(-1),), x.reshape(-1)).reshape(sizes)

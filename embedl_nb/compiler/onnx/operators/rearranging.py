@@ -70,17 +70,25 @@ def top_k(call: Call, x: Tensor, k: Static) -> tuple[Tensor, Tensor]:
 
 
 def _top_k(call: Call, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the ``k`` largest (smallest) along ``axis``, in order, and where they are."""
+    """Return the ``k`` largest (smallest) along ``axis``, in order, and where they are; of equals, the first ones."""
     axis = positive_axis(call.get("axis", -1), x.ndim)
     is_largest = bool(call.get("largest", 1))
-    wide = x.long() if x.dtype in (torch.uint16, torch.uint32, torch.uint64) else x
-    wide = wide.movedim(axis, -1)
-    if is_largest or not wide.is_floating_point():
-        values, places = wide.topk(k, -1, largest=is_largest)
-    else:  # LiteRT has the largest only
-        values, places = (-wide).topk(k, -1)
-        values = -values
-    return values.movedim(-1, axis).to(x.dtype), places.movedim(-1, axis)
+    keys = x.long() if x.dtype in (torch.uint16, torch.uint32, torch.uint64) else x
+    keys = _turned(keys, is_largest=is_largest).movedim(axis, -1)
+    if torch.compiler.is_exporting():
+        values, places = keys.topk(k, -1)
+    else:  # torch's topk leaves open which of equals comes first; LiteRT's, which it becomes, takes the first
+        values, places = keys.sort(dim=-1, descending=True, stable=True)
+        values, places = values[..., :k], places[..., :k]
+    values = _turned(values.movedim(-1, axis), is_largest=is_largest)
+    return values.to(x.dtype), places.movedim(-1, axis)
+
+
+def _turned(x: Tensor, *, is_largest: bool) -> Tensor:
+    """Turn the order around where the smallest are wanted: LiteRT has the largest only. Twice gives ``x`` again."""
+    if is_largest:
+        return x
+    return -x if x.is_floating_point() else ~x
 
 
 @operator("Unique", since=11)
