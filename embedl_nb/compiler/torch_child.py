@@ -120,12 +120,13 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     from litert_torch._convert import core
 
     from embedl_nb.compiler.decompose import with_rounds
-    from embedl_nb.compiler.rewrites import decompositions, move_constants
+    from embedl_nb.compiler.rewrites import decompositions, drop_assertions, move_constants
 
     program = with_rounds(program, rounds)
     table = fx_infra.decomp.pre_convert_decomp()
     table.update(decompositions())
     program = fx_infra.safe_run_decompositions(program, table, can_skip=False)
+    drop_assertions(program)
     program = core._run_convert_passes(program)
     move_constants(program)
     _name_outputs(program, signature["output_names"])

@@ -99,6 +99,11 @@ def test_functions_without_a_lowering_are_torchs() -> None:
     )
 
 
+def test_one_hot_compiles_without_its_checks() -> None:
+    model = _compiled(lambda i: nn.functional.one_hot(i, 6), inputs=(torch.tensor([[0, 5, 2], [1, 1, 3]]),))
+    assert "ONE_HOT" in set(model.operators["operator"])
+
+
 def test_erfinv_is_torchs_at_its_ends_and_beyond() -> None:
     _compiled(torch.erfinv, inputs=(torch.tensor([-1.0, 1.0, 0.0, 0.9999999, -0.9999999, 1e-9, 1.5]),))
 
@@ -176,6 +181,7 @@ def test_what_has_no_lowering_still_has_none() -> None:
     lowered_wrongly = {packet.topk.default, packet.sort.default, packet.sort.stable}
     table = fx_infra.decomp.pre_lower_decomp()
     gained = [str(op) for op in REWRITES if op not in lowered_wrongly and (op in table or lowerings.lookup(op))]
+    assert lowerings.lookup(packet._assert_async.msg) is None, "drop_assertions is no longer needed"
     assert not gained, f"litert-torch has learnt these; their rewrites may go: {gained}"
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401
+from embedl_nb.compiler.rewrites.assertions import drop_assertions
 from embedl_nb.compiler.rewrites.constants_first import move_constants
 from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite
 
-__all__ = ["REWRITES", "Rewrite", "decompositions", "move_constants"]
+__all__ = ["REWRITES", "Rewrite", "decompositions", "drop_assertions", "move_constants"]
 
 
 def decompositions() -> dict[Any, Callable[..., Any]]:
