@@ -33,7 +33,8 @@ def divided(x: Tensor, y: Tensor) -> Tensor:
     """Divide; integers towards zero."""
     if x.dtype.is_floating_point:
         return x / y
-    quotient = torch.div(x.abs(), y.abs(), rounding_mode="floor")
+    sizes = [torch.where(value < 0, -value, value) for value in (x, y)]  # LiteRT has no abs of 64 bits
+    quotient = torch.div(sizes[0], sizes[1], rounding_mode="floor")
     return torch.where((x < 0) == (y < 0), quotient, -quotient)
 
 
