@@ -152,7 +152,7 @@ def test_the_operator_that_fails_is_found(
 def test_a_piece_that_hangs_is_stopped_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _use_fake("hang", tmp_path, monkeypatch)
     # Long enough that a child which only starts, on a busy machine, does not count as one that hangs.
-    found = bisect_model(_net(), X, timeout_s=30, max_trials=3)
+    found = bisect_model(_net(), X, timeout_s=20, max_trials=3)
     assert found.failure == "time-out"
     assert "aten.cos" in found.operators
 
