@@ -12,7 +12,7 @@ from typing import Any
 
 from embedl_nb import progress
 from embedl_nb.compiler.keras.failures import conversion_error
-from embedl_nb.compiler.keras.tracing import Traced, input_key, layer_of, output_key
+from embedl_nb.compiler.keras.tracing import Traced, input_key, layer_of, output_key, without_gradients
 from embedl_nb.model.source_names import quoted, without_calls
 from embedl_nb.model.writer import pack, unpack
 
@@ -37,7 +37,7 @@ def lower(traced: tuple[Traced, ...], *, name: str) -> bytes:
         setattr(module, f"entry_{index}", function)
         signatures[each.key] = function.get_concrete_function()
     with tempfile.TemporaryDirectory(prefix="embedl_nb-frozen-") as folder:
-        tf.saved_model.save(module, folder, signatures=signatures)
+        tf.saved_model.save(module, folder, signatures=signatures, options=without_gradients())
         progress.emit("lower", "converting to LiteRT")
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

@@ -22,7 +22,18 @@ from embedl_nb.units import format_bytes
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Traced", "check_weights", "digest", "input_key", "layer_of", "output_key", "run", "save", "trace"]
+__all__ = [
+    "Traced",
+    "check_weights",
+    "digest",
+    "input_key",
+    "layer_of",
+    "output_key",
+    "run",
+    "save",
+    "trace",
+    "without_gradients",
+]
 
 _MAX_BYTES = 2**31 - 1
 _NUMBERED = re.compile(r"(?P<stem>.*?)_(?P<number>\d+)$")
@@ -190,7 +201,15 @@ def save(subject: Any, traced: tuple[Traced, ...], folder: Path) -> None:
     module.variables_of_graphs = [variable for each in traced for variable in each.function.graph.variables]
     # The states of random layers, which are idle at inference and yet part of the graph.
     module.variables_of_layers = [getattr(each, "value", each) for each in getattr(subject, "variables", ())]
-    tf.saved_model.save(module, str(folder), signatures={each.key: each.function for each in traced})
+    signatures = {each.key: each.function for each in traced}
+    tf.saved_model.save(module, str(folder), signatures=signatures, options=without_gradients())
+
+
+def without_gradients() -> Any:
+    """Return how to save a graph: the gradients of its own that an activation like swish has cannot be saved frozen."""
+    import tensorflow as tf
+
+    return tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
 def digest(traced: tuple[Traced, ...]) -> str:
