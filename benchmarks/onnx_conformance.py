@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from onnx_peers import SIDES
 from onnx_report import cause_of, page, summary
 
 from embedl_nb.errors import EmbedlError
@@ -140,7 +141,10 @@ def _write(cases: list[Case], everything: list[Case], arguments: argparse.Namesp
     outcomes = [compiled[_key(case)] for case in cases if _key(case) in compiled]
     categories = collections.Counter(case.category for case in everything if case.category)
     num_asked = collections.Counter(case.kind for case in cases)
-    text = page(outcomes, categories, num_asked=num_asked)
+    peers = {side: list(_read(arguments.work / f"{side}.jsonl").values()) for side in SIDES}
+    text = page(
+        outcomes, categories, num_asked=num_asked, peers={side: found for side, found in peers.items() if found}
+    )
     (_ROOT / "docs" / "onnx-conformance.md").write_text(text, encoding="utf-8")
     known = {
         level: {key: cause_of(outcome["failure"]) for key, outcome in sorted(found.items()) if outcome["failure"]}

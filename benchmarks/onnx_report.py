@@ -50,7 +50,13 @@ def summary(outcomes: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, *(f"{number:5} {cause}" for cause, number in causes.most_common())])
 
 
-def page(outcomes: list[Mapping[str, Any]], categories: Mapping[str, int], *, num_asked: Mapping[str, int]) -> str:
+def page(
+    outcomes: list[Mapping[str, Any]],
+    categories: Mapping[str, int],
+    *,
+    num_asked: Mapping[str, int],
+    peers: Mapping[str, Iterable[Mapping[str, Any]]],
+) -> str:
     """Return the page as Markdown.
 
     Parameters
@@ -61,6 +67,8 @@ def page(outcomes: list[Mapping[str, Any]], categories: Mapping[str, int], *, nu
         How many cases are not asked, by reason.
     num_asked
         How many cases can be asked, by kind.
+    peers
+        What became of the cases that other converters were asked.
     """
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES)
     frozen = sum(bool(outcome["frozen"]) and not outcome["failure"] for outcome in outcomes)
@@ -77,6 +85,7 @@ def page(outcomes: list[Mapping[str, Any]], categories: Mapping[str, int], *, nu
             "",
             f"{frozen} of those that pass take inputs that decide shapes (the `shape` of Reshape, `axes`, `k`); a",
             "compiled model has fixed shapes, so these were given as constants.\n",
+            *_peer_rows(peers),
             "## Not asked\n",
             "What an inference engine cannot be asked, by what the graph holds:\n",
             "| reason | cases |\n| --- | --- |",
@@ -96,6 +105,18 @@ def _rows(outcomes: list[Mapping[str, Any]], num_asked: Mapping[str, int]) -> It
     if len(networks) == len(NETWORK_KINDS):
         passed, total = (sum(numbers) for numbers in zip(*networks, strict=True))
         yield f"| {', '.join(NETWORK_KINDS)} together | {passed} | {total} | {passed / total:.1%} |"
+
+
+def _peer_rows(peers: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterable[str]:
+    if not peers:
+        return
+    yield f"The cases of {', '.join(NETWORK_KINDS)} by other converters, run and compared in the same way"
+    yield "(`benchmarks/onnx_peers.py`, which names their versions):\n"
+    yield "| converter | pass | asked |\n| --- | --- | --- |"
+    for name, found in peers.items():
+        passed = [not outcome["failure"] for outcome in found]
+        yield f"| {name} | {sum(passed)} | {len(passed)} |"
+    yield ""
 
 
 def _failures(outcomes: list[Mapping[str, Any]]) -> Iterable[str]:
