@@ -146,10 +146,11 @@ def _write(cases: list[Case], everything: list[Case], arguments: argparse.Namesp
         outcomes, categories, num_asked=num_asked, peers={side: found for side, found in peers.items() if found}
     )
     (_ROOT / "docs" / "onnx-conformance.md").write_text(text, encoding="utf-8")
-    known = {
+    known: dict[str, Any] = {
         level: {key: cause_of(outcome["failure"]) for key, outcome in sorted(found.items()) if outcome["failure"]}
         for level, found in (("eager", eager), ("compiled", compiled))
     }
+    known["was_compiled"] = sorted(outcome["case"] for outcome in outcomes)
     path = _ROOT / "tests" / "integration" / "onnx_known_failures.json"
     path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
