@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from embedl_nb.compiler.build import Request, build
-from embedl_nb.compiler.compile import exporting, take
+from embedl_nb.compiler.compile import exporting
 from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.reproducing import Repro, search_repro
 from embedl_nb.compiler.search import Budget
+from embedl_nb.compiler.taking import TIMEOUT_S, take
 from embedl_nb.errors import CompileError, InputError
 
 __all__ = ["bisect_model"]
-
-_COMPILE_TIMEOUT_S = 900.0
 
 
 def bisect_model(
@@ -28,7 +27,7 @@ def bisect_model(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     max_trials: int = 100,
     time_limit_s: float = 900.0,
-    timeout_s: float = _COMPILE_TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> Repro:
     """Compile a source that fails to, and return the smallest piece of it that fails the same way, as a script.
 

@@ -7,41 +7,25 @@ in children. Nothing is left behind by a compile that fails.
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from embedl_nb import cache, imports, progress
+from embedl_nb import cache, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
-from embedl_nb.compiler.from_keras import (
-    KERAS_SUFFIXES,
-    ModelFileSource,
-    is_tensorflow_object,
-    model_file_source,
-    model_object_source,
-)
-from embedl_nb.compiler.options import Options, dressed, read_options
-from embedl_nb.compiler.sequence import with_state_filled
-from embedl_nb.compiler.several import SeveralSources, samples_by_key
-from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError
+from embedl_nb.compiler.from_model_file import ModelFileSource
+from embedl_nb.compiler.options import read_options
+from embedl_nb.compiler.taking import TIMEOUT_S, refuse_shapes, take
+from embedl_nb.errors import EmbedlWarning, InputError
 from embedl_nb.model import LiteRTModel, Parity
 
-if TYPE_CHECKING:
-    from embedl_nb.compiler.build import Source
+__all__ = ["compile_model", "exporting"]
 
-__all__ = ["compile_model", "exporting", "take"]
-
-_TIMEOUT_S = 900.0
 # torch traces with global state: two exports at once in one process break each other.
 exporting = threading.Lock()
 """Held for as long as something is exported."""
-_KNOWN = (
-    "give a torch.nn.Module, a torch.export.ExportedProgram or a .pt2 path; an onnx.ModelProto or an .onnx path; a "
-    "Keras model, a tf.Module, a .keras or .h5 path or a SavedModel's folder; or a .tflite path"
-)
 
 
 def compile_model(
@@ -54,7 +38,7 @@ def compile_model(
     layout: str = "keep",
     state: Mapping[str, str] | None = None,
     verify: bool = True,
-    timeout_s: float = _TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> LiteRTModel:
     """Compile a source model to LiteRT and prove that it computes the same.
 
@@ -127,7 +111,7 @@ def compile_model(
         path = Path(source).expanduser()
         if path.suffix.lower() == ".tflite":
             options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
-            _refuse_shapes(input_shapes)
+            refuse_shapes(input_shapes)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)
     taken = take(source, example_inputs, input_shapes, options, timeout_s=timeout_s)
     notes = taken.notes()
@@ -174,153 +158,6 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
     return dataclasses.replace(
         model, parity=parity, samples_path=evidence.samples_path, golden_path=evidence.golden_path
     )
-
-
-def take(
-    source: Any,
-    example_inputs: Any,
-    input_shapes: Mapping[str, Sequence[int]] | None,
-    options: Options | None = None,
-    *,
-    timeout_s: float = _TIMEOUT_S,
-) -> Source | SeveralSources:
-    """Take one source, or a dict of them by signature.
-
-    Raises
-    ------
-    InputError
-        If what was given is no source, or the samples do not fit it.
-    """
-    options = options or Options()
-    if _is_tensorflow(source):
-        _refuse_shapes(input_shapes)
-        options.refuse("a Keras or TensorFlow model", hint="leave it out: it is for PyTorch and ONNX models")
-        return _take_tensorflow(source, example_inputs, timeout_s=timeout_s)
-    if not isinstance(source, Mapping) or not source:
-        return dressed(_take(source, with_state_filled(example_inputs, options.state), input_shapes), options)
-    if options.dynamic_shapes is not None:
-        raise InputError("dynamic_shapes was given for several signatures", hint="compile that one by itself")
-    if options.state:
-        raise InputError("state was given for several signatures", hint="compile the one that has state by itself")
-    given = samples_by_key(list(source), example_inputs)
-    foreign = [key for key, part in source.items() if _is_tensorflow(part)]
-    if foreign:
-        raise InputError(
-            f"the source of signature {foreign[0]!r} is a Keras or TensorFlow model, which shares no file with others",
-            hint="compile a SavedModel or tf.Module that has these signatures",
-        )
-    parts = {key: _take(part, given[key], input_shapes) for key, part in source.items()}
-    return SeveralSources({key: dressed(part, options, is_alone=False) for key, part in parts.items()})
-
-
-def _is_tensorflow(source: Any) -> bool:
-    if not isinstance(source, str | Path):
-        return is_tensorflow_object(source)
-    path = Path(source).expanduser()
-    return path.is_dir() or path.suffix.lower() in KERAS_SUFFIXES
-
-
-def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> SeveralSources:
-    if not isinstance(source, str | Path):
-        return model_object_source(source, example_inputs)
-    _require_tensorflow()
-    return model_file_source(Path(source).expanduser(), example_inputs, timeout_s=timeout_s)
-
-
-def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
-    path = Path(source).expanduser() if isinstance(source, str | Path) else None
-    onnx = sys.modules.get("onnx")
-    if (path is not None and path.suffix.lower() == ".onnx") or isinstance(source, getattr(onnx, "ModelProto", ())):
-        return _take_onnx(path or source, example_inputs, input_shapes)
-    _refuse_shapes(input_shapes)
-    if path is not None:
-        return _take_file(path, example_inputs)
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "nn"):
-        raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
-    if isinstance(source, torch.nn.Module):
-        _require_torch()
-        from embedl_nb.compiler.from_torch import TorchSource
-        from embedl_nb.compiler.samples import read_samples
-
-        return TorchSource(source, read_samples(example_inputs))
-    exported = sys.modules.get("torch.export")
-    if exported is not None and isinstance(source, exported.ExportedProgram):
-        return _take_program(source, example_inputs, name="ExportedProgram")
-    if isinstance(source, type) and issubclass(source, torch.nn.Module):
-        raise InputError(
-            f"{source.__name__} is a class, not a module", hint=f"give an instance: {source.__name__}(...)"
-        )
-    raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
-
-
-def _take_file(path: Path, example_inputs: Any) -> Source:
-    suffix = path.suffix.lower()
-    if suffix == ".pt2":
-        _require_torch()
-        from embedl_nb.compiler.from_export import load_program
-
-        progress.emit("export", f"reading {path.name}")
-        return _take_program(load_program(path), example_inputs, name=path.stem)
-    if suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors"):
-        raise InputError(
-            f"{path} holds weights, not a model",
-            hint="build the module, load_state_dict(torch.load(path, weights_only=True)) into it, and compile that",
-        )
-    raise InputError(f"{str(path)!r} is no kind of model file that can be compiled", hint=_KNOWN)
-
-
-def _refuse_shapes(input_shapes: Mapping[str, Sequence[int]] | None) -> None:
-    if input_shapes is not None:
-        raise InputError(
-            "input_shapes is for ONNX models, and this is none", hint="give example_inputs of the shapes you want"
-        )
-
-
-def _take_onnx(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
-    _require_torch()
-    for module in ("onnx", "onnxruntime"):
-        if not imports.is_installed(module):
-            raise MissingDependencyError(
-                f"{module} is needed to compile ONNX models, and it is not installed",
-                extra="onnx",
-                install="pip install 'embedl-nb[onnx]'",
-            )
-    from embedl_nb.compiler.from_onnx import take_onnx
-
-    progress.emit("export", f"reading {source.name if isinstance(source, Path) else 'the ONNX model'}")
-    return take_onnx(source, example_inputs, input_shapes)
-
-
-def _take_program(program: Any, example_inputs: Any, *, name: str) -> Source:
-    _require_torch()
-    from embedl_nb.compiler.from_export import ProgramSource
-    from embedl_nb.compiler.samples import read_samples, samples_of_call
-
-    if example_inputs is None and program.example_inputs is not None:
-        samples = samples_of_call(*program.example_inputs)
-    else:
-        samples = read_samples(example_inputs)
-    return ProgramSource(program, samples, name=name)
-
-
-def _require_torch() -> None:
-    for module in ("torch", "litert_torch"):
-        if not imports.is_installed(module):
-            raise MissingDependencyError(
-                f"{module} is needed to compile PyTorch models, and it is not installed",
-                extra="torch",
-                install="pip install 'embedl-nb[torch]'",
-            )
-
-
-def _require_tensorflow() -> None:
-    if not imports.is_installed("tensorflow"):
-        raise MissingDependencyError(
-            "tensorflow is needed to compile Keras models and SavedModels, and it is not installed",
-            extra="keras",
-            install="pip install 'embedl-nb[keras]'",
-        )
 
 
 def _check_options(name: str | None, verify: bool, timeout_s: float) -> None:

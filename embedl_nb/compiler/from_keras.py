@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KERAS_SUFFIXES",
-    "ModelFileSource",
     "ModelObjectSource",
     "is_tensorflow_object",
     "model_file_source",
