@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from embedl_nb.errors import InputError
 from embedl_nb.units import format_bytes
 
-__all__ = ["opened_archive", "read_text"]
+__all__ = ["CHECK_ORIGIN", "is_far_larger", "opened_archive", "read_text"]
 
 _MAX_MEMBERS = 100_000
 _MAX_BYTES = 32 * 2**30
@@ -23,7 +23,8 @@ _MAX_TEXT_BYTES = 512 * 2**20
 # Weights and graphs compress by a factor of up to 20; deflate's own limit is 1032. Small archives may do as they like.
 _MAX_RATIO = 100
 _SMALL_BYTES = 64 * 2**20
-_CHECK_ORIGIN = "check where the file comes from"
+CHECK_ORIGIN = "check where the file comes from"
+"""A hint."""
 
 
 @contextmanager
@@ -67,31 +68,35 @@ def read_text(archive: zipfile.ZipFile, name: str) -> bytes:
     if size > _MAX_TEXT_BYTES:
         raise InputError(
             f"{archive.filename} holds {name!r} of {format_bytes(size)}, which is no description of a model",
-            hint=_CHECK_ORIGIN,
+            hint=CHECK_ORIGIN,
         )
     return archive.read(name)
+
+
+def is_far_larger(declared_bytes: int, size_bytes: int) -> bool:
+    """Say whether a file that declares so much unpacks to far more than a model of its own size can."""
+    return declared_bytes > _MAX_BYTES or (declared_bytes > _SMALL_BYTES and declared_bytes > _MAX_RATIO * size_bytes)
 
 
 def _look_through(archive: zipfile.ZipFile, path: Path) -> None:
     members = archive.infolist()
     if len(members) > _MAX_MEMBERS:
-        raise InputError(f"{path} holds {len(members)} members, too many for a model", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} holds {len(members)} members, too many for a model", hint=CHECK_ORIGIN)
     seen: set[str] = set()
     for member in members:
         if _leads_out(member):
             raise InputError(
-                f"{path} holds {member.filename!r}, which would be unpacked outside of its folder", hint=_CHECK_ORIGIN
+                f"{path} holds {member.filename!r}, which would be unpacked outside of its folder", hint=CHECK_ORIGIN
             )
         if member.filename in seen:
-            raise InputError(f"{path} holds {member.filename!r} twice", hint=_CHECK_ORIGIN)
+            raise InputError(f"{path} holds {member.filename!r} twice", hint=CHECK_ORIGIN)
         seen.add(member.filename)
     declared, packed = sum(each.file_size for each in members), sum(each.compress_size for each in members)
     size = path.stat().st_size
-    is_bomb = declared > _SMALL_BYTES and declared > _MAX_RATIO * size
-    if declared > _MAX_BYTES or packed > size or is_bomb:
+    if packed > size or is_far_larger(declared, size):
         raise InputError(
             f"{path} is {format_bytes(size)} and unpacks to {format_bytes(declared)}; it is not unpacked",
-            hint=_CHECK_ORIGIN,
+            hint=CHECK_ORIGIN,
         )
 
 

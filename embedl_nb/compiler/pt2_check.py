@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from embedl_nb.compiler.archives import opened_archive, read_text
+from embedl_nb.compiler.archives import CHECK_ORIGIN, opened_archive, read_text
 from embedl_nb.errors import InputError
 
 __all__ = ["SAVE_AGAIN", "refuse_untrusted"]
 
 SAVE_AGAIN = "load it where it comes from and save it with this torch: torch.export.save(program, path)"
-_CHECK_ORIGIN = "check where the file comes from"
 # Members are below one folder; compiled libraries (data/aotinductor) and anything unknown are not in this list.
 _MEMBER = re.compile(
     r"[^/]+/(models/[^/]+\.json|data/(weights|constants)/[^/]+|data/sample_inputs/[^/]+\.pt|archive_format|archive_version|"
@@ -64,7 +63,7 @@ def refuse_untrusted(path: Path) -> None:
         )
     odd = next((name for name in members if not _MEMBER.fullmatch(name)), None)
     if odd is not None:
-        raise InputError(f"{path} holds {odd!r}, which is no part of an exported program", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} holds {odd!r}, which is no part of an exported program", hint=CHECK_ORIGIN)
     for content in samples.values():
         _refuse_pickled_samples(path, content)
     for name, text in texts.items():
@@ -95,15 +94,15 @@ def _check_item(path: Path, member: str, key: str, value: Any) -> None:
             hint="save the program again without tensor subclasses or custom objects",
         )
     if key in _TARGET_KEYS and isinstance(value, str) and not _TARGET.fullmatch(value):
-        raise InputError(f"{path} calls {value!r}, which is no tensor operator; it is refused", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} calls {value!r}, which is no tensor operator; it is refused", hint=CHECK_ORIGIN)
     if key in _EXPRESSION_KEYS and isinstance(value, str) and not _is_harmless(value, _EXPRESSION):
-        raise InputError(f"{path} holds the odd expression {value!r}; it is refused", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} holds the odd expression {value!r}; it is refused", hint=CHECK_ORIGIN)
     if key == "guards_code":
         for guard in value or ():
             if not _is_harmless(str(guard), _GUARD):
-                raise InputError(f"{path} holds the odd condition {guard!r}; it is refused", hint=_CHECK_ORIGIN)
+                raise InputError(f"{path} holds the odd condition {guard!r}; it is refused", hint=CHECK_ORIGIN)
     if key == "range_constraints" and not all(re.fullmatch(r"\w+", name) for name in value or ()):
-        raise InputError(f"{path} holds odd names of sizes; it is refused", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} holds odd names of sizes; it is refused", hint=CHECK_ORIGIN)
 
 
 def _is_harmless(text: str, allowed: re.Pattern[str]) -> bool:

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from embedl_nb.compiler.archives import opened_archive, read_text
+from embedl_nb.compiler.archives import CHECK_ORIGIN, is_far_larger, opened_archive, read_text
 from embedl_nb.errors import InputError
 from embedl_nb.units import format_bytes
 
@@ -26,7 +26,6 @@ LOAD_YOURSELF = (
     "and compile the object"
 )
 SAVE_AGAIN = "save it again: model.save('model.keras')"
-_CHECK_ORIGIN = "check where the file comes from"
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBER = re.compile(r"metadata\.json|config\.json|model\.weights\.(h5|npz)|model\.weights\.json|assets/.*|_.*")
 # Where Keras keeps what a model consists of; keras.utils, for one, downloads files.
@@ -35,8 +34,6 @@ _MODULE = re.compile(
     r"dtype_policies|quantizers|random|ops)(\..+)?"
 )
 _HARMLESS_BUILTINS = {"int", "float", "bool", "str", "slice", "tuple", "list", "dict"}
-_MAX_WEIGHT_BYTES = 32 * 2**30
-_MAX_RATIO, _SMALL_BYTES = 100, 64 * 2**20
 
 
 def refuse_untrusted_keras(path: Path) -> None:
@@ -53,7 +50,7 @@ def refuse_untrusted_keras(path: Path) -> None:
             raise InputError(f"{path} holds no {_CONFIG}: it is no .keras archive", hint=SAVE_AGAIN)
         odd = next((name for name in names if not _MEMBER.fullmatch(name)), None)
         if odd is not None:
-            raise InputError(f"{path} holds {odd!r}, which is no part of a Keras model", hint=_CHECK_ORIGIN)
+            raise InputError(f"{path} holds {odd!r}, which is no part of a Keras model", hint=CHECK_ORIGIN)
         _refuse_config(path, _parsed(path, read_text(archive, _CONFIG)))
         if _WEIGHTS in names:
             with _seekable(archive, _WEIGHTS) as weights:
@@ -146,10 +143,10 @@ def _refuse_odd_hdf5(path: Path, source: Any, *, size: int) -> str | bytes | Non
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
         raise InputError(f"{path} holds no readable HDF5 data: {err}", hint=SAVE_AGAIN) from err
-    if total > _MAX_WEIGHT_BYTES or (total > _SMALL_BYTES and total > _MAX_RATIO * size):
+    if is_far_larger(total, size):
         raise InputError(
             f"{path} holds {format_bytes(size)} and declares {format_bytes(total)} of weights; it is not loaded",
-            hint=_CHECK_ORIGIN,
+            hint=CHECK_ORIGIN,
         )
     return config
 
@@ -163,7 +160,7 @@ def _walk(path: Path, group: Any) -> Iterator[Any]:
         current = pending.pop()
         for name in current:
             if not isinstance(current.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path} holds {name!r}, a link to another place; it is refused", hint=_CHECK_ORIGIN)
+                raise InputError(f"{path} holds {name!r}, a link to another place; it is refused", hint=CHECK_ORIGIN)
             item = current[name]
             if isinstance(item, h5py.Group):
                 pending.append(item)
@@ -173,5 +170,5 @@ def _walk(path: Path, group: Any) -> Iterator[Any]:
 
 def _dataset_bytes(path: Path, item: Any) -> int:
     if getattr(item, "external", None) or getattr(item, "is_virtual", False):
-        raise InputError(f"{path} keeps {item.name!r} in another file; it is refused", hint=_CHECK_ORIGIN)
+        raise InputError(f"{path} keeps {item.name!r} in another file; it is refused", hint=CHECK_ORIGIN)
     return int(getattr(item, "nbytes", 0))
