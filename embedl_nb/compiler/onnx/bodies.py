@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.onnx.reading import all_graphs
-from embedl_nb.compiler.onnx.registry import find
+from embedl_nb.compiler.onnx.registry import find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
 from embedl_nb.compiler.onnx.values import Computed, Value
 from embedl_nb.errors import InputError
@@ -24,17 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["local_functions", "missing_operators", "outputs_of", "schema_body"]
 
 _DEEPEST = 32
-_OWN_DOMAIN = ("", "ai.onnx")
 
 Functions = dict[tuple[str, str], "onnx.FunctionProto"]
 
 
 def local_functions(proto: onnx.ModelProto) -> Functions:
     """Return the functions that the model brings, by domain and name."""
-    return {
-        ("" if function.domain in _OWN_DOMAIN else function.domain, function.name): function
-        for function in proto.functions
-    }
+    return {(plain_domain(function.domain), function.name): function for function in proto.functions}
 
 
 def schema_body(
@@ -95,7 +91,7 @@ def outputs_of(
             hint="the model makes no sense: export it again",
         )
     is_local = (call.domain, call.operator) in planner.functions
-    opsets = {("" if entry.domain in _OWN_DOMAIN else entry.domain): entry.version for entry in body.opset_import}
+    opsets = {plain_domain(entry.domain): entry.version for entry in body.opset_import}
     inner = Scope(
         opsets={"": call.opset if call.domain == "" else scope.opsets.get("", 1)} | opsets,
         attributes={attribute.name: attribute for attribute in body.attribute_proto} | dict(attributes),
@@ -118,14 +114,14 @@ def missing_operators(planner: Planner) -> Iterator[str]:
 
     for graph in all_graphs(planner.model.proto.graph):
         for node in graph.node:
-            domain = "" if node.domain in _OWN_DOMAIN else node.domain
+            domain = plain_domain(node.domain)
             opset = planner.model.opsets.get(domain, 1)
             own = domain == "" and node.op_type in (*OPERATORS, "Identity", "Constant")
             if own or (domain, node.op_type) in planner.functions or find(domain, node.op_type, opset):
                 continue
             schema = _schema(domain, node.op_type, opset)
             if schema is None or not (schema.has_function or schema.has_context_dependent_function):
-                yield f"{domain}.{node.op_type}" if domain else node.op_type
+                yield full_name(domain, node.op_type)
 
 
 def _schema(domain: str, operator: str, opset: int) -> Any:

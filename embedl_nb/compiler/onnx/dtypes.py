@@ -1,7 +1,7 @@
 """ONNX's element types as torch's and numpy's, and what becomes of those that LiteRT computes little in.
 
 float64, float16, bfloat16 and the 8-bit floats are computed in float32: LiteRT's kernels are. Everything that turns an
-element type of the file into one of torch (weights, inputs, ``Cast``) goes through :func:`torch_dtype`.
+element type of the file into one of torch (weights, inputs, ``Cast``) goes by this table.
 """
 
 from __future__ import annotations

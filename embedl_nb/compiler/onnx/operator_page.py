@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from embedl_nb.compiler.onnx.registry import full_name
+
 __all__ = ["operator_page"]
 
 _INTRODUCTION = """# ONNX
@@ -91,8 +93,8 @@ def _others(supported: dict[tuple[str, str], list[int]]) -> tuple[list[str], lis
     names = {(schema.domain, schema.name) for schema in _schemas()} - supported.keys()
     newest: list[Any] = [onnx.defs.get_schema(name, domain=domain) for domain, name in sorted(names)]
     current = [schema for schema in newest if not schema.deprecated]
-    defined = [_full(schema) for schema in current if _is_defined(schema)]
-    return defined, [_full(schema) for schema in current if not _is_defined(schema)]
+    defined = [full_name(schema.domain, schema.name) for schema in current if _is_defined(schema)]
+    return defined, [full_name(schema.domain, schema.name) for schema in current if not _is_defined(schema)]
 
 
 def _is_defined(schema: Any) -> bool:
@@ -105,10 +107,6 @@ def _schemas() -> Iterable[Any]:
 
     schemas: Iterable[Any] = onnx.defs.get_all_schemas_with_history()
     return schemas
-
-
-def _full(schema: Any) -> str:
-    return f"{schema.domain}.{schema.name}" if schema.domain else str(schema.name)
 
 
 def _listed(names: list[str]) -> str:

@@ -19,7 +19,7 @@ from embedl_nb.compiler.onnx.attributes import bound_attributes, python_value
 from embedl_nb.compiler.onnx.dtypes import computed_attribute
 from embedl_nb.compiler.onnx.evaluation import Evaluation, described
 from embedl_nb.compiler.onnx.order import in_order
-from embedl_nb.compiler.onnx.registry import Call, find
+from embedl_nb.compiler.onnx.registry import Call, find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
 from embedl_nb.compiler.onnx.tensors import dense_of_sparse, read_tensor
 from embedl_nb.compiler.onnx.values import Computed, Constant, Plan, Step, Value
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Planner", "plan_of"]
 
 _MOST_STEPS = 20_000
-_OWN_DOMAINS = {"": "", "ai.onnx": ""}
 
 
 def plan_of(model: Model, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]]) -> Plan:
@@ -148,7 +147,7 @@ class Planner:
         return [values.get(position) for position in range(len(node.output))]
 
     def _call(self, node: onnx.NodeProto, scope: Scope, index: int) -> Call:
-        domain = _OWN_DOMAINS.get(node.domain, node.domain)
+        domain = plain_domain(node.domain)
         made = next((name for name in node.output if name), f"{node.op_type}_{index}")
         name = scope.prefix + (node.name or made) if scope.has_names else scope.prefix
         num_outputs = len(node.output)
@@ -171,10 +170,10 @@ class Planner:
         return dataclasses.replace(call, attributes=attributes)
 
     def _unsupported(self, call: Call, arguments: list[Value | None]) -> UnsupportedOperatorError:
-        missing = dict.fromkeys([_full_name(call.domain, call.operator), *bodies.missing_operators(self)])
+        missing = dict.fromkeys([full_name(call.domain, call.operator), *bodies.missing_operators(self)])
         others = f"; the model also has {', '.join(list(missing)[1:])}" if len(missing) > 1 else ""
         return UnsupportedOperatorError(
-            f"{_who(call)} cannot be compiled: there is no counterpart of {_full_name(call.domain, call.operator)} "
+            f"{_who(call)} cannot be compiled: there is no counterpart of {full_name(call.domain, call.operator)} "
             f"(opset {call.opset}) here; its inputs are {described(arguments)}{others}",
             operators=tuple(missing),
             hint="export the model with other operators, or cut this part off and compute it outside",
@@ -224,13 +223,9 @@ def _naming(call: Call, arguments: Sequence[Value | None] = ()) -> Iterator[None
             raise
         place = "" if repr(call.name) in err.message else f"{_who(call)}: "
         inputs = f"; its inputs are {described(arguments)}" if arguments else ""
-        operators = {"operators": (_full_name(call.domain, call.operator),)} if hasattr(err, "operators") else {}
+        operators = {"operators": (full_name(call.domain, call.operator),)} if hasattr(err, "operators") else {}
         raise type(err)(f"{place}{err.message}{inputs}", hint=err.hint, details=err.details, **operators) from err
 
 
 def _who(call: Call) -> str:
-    return f"node {call.name!r} ({_full_name(call.domain, call.operator)})"
-
-
-def _full_name(domain: str, operator: str) -> str:
-    return f"{domain}.{operator}" if domain else operator
+    return f"node {call.name!r} ({full_name(call.domain, call.operator)})"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedl_nb.compiler.onnx.dtypes import COMPUTED_IN_FLOAT32, dtype_name
-from embedl_nb.compiler.onnx.tensors import external_region, refuse_too_large, subgraphs_of
+from embedl_nb.compiler.onnx.registry import plain_domain
+from embedl_nb.compiler.onnx.tensors import external_region, is_external, refuse_too_large, subgraphs_of
 from embedl_nb.errors import CompileError, InputError
 from embedl_nb.units import format_bytes
 
@@ -113,12 +114,12 @@ class Model:
     def external_tensors(self) -> Iterator[onnx.TensorProto]:
         """Return the constants that are kept in other files."""
         for graph in all_graphs(self.proto.graph):
-            yield from (tensor for tensor in graph.initializer if tensor.data_location == 1)
+            yield from (tensor for tensor in graph.initializer if is_external(tensor))
             for sparse in graph.sparse_initializer:
-                yield from (part for part in (sparse.values, sparse.indices) if part.data_location == 1)
+                yield from (part for part in (sparse.values, sparse.indices) if is_external(part))
             for node in graph.node:
                 tensors = (attribute.t for attribute in node.attribute if attribute.HasField("t"))
-                yield from (tensor for tensor in tensors if tensor.data_location == 1)
+                yield from (tensor for tensor in tensors if is_external(tensor))
 
 
 def read_file(path: Path) -> Model:
@@ -237,7 +238,7 @@ def _texts_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
 
 
 def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
-    opsets = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in proto.opset_import}
+    opsets = {plain_domain(entry.domain): entry.version for entry in proto.opset_import}
     for domain, version in opsets.items():
         if version < 1:
             raise InputError(f"{what} imports version {version} of the domain {domain!r}", hint=_DAMAGED)

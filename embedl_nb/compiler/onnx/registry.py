@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Static = np.ndarray[Any, Any]
     Known = np.ndarray[Any, Any] | torch.Tensor
 
-__all__ = ["Call", "Operator", "find", "operator", "table"]
+__all__ = ["Call", "Operator", "find", "full_name", "operator", "plain_domain", "table"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -103,6 +103,16 @@ def operator(
         return function
 
     return enter
+
+
+def plain_domain(domain: str) -> str:
+    """Return a domain as the table has it: ONNX's own, which has two names, is ``""``."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def full_name(domain: str, name: str) -> str:
+    """Return an operator's name for people, with its domain where that is not ONNX's own."""
+    return f"{domain}.{name}" if domain else name
 
 
 def find(domain: str, name: str, opset: int) -> Operator | None:

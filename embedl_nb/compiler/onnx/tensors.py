@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["Region", "dense_of_sparse", "external_region", "loaded", "read_tensor", "refuse_too_large", "subgraphs_of"]
+__all__ = [
+    "Region",
+    "dense_of_sparse",
+    "external_region",
+    "is_external",
+    "loaded",
+    "read_tensor",
+    "refuse_too_large",
+    "subgraphs_of",
+]
 
 _LARGEST_BYTES = 2**31 - 1
 _EXTERNAL = 1
@@ -80,7 +89,7 @@ def loaded(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
     """
     import onnx
 
-    if tensor.data_location != _EXTERNAL:
+    if not is_external(tensor):
         return tensor
     path, offset, length = external_region(tensor, folder)
     inside = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
@@ -88,6 +97,11 @@ def loaded(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
         file.seek(offset)
         inside.raw_data = file.read(length)
     return inside
+
+
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Say whether a constant's data is in another file."""
+    return bool(tensor.data_location == _EXTERNAL)
 
 
 def dense_of_sparse(sparse: onnx.SparseTensorProto, folder: Path | None) -> np.ndarray[Any, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.compiler.onnx.dtypes import computed_attribute
 from embedl_nb.compiler.onnx.reading import Model, all_graphs
-from embedl_nb.compiler.onnx.tensors import loaded, read_tensor
+from embedl_nb.compiler.onnx.tensors import is_external, loaded, read_tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -52,5 +52,5 @@ def _widen(tensor: onnx.TensorProto, model: Model) -> None:
     if tensor.data_type in _LOW:
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(read_tensor(tensor, model.folder), name))
-    elif tensor.data_location == 1:
+    elif is_external(tensor):
         tensor.CopyFrom(loaded(tensor, model.folder))

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from embedl_nb.compiler.onnx import operators  # noqa: F401 - fills the registry
-from embedl_nb.compiler.onnx.registry import find
+from embedl_nb.compiler.onnx.registry import find, plain_domain
 from embedl_nb.errors import EmbedlError, UnsupportedOperatorError
 from embedl_nb.testing.onnx.cases import Case
 
@@ -62,7 +62,7 @@ def _with_constants(case: Case, names: set[str]) -> Case:
 
 def shape_inputs(model: onnx.ModelProto) -> set[str]:
     """Return the graph's inputs that some operator must know when the model is imported."""
-    opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
+    opsets = {plain_domain(entry.domain): entry.version for entry in model.opset_import}
     makers = {name: node for node in model.graph.node for name in node.output if name}
     pending = [name for node in model.graph.node for name in _static(node, opsets)]
     seen: set[str] = set()
@@ -79,7 +79,7 @@ def shape_inputs(model: onnx.ModelProto) -> set[str]:
 
 
 def _static(node: onnx.NodeProto, opsets: dict[str, int]) -> list[str]:
-    domain = "" if node.domain == "ai.onnx" else node.domain
+    domain = plain_domain(node.domain)
     row = find(domain, node.op_type, opsets.get(domain, 1))
     if row is None:
         return []

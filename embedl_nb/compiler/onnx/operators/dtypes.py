@@ -1,4 +1,4 @@
-"""What operators share about dtypes: ONNX's numbers for them, and arithmetic in wider integers.
+"""What operators share about dtypes: those that they may make, and arithmetic in wider integers.
 
 torch has few operators for unsigned integers beyond 8 bits, and LiteRT few for integers below 32 that are no
 quantized values; such integers are computed in a wider type and brought back.
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedl_nb.compiler.onnx import dtypes
 from embedl_nb.compiler.onnx.operators.arguments import refused
 
 if TYPE_CHECKING:
@@ -20,36 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["constant", "in_wider_integers", "torch_dtype", "with_dtype"]
 
-_DTYPES = {
-    1: torch.float32,
-    2: torch.uint8,
-    3: torch.int8,
-    4: torch.uint16,
-    5: torch.int16,
-    6: torch.int32,
-    7: torch.int64,
-    9: torch.bool,
-    10: torch.float32,
-    11: torch.float32,
-    12: torch.uint32,
-    13: torch.uint64,
-    16: torch.float32,
-}
-_REFUSED = {
-    8: "string",
-    14: "complex64",
-    15: "complex128",
-    17: "float8e4m3fn",
-    18: "float8e4m3fnuz",
-    19: "float8e5m2",
-    20: "float8e5m2fnuz",
-    21: "uint4",
-    22: "int4",
-    23: "float4e2m1",
-    24: "float8e8m0",
-    25: "uint2",
-    26: "int2",
-}
+# Element types that an operator may make; the others stand in weights and inputs only, and become one of these there.
+_MADE = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16)
 # What the models of opset 5 and older wrote.
 _NAMES = {
     "FLOAT": 1,
@@ -87,11 +60,11 @@ def torch_dtype(call: Call, number: int | str) -> torch.dtype:
         If LiteRT has no tensors of this type.
     """
     code = _NAMES.get(number.upper(), 0) if isinstance(number, str) else int(number)
-    if code in _DTYPES:
-        return _DTYPES[code]
+    if code in _MADE:
+        return dtypes.torch_dtype(code)
     raise refused(
         call,
-        f"makes values of type {_REFUSED.get(code, number)}, which a LiteRT model cannot compute with",
+        f"makes values of type {dtypes.dtype_name(code) if code else number}, which a LiteRT model cannot compute with",
         hint="export the model with float32 or int8 in its place",
     )
 
