@@ -24,13 +24,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.utils import _pytree
 
+from embedl_nb.compiler.places import origin_of
+
 __all__ = ["Rounds", "with_rounds"]
 
 _aten = torch.ops.aten
 _Table = dict[Any, Callable[..., Any]]
 # Traced by themselves, these become operators of a CPU library, which no table decomposes.
 _LIBRARY_CALLS = ("aten.lstm.", "aten.gru.", "aten.rnn_tanh.", "aten.rnn_relu.", "aten.instance_norm.")
-_PASSED_ON = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 # Composite operators that always return a tensor of their own, so that writing into it changes nothing else.
 _FRESH = {
     _aten.conv1d.default,
@@ -56,14 +57,13 @@ class Rounds:
     ----------
     is_local
         Whether to work operator by operator where that is possible.
-    num_local, num_whole
-        Rounds done operator by operator, and rounds done torch's way.
+    num_local
+        Rounds done operator by operator; the others are done torch's way.
     """
 
     def __init__(self, *, is_local: bool = True) -> None:
         self.is_local = is_local
         self.num_local = 0
-        self.num_whole = 0
         self.program: ExportedProgram | None = None
 
 
@@ -83,7 +83,6 @@ def _run_decompositions(
         _decompose(program, dict(decomp_table))
     except _NotLocalError as err:
         logging.getLogger(__name__).info("decomposing the whole program: %s", err)
-        rounds.num_whole += 1
         return with_rounds(ExportedProgram.run_decompositions(program, decomp_table), rounds)
     rounds.num_local += 1
     return program
@@ -286,8 +285,7 @@ def _put_in_place(
         else:
             with program.graph.inserting_before(node):
                 mapping[part] = program.graph.node_copy(part, lambda used: mapping[used])
-            kept = {key: node.meta[key] for key in _PASSED_ON if key in node.meta}
-            mapping[part].meta = {"val": _value(part), "tensor_meta": part.meta.get("tensor_meta"), **kept}
+            mapping[part].meta = {"val": _value(part), "tensor_meta": part.meta.get("tensor_meta"), **origin_of(node)}
     _replace(program, node, result, changed)
     return [mapping[part] for part in rewritten if part in mapping]
 

@@ -139,7 +139,7 @@ class AdaptedSource(WrappedSource):
         """Undo :meth:`_outer`, as the compiled model does."""
         import torch
 
-        def convert(name: str, tensor: torch.Tensor, index: int) -> torch.Tensor:  # noqa: ARG001 - as above
+        def convert(name: str, tensor: torch.Tensor, index: int) -> torch.Tensor:  # noqa: ARG001 - what mapped() calls
             if name in self._images:
                 return torch.from_numpy(self._images[name].preprocessed(tensor.numpy()))
             return tensor.permute(_TO_FIRST).contiguous() if name in self._turned_inputs else tensor

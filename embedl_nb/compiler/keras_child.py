@@ -25,7 +25,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 _import_error: ImportError | None = None
 try:
-    import tensorflow  # noqa: F401
+    import tensorflow  # noqa: F401 - takes seconds, which begin now
 except ImportError as err:
     _import_error = err
 

@@ -16,10 +16,12 @@ from torch.utils import _pytree
 from embedl_nb.compiler.names import module_class, module_path
 from embedl_nb.compiler.user_code import is_installed_file, where
 
-__all__ = ["FRAME", "described_inputs", "innermost_line", "place", "short"]
+__all__ = ["described_inputs", "innermost_line", "origin_of", "place", "short"]
 
-FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _MOST_INPUTS = 4
+# What torch notes of a node's origin.
+_ORIGIN = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 _IMPORTER = f'File "{Path(__file__).parent / "onnx"}'
 
 
@@ -30,6 +32,11 @@ def place(node: Node) -> str:
         return f"ONNX node {module!r} ({module_class(node)})" if module else ""
     named = f"module {module!r}" if module else ""
     return ", ".join(part for part in (named, _user_line(trace)) if part)
+
+
+def origin_of(node: Node) -> dict[str, Any]:
+    """Return what a node's meta data say of its origin, for the nodes that take its place."""
+    return {key: node.meta[key] for key in _ORIGIN if key in node.meta}
 
 
 def described_inputs(node: Node) -> str:
@@ -45,7 +52,7 @@ def described_inputs(node: Node) -> str:
 
 def innermost_line(node: Node) -> tuple[str, str] | None:
     """Return file and line of the innermost frame that torch.export has kept for ``node``."""
-    frames = FRAME.findall(node.meta.get("stack_trace") or "")
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
     return frames[-1] if frames else None
 
 
@@ -61,5 +68,5 @@ def _shape(value: torch.Tensor) -> str:
 
 def _user_line(stack_trace: str) -> str:
     """Return the deepest line of the user's own code in the trace that torch.export keeps for each node."""
-    own = [(file, int(line)) for file, line in FRAME.findall(stack_trace) if not is_installed_file(file)]
+    own = [(file, int(line)) for file, line in _FRAME.findall(stack_trace) if not is_installed_file(file)]
     return where(*own[-1]) if own else ""

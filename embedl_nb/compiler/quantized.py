@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from embedl_nb.compiler.fold import Constants
+from embedl_nb.compiler.places import origin_of
 
 __all__ = ["integer_kernels", "ready_quantization"]
 
@@ -25,7 +26,6 @@ _pair = torch.ops.quantized_decomposed
 _QUANTIZE = (_pair.quantize_per_tensor.default, _pair.quantize_per_channel.default)
 _DEQUANTIZE = (_pair.dequantize_per_tensor.default, _pair.dequantize_per_channel.default)
 _COPIES = (_aten.lift_fresh_copy.default, _aten.clone.default, _aten.detach.default, _aten.alias.default)
-_PASSED_ON = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 _BYTES = (torch.int8, torch.uint8)
 _INT8 = (-128, 127, torch.int8)
 
@@ -159,7 +159,7 @@ class _Readying:
         """Insert a call before ``place``, in its name."""
         with self.graph.inserting_before(place):
             node = self.graph.call_function(target, args, kwargs or {})
-        node.meta = {key: place.meta[key] for key in _PASSED_ON if key in place.meta}
+        node.meta = origin_of(place)
         values = torch.fx.node.map_arg((args, kwargs or {}), lambda used: used.meta["val"])
         with place.meta["val"].fake_mode:
             node.meta["val"] = target(*values[0], **values[1])

@@ -7,7 +7,6 @@ next compile. Whatever the converter's native code does ends this process, not t
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ _SIGNATURE = "serving_default"
 _import_error: ImportError | None = None
 os.environ["LITERT_TORCH_SHOW_PROGRESS"] = "n"
 try:
-    import litert_torch  # noqa: F401
+    import litert_torch  # noqa: F401 - takes seconds, which begin now
 except ImportError as err:
     _import_error = err
 
@@ -53,7 +52,6 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     from embedl_nb.compiler.decompose import Rounds
     from embedl_nb.compiler.lowering_errors import lowering_error
 
-    started = time.perf_counter()
     fx_infra.silence_torch_logs()
     list_composites_once()
     rounds = Rounds(is_local=payload["is_local"])
@@ -72,12 +70,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
                 rounds = Rounds(is_local=False)
                 continue
             raise lowering_error(err, rounds.program) from err
-        return {
-            "steps": steps,
-            "num_local_rounds": rounds.num_local,
-            "num_whole_rounds": rounds.num_whole,
-            "seconds": time.perf_counter() - started,
-        }
+        return {"steps": steps, "num_local_rounds": rounds.num_local}
 
 
 def _read(signature: dict[str, Any], steps: list[str]) -> Any:

@@ -104,7 +104,7 @@ def with_other_sizes(samples: Samples) -> Samples:
     added = []
     for wanted in (sizes(0), sizes(1)):
         resized = dataclasses.replace(samples, samples=(samples.first,)).mapped(
-            lambda name, tensor, _, wanted=wanted: _resized(samples, name, tensor, wanted)  # type: ignore[misc]
+            lambda name, tensor, _, wanted=wanted: _resized(samples, name, tensor, wanted)  # type: ignore[misc]  # no type for a default
         )
         added.append(resized.first)
     return dataclasses.replace(samples, samples=(*samples.samples, *added), is_made_up=True)

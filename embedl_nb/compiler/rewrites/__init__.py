@@ -6,7 +6,7 @@ Each rewrite is a line of :mod:`table`; the families below fill it. Runs in the 
 from collections.abc import Callable
 from typing import Any
 
-from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401
+from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401 - they fill the table
 from embedl_nb.compiler.rewrites.assertions import drop_assertions
 from embedl_nb.compiler.rewrites.constants_first import move_constants
 from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite

@@ -16,6 +16,8 @@ from torch.export.graph_signature import InputKind
 from torch.fx import Node
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 
+from embedl_nb.compiler.places import origin_of
+
 __all__ = ["move_constants"]
 
 _aten = torch.ops.aten
@@ -49,7 +51,6 @@ _PLAIN = (
     _aten.full.default,
     _aten.scalar_tensor.default,
 )
-_PASSED_ON = ("nn_module_stack", "stack_trace", "source_fn_stack", "torch_fn", "from_node")
 
 
 def move_constants(program: ExportedProgram) -> int:
@@ -125,8 +126,7 @@ def _before(node: Node, target: Any, *args: Any, dtype: torch.dtype | None = Non
     with node.graph.inserting_before(node):
         new = node.graph.call_function(target, args, kwargs)
     value = target(*(arg.meta["val"] if isinstance(arg, Node) else arg for arg in args), **kwargs)
-    kept = {key: node.meta[key] for key in _PASSED_ON if key in node.meta}
-    new.meta = {"val": value, "tensor_meta": _extract_tensor_metadata(value), **kept}
+    new.meta = {"val": value, "tensor_meta": _extract_tensor_metadata(value), **origin_of(node)}
     return new
 
 
