@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_onnx
 from embedl_nb.compiler.from_torch import PROGRAM, lowering_payload, save_program
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.onnx import reference
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
 from embedl_nb.compiler.onnx.interface import interface_of
@@ -124,7 +125,7 @@ class OnnxSource:
                 program = torch.export.export(module, inputs, strict=False)
         except Exception as err:
             raise CompileError(
-                f"torch cannot export {self.name}: {next(iter(str(err).splitlines()), type(err).__name__)}",
+                f"torch cannot export {self.name}: {one_line(err)}",
                 hint="compile parts of the graph to find the node (onnx.utils.extract_model cuts them out)",
                 details=f"{type(err).__name__}: {err}",
             ) from err

@@ -15,6 +15,7 @@ from embedl_nb.compiler.advice import advice_for
 from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.custom_operators import refuse_custom_operators
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_torch
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.outputs import flatten_outputs
 from embedl_nb.compiler.samples import Samples
 from embedl_nb.compiler.stand_in import as_in_eval, cpu_copy, unwrap, with_flat_calls
@@ -271,7 +272,7 @@ def _failed_export(name: str, err: Exception) -> CompileError:
             hint=advice_for(["aten.nonzero"]),
             details=text,
         )
-    first = next((part for part in str(err).splitlines() if part.strip()), type(err).__name__)
+    first = one_line(err)
     if "Constraints violated" in text:
         return CompileError(
             f"{name} fixes a dimension that dynamic_shapes leaves open: {first}",

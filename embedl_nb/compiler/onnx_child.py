@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.runtime.arrays import by_sample, load_arrays, save_arrays
 from embedl_nb.runtime.serve import serve
 
@@ -43,7 +44,7 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as err:
-        return {"refusal": _first_line(err)}
+        return {"refusal": one_line(err)}
     return {"refusal": ""}
 
 
@@ -57,7 +58,7 @@ def _run_slowly(payload: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as err:
-        return {"refusal": _first_line(err)}
+        return {"refusal": one_line(err)}
     return {"refusal": ""}
 
 
@@ -78,10 +79,6 @@ def _numpy_dtype(kind: str) -> np.dtype[Any]:
     """Return the dtype that onnxruntime calls ``tensor(float)``."""
     name = kind.removeprefix("tensor(").removesuffix(")")
     return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
-
-
-def _first_line(err: Exception) -> str:
-    return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from embedl_nb.compiler.keras.tracing import Traced, layer_of
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
 from embedl_nb.runtime.refusals import RefusalPattern
 
@@ -42,9 +43,8 @@ def conversion_error(err: Exception, *, name: str, traced: tuple[Traced, ...]) -
     found = [match["name"] for entry in FAILURE_PATTERNS for match in entry.pattern.finditer(text)]
     operators = tuple(dict.fromkeys(each.strip() for group in found for each in group.split(",")))
     if not operators:
-        first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
         return CompileError(
-            f"TensorFlow's converter failed on {name}: {first}",
+            f"TensorFlow's converter failed on {name}: {one_line(err)}",
             hint="compile parts of the model to find the cause; .details has what it said",
             details=f"{type(err).__name__}: {text}",
         )

@@ -12,6 +12,7 @@ from embedl_nb.compiler.keras.checks import LOAD_YOURSELF, refuse_untrusted_hdf5
 from embedl_nb.compiler.keras.entries import Entry, entries_of_keras, entries_of_module
 from embedl_nb.compiler.keras.graph_check import refuse_untrusted_graph
 from embedl_nb.compiler.keras.tracing import Traced
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.errors import CompileError, InputError
 
 __all__ = ["Opened", "load_graphs", "open_model"]
@@ -64,10 +65,9 @@ def _load_keras(path: Path) -> Any:
         raise
     except Exception as err:
         text = str(err)
-        first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
         is_custom = "Unknown layer" in text or "Could not locate" in text
         raise CompileError(
-            f"Keras {keras.__version__} cannot load {path}: {first}",
+            f"Keras {keras.__version__} cannot load {path}: {one_line(err)}",
             hint=LOAD_YOURSELF if is_custom else "load it where it comes from and save it with this Keras",
             details=f"{type(err).__name__}: {text}",
         ) from err
@@ -82,12 +82,10 @@ def _open_saved_model(folder: Path) -> Opened:
     except MemoryError:
         raise
     except Exception as err:
-        text = str(err)
-        first = next((line.strip() for line in text.splitlines() if line.strip()), type(err).__name__)
         raise CompileError(
-            f"TensorFlow cannot load {folder}: {first}",
+            f"TensorFlow cannot load {folder}: {one_line(err)}",
             hint="export it again: model.export(path)",
-            details=f"{type(err).__name__}: {text}",
+            details=f"{type(err).__name__}: {err}",
         ) from err
     entries = entries_of_module(loaded)
     variables = {variable.name: variable for entry in loaded.signatures.values() for variable in entry.graph.variables}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
 from embedl_nb.compiler.onnx.values import Computed, Constant, Value
 from embedl_nb.errors import CompileError, EmbedlError, InputError, OutOfMemoryError, UnsupportedOperatorError
@@ -194,9 +195,8 @@ def _failed(err: Exception, call: Call) -> EmbedlError:
             hint="cut this part off and compute it outside the model",
             details=text,
         )
-    first = next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
     return CompileError(
-        f"it fails on its inputs: {first}",
+        f"it fails on its inputs: {one_line(err)}",
         hint="see whether onnx.checker.check_model(path, full_check=True) accepts the model",
         details=text,
     )
