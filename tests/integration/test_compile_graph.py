@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 from embedl_nb.compiler.decompose import Rounds, with_rounds  # noqa: E402
 from embedl_nb.compiler.fold import fold_batch_norms  # noqa: E402
-from embedl_nb.compiler.lowering_errors import FAILURE_PATTERNS  # noqa: E402
+from embedl_nb.compiler.lowering_errors import FAILURE_PATTERNS, NODE_PATTERN  # noqa: E402
 from embedl_nb.compiler.names import module_path, shorten_module_stacks  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -184,7 +184,7 @@ def test_decomposing_operator_by_operator_gives_what_torch_gives(
 
 
 def test_every_pattern_of_a_failure_matches_its_sample() -> None:
-    for entry in FAILURE_PATTERNS:
+    for entry in (*FAILURE_PATTERNS, NODE_PATTERN):
         found = entry.pattern.search(entry.sample)
         assert found is not None
         assert found["name"] in entry.sample

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from embedl_nb.errors import InputError, UnsupportedOperatorError
-from embedl_nb.runtime.refusals import REFUSAL_PATTERNS, VALUE_SHAPE_PATTERN, RefusalPattern, refusal_error
+from embedl_nb.runtime.refusals import (
+    PREPARE_PATTERN,
+    REFUSAL_PATTERNS,
+    VALUE_SHAPE_PATTERN,
+    RefusalPattern,
+    refusal_error,
+    unprepared_operators,
+)
 
 NAMES = {"STABLEHLO_SORT", "MyOperator"}
 
@@ -17,6 +24,10 @@ def test_a_recorded_refusal_names_its_operator(entry: RefusalPattern) -> None:
     assert len(err.operators) == 1
     assert err.operators[0] in NAMES
     assert "net.tflite" in err.message
+
+
+def test_an_operator_that_failed_to_prepare_is_named() -> None:
+    assert unprepared_operators(f"INFO: loading\n{PREPARE_PATTERN.sample}\n") == ("STABLEHLO_SCATTER",)
 
 
 def test_several_operators_are_named_once_each() -> None:
