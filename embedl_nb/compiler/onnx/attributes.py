@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.compiler.onnx.tensors import dense_of_sparse, read_tensor
 from embedl_nb.errors import InputError
 
@@ -60,7 +61,7 @@ def python_value(name: str, attribute: onnx.AttributeProto, folder: Path | None)
     if field is None:
         raise InputError(
             f"attribute {name!r} has the type number {attribute.type}, which ONNX does not know",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         )
     value = getattr(attribute, field)
     if field == "s":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.onnx.hints import SENSELESS
 from embedl_nb.compiler.onnx.reading import all_graphs
 from embedl_nb.compiler.onnx.registry import find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
@@ -83,12 +84,12 @@ def outputs_of(
     if scope.depth >= _DEEPEST:
         raise InputError(
             f"node {call.name!r}: the function {call.operator} is inside more than {_DEEPEST} others; one calls itself",
-            hint="the model makes no sense: export it again",
+            hint=SENSELESS,
         )
     if len(arguments) > len(body.input):
         raise InputError(
             f"node {call.name!r} gives {call.operator} {len(arguments)} inputs; it takes {len(body.input)}",
-            hint="the model makes no sense: export it again",
+            hint=SENSELESS,
         )
     is_local = (call.domain, call.operator) in planner.functions
     opsets = {plain_domain(entry.domain): entry.version for entry in body.opset_import}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.onnx.evaluation import described
+from embedl_nb.compiler.onnx.hints import SENSELESS
 from embedl_nb.compiler.onnx.registry import Call, Operator
 from embedl_nb.compiler.onnx.scope import Scope
 from embedl_nb.compiler.onnx.values import Computed, Constant, Value
@@ -52,7 +53,7 @@ def _if(
 ) -> Sequence[Value | None]:
     condition = arguments[0] if arguments else None
     if condition is None:
-        raise InputError(f"node {call.name!r} (If) has no condition", hint="the model makes no sense: export it again")
+        raise InputError(f"node {call.name!r} (If) has no condition", hint=SENSELESS)
     if isinstance(condition, Constant):
         branch = "then_branch" if bool(condition.array.reshape(-1)[:1].any()) else "else_branch"
         return _walk_body(planner, call, _graph(call, attributes, branch), (), scope)
@@ -120,7 +121,7 @@ def _scan(
     if num_scanned < 1 or num_states < 0 or any(value is None for value in arguments):
         raise InputError(
             f"node {call.name!r} (Scan) has {len(arguments)} inputs and scans {num_scanned}",
-            hint="the model makes no sense: export it again",
+            hint=SENSELESS,
         )
     num_outputs = len(body.output) - num_states
     axes = call.get("scan_input_axes", [0] * num_scanned)
@@ -156,7 +157,7 @@ def _walk_body(
     if len(body.input) != len(given):
         raise InputError(
             f"node {call.name!r} ({call.operator}) has a body with {len(body.input)} inputs; {len(given)} are given",
-            hint="the model makes no sense: export it again",
+            hint=SENSELESS,
         )
     inner = scope.inner()
     for slot, value in zip(body.input, given, strict=True):
@@ -220,9 +221,7 @@ def _computed(planner: Planner, call: Call, function: Any, values: Sequence[Valu
 
 def _graph(call: Call, attributes: Mapping[str, onnx.AttributeProto], name: str) -> onnx.GraphProto:
     if name not in attributes or not attributes[name].HasField("g"):
-        raise InputError(
-            f"node {call.name!r} ({call.operator}) has no {name}", hint="the model makes no sense: export it again"
-        )
+        raise InputError(f"node {call.name!r} ({call.operator}) has no {name}", hint=SENSELESS)
     return attributes[name].g
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.compiler.onnx.tensors import subgraphs_of
 from embedl_nb.errors import InputError
 
@@ -39,7 +40,7 @@ def in_order(nodes: Sequence[onnx.NodeProto], scope: Scope) -> Sequence[onnx.Nod
         circle = ", ".join(f"{(nodes[index].name or nodes[index].op_type)!r}" for index in sorted(left)[:5])
         raise InputError(
             f"the graph goes round in a circle: {circle} wait for each other",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         )
     return [nodes[index] for index in order]
 

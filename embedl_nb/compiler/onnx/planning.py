@@ -18,6 +18,7 @@ from embedl_nb.compiler.onnx import bodies, control
 from embedl_nb.compiler.onnx.attributes import bound_attributes, python_value
 from embedl_nb.compiler.onnx.dtypes import computed_attribute
 from embedl_nb.compiler.onnx.evaluation import Evaluation, described
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.compiler.onnx.order import in_order
 from embedl_nb.compiler.onnx.registry import Call, find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
@@ -189,7 +190,7 @@ def _constant(call: Call) -> Constant:
             return Constant.of(value if isinstance(value, np.ndarray) else np.asarray(value, kind))
         if key in ("value_string", "value_strings"):
             return Constant.of(np.asarray(value, object))
-    raise InputError("a Constant has no value", hint="the file is damaged: export or download it again")
+    raise InputError("a Constant has no value", hint=DAMAGED)
 
 
 def _output(name: str, scope: Scope) -> Value:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedl_nb.compiler.onnx.dtypes import COMPUTED_IN_FLOAT32, dtype_name
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.compiler.onnx.registry import plain_domain
 from embedl_nb.compiler.onnx.tensors import external_region, is_external, refuse_too_large, subgraphs_of
 from embedl_nb.errors import CompileError, InputError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InputSpec", "Model", "all_graphs", "read_file", "read_object"]
 
-_DAMAGED = "the file is damaged: export or download it again"
 _LARGEST_FILE_BYTES = 2**31 - 1
 
 
@@ -188,7 +188,7 @@ def _checked(proto: onnx.ModelProto, *, name: str, what: str, path: Path | None)
             f"{what} holds no ONNX graph", hint="give a file that torch.onnx.export or the like has written"
         )
     if not all(isinstance(text, str) for text in _texts(proto)):  # protobuf leaves bytes where they are no text
-        raise InputError(f"{what} has a name that is no text", hint=_DAMAGED)
+        raise InputError(f"{what} has a name that is no text", hint=DAMAGED)
     refuse_too_large(what, proto)
     model = Model(
         name=name,
@@ -199,7 +199,7 @@ def _checked(proto: onnx.ModelProto, *, name: str, what: str, path: Path | None)
         outputs=tuple(value.name for value in proto.graph.output),
     )
     if not model.outputs or not all(model.outputs):
-        raise InputError(f"{what} has no outputs, or one without a name", hint=_DAMAGED)
+        raise InputError(f"{what} has no outputs, or one without a name", hint=DAMAGED)
     if len(set(model.outputs)) < len(model.outputs):
         raise InputError(
             f"{what} has outputs with the same name: {', '.join(model.outputs)}",
@@ -241,7 +241,7 @@ def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
     opsets = {plain_domain(entry.domain): entry.version for entry in proto.opset_import}
     for domain, version in opsets.items():
         if version < 1:
-            raise InputError(f"{what} imports version {version} of the domain {domain!r}", hint=_DAMAGED)
+            raise InputError(f"{what} imports version {version} of the domain {domain!r}", hint=DAMAGED)
     opsets.setdefault("", 1)  # before IR version 3 there was no such field, and one opset only
     return opsets
 
@@ -254,7 +254,7 @@ def _inputs(graph: onnx.GraphProto, what: str) -> tuple[InputSpec, ...]:
     if not specs:
         raise InputError(f"{what} has no inputs: all it computes is constant", hint="there is nothing to compile")
     if len(set(names)) < len(names) or not all(names):
-        raise InputError(f"{what} has inputs without a name or with the same one: {', '.join(names)}", hint=_DAMAGED)
+        raise InputError(f"{what} has inputs without a name or with the same one: {', '.join(names)}", hint=DAMAGED)
     return specs
 
 

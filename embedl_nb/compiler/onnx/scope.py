@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Scope:
         if name in self._values:
             raise InputError(
                 f"two values of the graph have the name {name!r}",
-                hint="the file is damaged: export or download it again",
+                hint=DAMAGED,
             )
         self._values[name] = value
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.onnx.dtypes import computed, dtype_name
+from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.errors import CompileError, InputError
 from embedl_nb.units import format_bytes
 
@@ -68,14 +69,12 @@ def read_tensor(tensor: onnx.TensorProto, folder: Path | None) -> np.ndarray[Any
     if tensor.HasField("raw_data") and len(tensor.raw_data) != num_bytes:
         raise InputError(
             f"{what} has {len(tensor.raw_data)} bytes of data; {num_bytes} are needed",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         )
     try:
         array: np.ndarray[Any, Any] = numpy_helper.to_array(tensor)
     except Exception as err:
-        raise InputError(
-            f"{what} cannot be read: {err}", hint="the file is damaged: export or download it again"
-        ) from err
+        raise InputError(f"{what} cannot be read: {err}", hint=DAMAGED) from err
     return computed(array)
 
 
@@ -125,7 +124,7 @@ def dense_of_sparse(sparse: onnx.SparseTensorProto, folder: Path | None) -> np.n
     except (IndexError, ValueError) as err:
         raise InputError(
             f"sparse tensor {name!r} {shape} has indices that do not fit: {err}",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         ) from err
     return dense
 
@@ -155,7 +154,7 @@ def external_region(tensor: onnx.TensorProto, folder: Path | None) -> Region:
     if length != needed:
         raise InputError(
             f"{what}, {length} bytes; {dtype_name(tensor.data_type)} {tuple(tensor.dims)} takes {needed}",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         )
     if offset < 0 or offset + length > path.stat().st_size:
         raise InputError(
@@ -183,7 +182,7 @@ def _num_elements(tensor: onnx.TensorProto) -> int:
     if any(size < 0 for size in tensor.dims):
         raise InputError(
             f"tensor {tensor.name!r} has the shape {tuple(tensor.dims)}",
-            hint="the file is damaged: export or download it again",
+            hint=DAMAGED,
         )
     return math.prod(tensor.dims)
 
