@@ -15,13 +15,14 @@ import click
 
 from embedl_nb.commands import COMMANDS
 from embedl_nb.commands.kinds import Kind, OneOf, Reference
+from embedl_nb.commands.names import MODEL_SUFFIXES
 
 __all__ = ["Candidate", "candidates"]
 
 _LOOK_INTO = 8
 _MOST_FILES = 1000
 _SUFFIXES = {
-    Kind.SOURCE: (".h5", ".keras", ".onnx", ".pt2", ".tflite"),
+    Kind.SOURCE: MODEL_SUFFIXES,
     Kind.MODEL: (".tflite",),
     Kind.SAMPLES: (".npy", ".npz"),
     Kind.DATA: (".h5", ".npz"),

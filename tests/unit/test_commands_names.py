@@ -35,6 +35,12 @@ def test_a_notebook_takes_model_files_too(model_file: Path) -> None:
     assert NotebookNames({}).model(str(model_file)) == model_file
 
 
+def test_a_suffix_in_capitals_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "NET.ONNX"
+    path.write_bytes(b"not read here")
+    assert NotebookNames({}).source(str(path)) == ShellNames().source(str(path)) == path
+
+
 def test_a_mistyped_variable_names_the_close_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown variable 'modle'") as caught:
         NotebookNames({"model": 1, "_model": 2}).model("modle")
