@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Varying", "export_sample", "read_varying", "torch_dimensions", "with_other_sizes"]
 
-_WAYS = 'e.g. {"tokens": {1: (1, 128)}}: by input and dimension the smallest and largest size, or a name like "batch"'
+_WAYS = 'e.g. {"audio": {2: (64, 512)}}: by input and dimension the smallest and largest size, or a name like "batch"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

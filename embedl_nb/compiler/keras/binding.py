@@ -51,7 +51,7 @@ class ArraySamples:
     notes
         What was pinned, as sentences.
     constants, images, state, varying
-        None: every input is an array of one size.
+        Always empty: every input is an array of one size.
     """
 
     samples: tuple[dict[str, Array], ...]
