@@ -17,6 +17,7 @@ from embedl_nb import cache, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.compiler.from_model_file import ModelFileSource
 from embedl_nb.compiler.options import read_options
+from embedl_nb.compiler.source_path import source_path
 from embedl_nb.compiler.taking import TIMEOUT_S, refuse_shapes, take
 from embedl_nb.errors import EmbedlWarning, InputError
 from embedl_nb.model import LiteRTModel, Parity
@@ -109,7 +110,7 @@ def compile_model(
         return source
     options = read_options(layout=layout, state=state, dynamic_shapes=dynamic_shapes)
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = source_path(source)
         if path.suffix.lower() == ".tflite":
             options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
             refuse_shapes(input_shapes)

@@ -16,6 +16,7 @@ from embedl_nb.compiler.from_keras import KERAS_SUFFIXES, is_tensorflow_object, 
 from embedl_nb.compiler.options import Options, dressed
 from embedl_nb.compiler.sequence import with_state_filled
 from embedl_nb.compiler.several import SeveralSources, samples_by_key
+from embedl_nb.compiler.source_path import source_path
 from embedl_nb.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def take(
 def _is_tensorflow(source: Any) -> bool:
     if not isinstance(source, str | Path):
         return is_tensorflow_object(source)
-    path = Path(source).expanduser()
+    path = source_path(source)
     return path.is_dir() or path.suffix.lower() in KERAS_SUFFIXES
 
 
@@ -79,11 +80,11 @@ def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> S
     if not isinstance(source, str | Path):
         return model_object_source(source, example_inputs)
     _require(("tensorflow",), what="Keras models and SavedModels", extra="keras")
-    return model_file_source(Path(source).expanduser(), example_inputs, timeout_s=timeout_s)
+    return model_file_source(source_path(source), example_inputs, timeout_s=timeout_s)
 
 
 def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
-    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    path = source_path(source) if isinstance(source, str | Path) else None
     onnx = sys.modules.get("onnx")
     if (path is not None and path.suffix.lower() == ".onnx") or isinstance(source, getattr(onnx, "ModelProto", ())):
         return _take_onnx(path or source, example_inputs, input_shapes)

@@ -7,12 +7,14 @@ other sizes, and the same for ``torch.export``.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError, UnknownNameError
+from embedl_nb.units import format_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Varying", "export_sample", "read_varying", "torch_dimensions", "with_other_sizes"]
 
 _WAYS = 'e.g. {"audio": {2: (64, 512)}}: by input and dimension the smallest and largest size, or a name like "batch"'
+
+_LARGEST_SAMPLE_BYTES = 2**30  # the source, torch.export and the compiled model each hold it, and what they make of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,11 @@ def with_other_sizes(samples: Samples) -> Samples:
     """Add a sample of the smallest and one of the largest size of all dimensions that vary.
 
     Where there is no largest size, twice the example's and one more stands for it. Both are made up.
+
+    Raises
+    ------
+    InputError
+        If an input of the largest size is more than a machine may be asked to hold.
     """
     tensors = dict(zip(samples.names, samples.first.tensors, strict=True))
 
@@ -101,6 +110,7 @@ def with_other_sizes(samples: Samples) -> Samples:
             for each in samples.varying
         }
 
+    _refuse_too_large(samples, tensors, sizes(1))
     added = []
     for wanted in (sizes(0), sizes(1)):
         resized = dataclasses.replace(samples, samples=(samples.first,)).mapped(
@@ -108,6 +118,19 @@ def with_other_sizes(samples: Samples) -> Samples:
         )
         added.append(resized.first)
     return dataclasses.replace(samples, samples=(*samples.samples, *added), is_made_up=True)
+
+
+def _refuse_too_large(samples: Samples, tensors: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> None:
+    for name, tensor in tensors.items():
+        open_sizes = {each.dimension: sizes[each.label] for each in samples.varying if each.input == name}
+        shape = [open_sizes.get(dimension, size) for dimension, size in enumerate(tensor.shape)]
+        size_bytes = math.prod(max(size, 1) for size in shape) * tensor.element_size()
+        if size_bytes > _LARGEST_SAMPLE_BYTES:
+            raise InputError(
+                f"input {name!r} has {format_bytes(size_bytes)} at the largest sizes of dynamic_shapes "
+                f"({', '.join(map(str, shape))}), at which it is verified",
+                hint="give smaller largest sizes, and a smallest and largest size in the place of a name",
+            )
 
 
 def export_sample(samples: Samples) -> tuple[torch.Tensor, ...]:
@@ -123,9 +146,9 @@ def _by_input(given: Any, names: tuple[str, ...]) -> dict[str, Any]:
             raise InputError(f"dynamic_shapes names no input, and there are {', '.join(names)}", hint=_WAYS)
         return {names[0]: given}
     if isinstance(given, Mapping):
-        unknown = next((key for key in given if key not in names), None)
-        if unknown is not None:
-            raise UnknownNameError.among("input for dynamic_shapes", str(unknown), names)
+        unknown = [str(key) for key in given if key not in names]
+        if unknown:
+            raise UnknownNameError.among("input for dynamic_shapes", unknown[0], names)
         return dict(given)
     if isinstance(given, tuple | list) and len(given) == len(names):
         return dict(zip(names, given, strict=True))

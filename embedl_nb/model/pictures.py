@@ -6,6 +6,7 @@ arrays and the options that a user gives. Out: arrays. What cannot be decoded is
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".jfif", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+_MOST_PIXELS = 2**26  # 8192 x 8192: about what a phone's camera takes, and 0.8 GiB as float32
 
 
 def normalized(pixels: Array, *, mean: Sequence[float], std: Sequence[float], scale: float, order: str) -> Array:
@@ -153,6 +155,7 @@ def _picture(index: int, item: Any) -> Any:
         array is None
         or array.dtype != np.uint8
         or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
+        or array.size == 0
     ):
         given = f"{array.dtype} {array.shape}" if array is not None else type(item).__name__
         raise InputError(
@@ -176,6 +179,8 @@ def read_size(size: Any) -> tuple[int, int]:
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair) or size is True:
         raise InputError(f"size is {size!r}", hint="give the pixels of a side, e.g. size=224, or (height, width)")
+    if pair[0] * pair[1] > _MOST_PIXELS:
+        raise InputError(f"size is {size!r}, more than any picture", hint="give the pixels of a side, e.g. size=224")
     return pair
 
 
@@ -208,10 +213,10 @@ def per_channel(name: str, value: Any, *, default: float) -> tuple[float, ...]:
 
 def read_number(name: str, value: Any) -> float:
     """Return a finite number."""
-    import math
-
     try:
         number = float(value)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError) as err:
         raise InputError(f"{name} is {value!r}, not a number", hint=f"give a number for {name}") from err
     if not math.isfinite(number):

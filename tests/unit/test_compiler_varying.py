@@ -67,6 +67,19 @@ def test_an_unknown_input_is_named() -> None:
         _read({"token": {1: (1, 8)}})
 
 
+def test_a_key_that_is_no_text_is_an_unknown_input() -> None:
+    with pytest.raises(UnknownNameError, match="None"):
+        _read({None: {1: (1, 8)}})
+
+
+@pytest.mark.parametrize("largest", [10**10, 10**30])
+def test_a_largest_size_that_would_fill_the_memory_is_refused_before_anything_is_made(largest: int) -> None:
+    samples = _samples()
+    varying = read_varying({"mask": {1: (1, largest)}}, samples)
+    with pytest.raises(InputError, match=f"'mask' has .* GiB at the largest sizes .*1, {largest}"):
+        with_other_sizes(replace(samples, varying=varying))
+
+
 def test_dimensions_of_one_name_share_their_size_and_their_range() -> None:
     samples = _samples()
     time = torch.export.Dim("time", min=3, max=9)

@@ -404,3 +404,9 @@ def test_damaged_files_are_planned_or_refused_and_nothing_else(seed: int, tmp_pa
             outcomes["refused"] += 1
     assert outcomes["planned"] > 3
     assert outcomes["refused"] > 3
+
+
+@pytest.mark.parametrize("shape", ["13", (1.5, 3), None, 13])
+def test_a_shape_that_is_no_whole_numbers_is_not_read_as_one(shape: Any) -> None:
+    with pytest.raises(InputError, match="is no shape"):
+        take_onnx(open_model(), None, {"x": shape, "z": (1, 1)})

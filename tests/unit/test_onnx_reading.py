@@ -104,6 +104,12 @@ def test_external_data_that_is_not_there_is_named(tensor: Any, said: str, tmp_pa
         read_file(saved(tmp_path, model(initializers=[tensor])))
 
 
+def test_a_name_of_external_data_that_no_file_can_have_is_no_error_of_the_system(tmp_path: Path) -> None:
+    path = saved(tmp_path, model(initializers=[external("a" * 5000)]))
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        read_file(path)
+
+
 def test_a_model_object_with_external_data_asks_for_the_path() -> None:
     with pytest.raises(InputError, match="tensor 'w'") as caught:
         read_object(model(initializers=[external("w.bin")]))

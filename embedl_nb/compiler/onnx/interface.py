@@ -7,6 +7,7 @@ said. Without example inputs a random sample is made, and the parity then says t
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -98,8 +99,8 @@ def _filled(spec: InputSpec, sizes: Mapping[str, int]) -> InputSpec:
 
 def _with_shape(spec: InputSpec, shape: Sequence[int]) -> InputSpec:
     try:
-        sizes = tuple(int(size) for size in shape)
-    except (TypeError, ValueError) as err:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError as err:
         raise InputError(
             f"input_shapes[{spec.name!r}]={shape!r} is no shape", hint="give whole numbers, e.g. (1, 3, 224, 224)"
         ) from err

@@ -173,7 +173,11 @@ def _inside(location: str, folder: Path, what: str) -> Path:
             f"{what}, which is outside the model's folder {folder}",
             hint="files of a model stay in its folder: put the data there and export the model anew",
         )
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as err:  # a name longer than a name can be
+        raise InputError(f"{what}, which cannot be read: {err.strerror}", hint="export the model again") from err
+    if not is_there:
         raise InputError(f"{what}, and there is no file {path}", hint="put the file beside the model")
     return path
 
