@@ -6,6 +6,7 @@ nor changes what the user has recorded. Tests that need an empty home take the `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 # Settings of the person who runs the tests that would change what the tests see.
 _FOREIGN_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "EMBEDL_NB_CACHE_LIMIT")
+# Tests that import onnxruntime themselves do it while they are collected, before any fixture.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ custom operators is ever loaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from embedl_nb.runtime.serve import serve
 
 __all__ = ["main"]
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, by the import: its builds report to their maker otherwise
 _import_error: ImportError | None = None
 try:
     import onnxruntime

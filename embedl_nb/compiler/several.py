@@ -88,7 +88,7 @@ def samples_by_key(keys: list[Any], example_inputs: Any) -> dict[str, Any]:
     InputError
         If the keys are no names, or the example inputs have other ones.
     """
-    bad = [key for key in keys if not (isinstance(key, str) and key.strip())]
+    bad = [key for key in keys if not (isinstance(key, str) and key.strip() and "\0" not in key)]  # C ends a text there
     if bad:
         raise InputError(f"{bad[0]!r} is no name of a signature", hint="give texts, e.g. {'encode': encoder}")
     if example_inputs is None:

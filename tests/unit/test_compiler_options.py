@@ -58,3 +58,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_option_that_makes_no_sense_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         compile_model("net.tflite", **options)
+
+
+@pytest.mark.parametrize("key", ["", " ", 1, None, "enc\0ode"])
+def test_a_name_of_a_signature_that_a_file_cannot_hold_is_refused(key: Any) -> None:
+    with pytest.raises(InputError, match="no name of a signature"):
+        compile_model({key: "net.pt2"}, {key: None})
