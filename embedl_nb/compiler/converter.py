@@ -19,9 +19,10 @@ from embedl_nb.errors import (
 from embedl_nb.imports import version_of
 from embedl_nb.runtime.pool import prewarm, warm
 
-__all__ = ["TENSORFLOW", "TORCH", "Converter"]
+__all__ = ["CHILD_NAME", "TENSORFLOW", "TORCH", "Converter"]
 
-_NAME = "the converter"
+CHILD_NAME = "the converter"
+"""What errors call the child."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Converter:
 
     def prewarm(self) -> None:
         """Start the child without waiting for it: its imports take seconds."""
-        prewarm(self.module, what=_NAME)
+        prewarm(self.module, what=CHILD_NAME)
 
     def ask(self, command: str, payload: dict[str, Any], *, name: str, timeout_s: float) -> dict[str, Any]:
         """Ask the child for ``command`` and wait for its answer.
@@ -67,7 +68,7 @@ class Converter:
         OutOfMemoryError
             If memory ran out.
         """
-        with warm(self.module, what=_NAME) as child:
+        with warm(self.module, what=CHILD_NAME) as child:
             log_path = str(child.log_path)
             try:
                 return child.request(command, payload, timeout_s=timeout_s)

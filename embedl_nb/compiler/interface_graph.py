@@ -124,7 +124,8 @@ def _hand_on(program: ExportedProgram, node: Node, new: Node, users: list[Node])
             spec.arg = TensorArgument(name=new.name)
 
 
-def _call(program: ExportedProgram, target: Any, *args: Any, **kwargs: Any) -> Node:
+def _call(program: ExportedProgram, target: Any, *args: Any, dtype: torch.dtype | None = None) -> Node:
+    kwargs = {} if dtype is None else {"dtype": dtype}
     node = program.graph.call_function(target, args, kwargs)
     values = torch.fx.node.map_arg((args, kwargs), lambda used: used.meta["val"])
     node.meta["val"] = target(*values[0], **values[1])

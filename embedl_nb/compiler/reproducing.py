@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import config, progress
+from embedl_nb.compiler.converter import CHILD_NAME
 from embedl_nb.compiler.failures import Failure, FailureKind, failure_of, failure_of_child
 from embedl_nb.compiler.repro import Listing, NotCuttableError, Unit, write_script
 from embedl_nb.compiler.search import Budget, BudgetSpentError, Search
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Repro", "offer_repro", "search_repro"]
 
-_WHAT = "the converter"
 _CALL = "enb.bisect(model, example_inputs) looks for the smallest piece that fails the same way"
 # One operator is tried in about a second: what an error that names it may cost.
 _QUICK_TRIALS, _QUICK_LIMIT_S = 6, 60.0
@@ -270,7 +270,7 @@ class _Trials:
         ends = time.monotonic() + timeout_s
         for kills_left in reversed(range(_MOST_KILLS)):
             try:
-                with warm(self._module, what=_WHAT) as child:
+                with warm(self._module, what=CHILD_NAME) as child:
                     return child.request(command, payload, timeout_s=max(ends - time.monotonic(), 0.1))
             except RuntimeCrashedError as err:
                 if err.signal not in OUTSIDE_SIGNALS or not kills_left:
