@@ -7,6 +7,7 @@ nor changes what the user has recorded. Tests that need an empty home take the `
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in _FOREIGN_SETTINGS:
             patch.delenv(name, raising=False)
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_interrupts() -> None:
+    """Let SIGINT interrupt also where a shell has started the tests in the background, which ignores it there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -113,8 +113,9 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     from litert_torch._convert import core
 
     from embedl_nb.compiler.decompose import with_rounds
-    from embedl_nb.compiler.rewrites import decompositions, drop_assertions, move_constants
+    from embedl_nb.compiler.rewrites import decompositions, drop_aliases, drop_assertions, move_constants
 
+    drop_aliases(program)
     program = with_rounds(program, rounds)
     table = fx_infra.decomp.pre_convert_decomp()
     table.update(decompositions())

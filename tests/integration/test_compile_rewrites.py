@@ -77,6 +77,10 @@ def test_the_first_of_several_are_found_along_every_axis() -> None:
     _compiled(*functions, inputs=(DIFFERENT,))
 
 
+def test_a_slice_over_all_of_an_axis_does_not_keep_a_model_from_compiling() -> None:
+    _compiled(lambda x: nn.functional.linear(x[:, 0:None], FRACTIONS), inputs=(FRACTIONS.reshape(1, 3, 4),))
+
+
 def test_running_products_and_extremes_are_torchs() -> None:
     _compiled(
         lambda x, i: torch.cumprod(x, dim=1),

@@ -85,13 +85,13 @@ def _clip_text() -> Built:
     return pretrained_class("CLIPTextConfig", "CLIPTextModelWithProjection", **options), tokens()
 
 
-@architecture("GPT-2", kind="text decoder", is_refused=True)
+@architecture("GPT-2", kind="text decoder")
 def _gpt2() -> Built:
     options = {"vocab_size": 99, "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 40, "use_cache": False}
     return pretrained_class("GPT2Config", "GPT2LMHeadModel", **options), {"input_ids": tokens()["input_ids"]}
 
 
-@architecture("Llama", kind="text decoder", is_refused=True)
+@architecture("Llama", kind="text decoder")
 def _llama() -> Built:
     options = {**SMALL, "num_key_value_heads": 1, "use_cache": False}
     return pretrained_class("LlamaConfig", "LlamaForCausalLM", **options), {"input_ids": tokens()["input_ids"]}

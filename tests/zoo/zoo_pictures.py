@@ -122,11 +122,11 @@ def _swin() -> Built:
     return pretrained_class("SwinConfig", "SwinForImageClassification", **options), picture(32)
 
 
-@architecture("SegFormer", kind="segmenter", is_refused=True)
+@architecture("SegFormer", kind="segmenter")
 def _segformer() -> Built:
     options = {
         "depths": [1, 1, 1, 1],
-        "num_attention_heads": [1, 2, 5, 8],
+        "hidden_sizes": [16, 32, 64, 64],
         "decoder_hidden_size": 32,
         "num_labels": 5,
     }
