@@ -123,7 +123,11 @@ class Digest:
 
     def _add_object(self, value: Any, path: str) -> None:
         import numpy as np
-        import torch
+
+        if isinstance(value, np.ndarray | np.generic):
+            self._add_array(np.asarray(value), path)
+            return
+        import torch  # after arrays, which Keras models have where there is no torch
 
         if isinstance(value, torch.Tensor):
             self._add_tensor(value, path)
@@ -131,8 +135,6 @@ class Digest:
             self._add_module(value, path)
         elif isinstance(value, type):
             self._add_class(value, path)
-        elif isinstance(value, np.ndarray | np.generic):
-            self._add_array(np.asarray(value), path)
         elif type(value).__module__.split(".")[0] == "torch" and type(value).__name__ in _TORCH_PLAIN:
             if type(value).__name__.startswith("OpOverload") and not str(value).startswith(_OWN_OPERATORS):
                 raise UnreducibleError(path, value)  # a custom operator's implementation is not to be seen
