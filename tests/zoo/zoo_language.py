@@ -91,7 +91,7 @@ def _gpt2() -> Built:
     return pretrained_class("GPT2Config", "GPT2LMHeadModel", **options), {"input_ids": tokens()["input_ids"]}
 
 
-@architecture("Llama", kind="text decoder")
+@architecture("Llama", kind="text decoder", is_refused=True)
 def _llama() -> Built:
     options = {**SMALL, "num_key_value_heads": 1, "use_cache": False}
     return pretrained_class("LlamaConfig", "LlamaForCausalLM", **options), {"input_ids": tokens()["input_ids"]}
