@@ -7,6 +7,7 @@ kernel for one. What the model takes is therefore known once the child, or a mod
 from __future__ import annotations
 
 import hashlib
+import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ class ModelFileSource:
         self.path = path.absolute()
         self._given = given
         self._timeout_s = timeout_s
+        self._id = secrets.token_hex(8)  # a warm child may still hold what another compile has read
         self._parts: dict[str, _Part] = {}
 
     @property
@@ -132,7 +134,7 @@ class ModelFileSource:
     def _payload(self, folder: Path) -> dict[str, Any]:
         arrays, held = self._given.packed()
         save_arrays(folder / "given.npz", arrays)
-        return {"path": str(self.path), "folder": str(folder), "given": held, "name": self.name}
+        return {"id": self._id, "path": str(self.path), "folder": str(folder), "given": held, "name": self.name}
 
 
 class _Part:

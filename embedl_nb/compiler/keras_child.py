@@ -34,7 +34,7 @@ except ImportError as err:
 class _Read:
     """A file that was read: kept from computing its reference until it is lowered."""
 
-    path: str
+    compile_id: str
     opened: Opened
     samples: dict[str, ArraySamples]
 
@@ -77,7 +77,7 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         _must_import()
         traced = load_graphs(Path(payload["graphs"]), payload["entries"])
     else:
-        read = kept if kept is not None and kept.path == payload["path"] else _read(payload)
+        read = kept if kept is not None and kept.compile_id == payload["id"] else _read(payload)
         progress.emit("lower", "tracing the model")
         opened = read.opened
         traced = tuple(trace(opened.subject, entry, read.samples[entry.key]) for entry in opened.entries)
@@ -99,7 +99,7 @@ def _read(payload: dict[str, Any]) -> _Read:
     check_weights(payload["name"], opened.variables)
     by_key = given.of(tuple(entry.key for entry in opened.entries))
     samples = {entry.key: bind(entry.inputs, by_key[entry.key], name=payload["name"]) for entry in opened.entries}
-    return _Read(payload["path"], opened, samples)
+    return _Read(payload["id"], opened, samples)
 
 
 def _must_import() -> None:
