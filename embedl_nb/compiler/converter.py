@@ -89,7 +89,11 @@ class Converter:
                     details=err.details,
                 ) from err
             except BenchmarkError as err:
-                raise CompileError(f"{err.message} (while lowering {name})", details=err.details) from err
+                raise CompileError(
+                    f"{err.message} (while lowering {name})",
+                    hint=err.hint or f".details has where; its log is {log_path}",
+                    details=err.details,
+                ) from err
 
 
 TORCH = Converter(module="embedl_nb.compiler.torch_child", tool="litert-torch")

@@ -91,12 +91,14 @@ class ModelObjectSource:
 
     def __init__(self, subject: Any, example_inputs: Any) -> None:
         from embedl_nb.compiler.keras.entries import entries_of_keras, entries_of_module
+        from embedl_nb.compiler.keras.tracing import refuse_odd_names
 
         given = read_given(example_inputs)
         self.subject = subject
         self._is_keras = _is_keras(subject)
         if self._is_keras:
             _refuse_other_backends(subject)
+            refuse_odd_names(subject)
         entries = entries_of_keras(subject, given) if self._is_keras else entries_of_module(subject)
         by_key = given.of(tuple(entry.key for entry in entries))
         parts = [_Part(self.name, entry, bind(entry.inputs, by_key[entry.key], name=self.name)) for entry in entries]

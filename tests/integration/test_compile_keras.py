@@ -116,6 +116,18 @@ def test_a_file_is_read_by_the_child_and_found_again(net: Any, tmp_path: Path, s
     assert again.sha256 == model.sha256
 
 
+def test_names_that_no_scope_of_tensorflow_can_have_are_kept_in_a_file(keras: Any, tmp_path: Path) -> None:
+    layers = [keras.layers.Dense(3, name="a layer"), keras.layers.Dense(2, name="odd<b>")]
+    net = keras.Sequential([keras.Input((4,)), *layers], name="my model (1)")
+    net.save(tmp_path / "net.keras")
+    model = compile_model(tmp_path / "net.keras")
+    assert _passes(model)
+    assert "a layer" in set(model.operators["source"])
+    with pytest.raises(InputError, match=r"the name 'my model \(1\)'") as caught:
+        compile_model(net)
+    assert "compile that file" in caught.value.hint
+
+
 def test_a_class_from_a_cell_is_compiled(keras: Any) -> None:
     class Net(keras.Model):  # type: ignore[misc]  # Keras is untyped here
         def __init__(self) -> None:

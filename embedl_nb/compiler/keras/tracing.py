@@ -29,6 +29,7 @@ __all__ = [
     "input_key",
     "layer_of",
     "output_key",
+    "refuse_odd_names",
     "run",
     "save",
     "trace",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _MAX_BYTES = 2**31 - 1
+_NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_./-]")
 _NUMBERED = re.compile(r"(?P<stem>.*?)_(?P<number>\d+)$")
 
 
@@ -124,7 +126,7 @@ def _noting(graph: Any, scopes: dict[str, str]) -> Iterator[None]:
 
     @contextlib.contextmanager
     def noted(name: str) -> Iterator[str]:
-        with enter(name) as scope:
+        with enter(_allowed(name)) as scope:
             if name and scope and not name.endswith("/"):
                 scopes[scope.rstrip("/")] = name
             yield scope
@@ -134,6 +136,12 @@ def _noting(graph: Any, scopes: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         del graph.name_scope
+
+
+def _allowed(name: str) -> str:
+    """Return ``name`` as a scope can have it: Keras takes blanks and the like in names, TensorFlow's graphs do not."""
+    plain = _NOT_IN_SCOPES.sub("_", name) if name else name
+    return f"x{plain}" if plain and plain[0] in "_/-" else plain
 
 
 def _layer_paths(model: Any, scopes: Mapping[str, str]) -> dict[str, str]:
@@ -189,6 +197,24 @@ def check_weights(name: str, variables: Any) -> None:
         raise CompileError(
             f"{name} has {format_bytes(total)} of weights; a LiteRT file ends at 2 GiB",
             hint="compile parts of it, or store its weights in float16",
+        )
+
+
+def refuse_odd_names(model: Any) -> None:
+    """Refuse names of layers with which TensorFlow cannot save a Keras model.
+
+    Raises
+    ------
+    InputError
+        It names the layer; a file of the same model can be compiled.
+    """
+    # The name of an input is no scope.
+    names = [layer.name for layer in model._flatten_layers() if type(layer).__name__ != "InputLayer"]
+    odd = next((name for name in names if name != _allowed(name)), None)
+    if odd is not None:
+        raise InputError(
+            f"TensorFlow cannot save a graph with the name {odd!r} of a model or layer",
+            hint="model.save('model.keras'), and compile that file; or use letters, digits and '_' only",
         )
 
 
