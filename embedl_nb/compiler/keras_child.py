@@ -81,7 +81,8 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         progress.emit("lower", "tracing the model")
         opened = read.opened
         traced = tuple(trace(opened.subject, entry, read.samples[entry.key]) for entry in opened.entries)
-    Path(payload["output_path"]).write_bytes(lower(traced, name=payload["name"]))
+    output = Path(payload["output_path"])
+    output.write_bytes(lower(traced, name=payload["name"], scratch=output.parent))
     return {"steps": []}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from embedl_nb import progress
@@ -19,8 +20,13 @@ from embedl_nb.model.writer import pack, unpack
 __all__ = ["lower"]
 
 
-def lower(traced: tuple[Traced, ...], *, name: str) -> bytes:
+def lower(traced: tuple[Traced, ...], *, name: str, scratch: Path) -> bytes:
     """Return the LiteRT file of some entry points.
+
+    Parameters
+    ----------
+    scratch
+        A folder of the parent's, which clears it away also where this process is ended.
 
     Raises
     ------
@@ -36,7 +42,7 @@ def lower(traced: tuple[Traced, ...], *, name: str) -> bytes:
         function = _frozen(each)
         setattr(module, f"entry_{index}", function)
         signatures[each.key] = function.get_concrete_function()
-    with tempfile.TemporaryDirectory(prefix="embedl_nb-frozen-") as folder:
+    with tempfile.TemporaryDirectory(prefix="embedl_nb-frozen-", dir=scratch) as folder:
         tf.saved_model.save(module, folder, signatures=signatures, options=without_gradients())
         progress.emit("lower", "converting to LiteRT")
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
