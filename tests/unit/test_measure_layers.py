@@ -23,7 +23,7 @@ def graph_of(*nodes: Node, num_inputs: int = 1) -> ModelGraph:
     """Build a graph; each node is a type, the tensors it reads and the one it writes; tensor 0 is the input."""
     count = 1 + max([num_inputs - 1, *(index for _, inputs, output in nodes for index in (*inputs, output))])
     tensors = tuple(
-        Tensor(index=i, name=f"Net/torch.nn.Conv_m{i};", shape=(1, 4), dtype="float32", buffer=0, constant_bytes=0)
+        Tensor(index=i, name=f"m.Net/torch.nn.Conv_m{i};", shape=(1, 4), dtype="float32", buffer=0, constant_bytes=0)
         for i in range(count)
     )
     operators = tuple(
