@@ -157,6 +157,7 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
         cache.remove_damaged(key)
         return None
     progress.emit("cache", f"{request.name} was compiled before")
+    request.source.converter.dismiss()
     return dataclasses.replace(
         model, parity=parity, samples_path=evidence.samples_path, golden_path=evidence.golden_path
     )

@@ -17,7 +17,7 @@ from embedl_nb.errors import (
     RuntimeTimeoutError,
 )
 from embedl_nb.imports import version_of
-from embedl_nb.runtime.pool import prewarm, warm
+from embedl_nb.runtime.pool import close_unused, prewarm, warm
 
 __all__ = ["CHILD_NAME", "TENSORFLOW", "TORCH", "Converter"]
 
@@ -48,6 +48,10 @@ class Converter:
     def prewarm(self) -> None:
         """Start the child without waiting for it: its imports take seconds."""
         prewarm(self.module, what=CHILD_NAME)
+
+    def dismiss(self) -> None:
+        """Stop a child that was started and is not needed; one that has worked stays for the next compile."""
+        close_unused(self.module)
 
     def ask(self, command: str, payload: dict[str, Any], *, name: str, timeout_s: float) -> dict[str, Any]:
         """Ask the child for ``command`` and wait for its answer.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import imports, progress
+from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.from_keras import KERAS_SUFFIXES, is_tensorflow_object, model_file_source, model_object_source
 from embedl_nb.compiler.options import Options, dressed
 from embedl_nb.compiler.sequence import with_state_filled
@@ -139,6 +140,7 @@ def _take_onnx(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequ
     _require(("onnx", "onnxruntime"), what="ONNX models", extra="onnx")
     from embedl_nb.compiler.from_onnx import take_onnx
 
+    TORCH.prewarm()  # reading takes as long as half of the converter's imports
     progress.emit("export", f"reading {source.name if isinstance(source, Path) else 'the ONNX model'}")
     return take_onnx(source, example_inputs, input_shapes)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from embedl_nb.runtime.process import Child
 
-__all__ = ["close_all", "prewarm", "warm"]
+__all__ = ["close_all", "close_unused", "prewarm", "warm"]
 
 _IDLE_S = 600.0
 
@@ -64,6 +64,14 @@ class _Pool:
         for child in leaving:
             child.close()
 
+    def close_unused(self, module: str) -> None:
+        with self._lock:
+            idle = self._idle.get(module, [])
+            leaving = [child for child, _ in idle if child.is_unused]
+            idle[:] = [(child, since) for child, since in idle if not child.is_unused]
+        for child in leaving:
+            child.close()
+
     def _keep(self, module: str, child: Child) -> None:
         """Add an idle child, and see to it that somebody looks whether it has been idle for too long."""
         self._idle.setdefault(module, []).append((child, time.monotonic()))
@@ -109,6 +117,11 @@ def warm(module: str, *, what: str) -> Iterator[Child]:
 def prewarm(module: str, *, what: str) -> None:
     """Start a child for ``module`` without waiting for it, unless there is one already."""
     _pool.prewarm(module, what)
+
+
+def close_unused(module: str) -> None:
+    """Close the children for ``module`` that were started and then not needed."""
+    _pool.close_unused(module)
 
 
 def close_all() -> None:

@@ -87,6 +87,11 @@ class Child:
         return self._log.path
 
     @property
+    def is_unused(self) -> bool:
+        """Whether it was never asked for anything."""
+        return self._is_new
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can still be asked something."""
         return self._owner_pid == os.getpid() and self._process.poll() is None
@@ -135,13 +140,13 @@ class Child:
         self._process.wait()
 
     def close(self) -> None:
-        """Let the child go: closing its input ends it; what does not end is killed."""
+        """Let the child go: closing its input ends it; what does not end, or still starts, is killed."""
         if self._owner_pid != os.getpid():
             return
         self._hang_up()
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GOODBYE_S)
+                self._process.wait(0.0 if self._is_new else _GOODBYE_S)
         finally:
             self.kill()  # also what it has started, and also where the wait was interrupted
         self._reader.join(_GOODBYE_S)

@@ -57,6 +57,14 @@ def test_a_child_that_crashed_is_not_lent_again() -> None:
     assert pid_of_warm_child() != child.pid
 
 
+def test_only_a_child_that_was_never_asked_anything_is_closed_as_unused() -> None:
+    with pool.warm(MODULE, what="the toy") as unused:
+        pid = pid_of_warm_child()
+    pool.close_unused(MODULE)
+    assert not unused.is_alive
+    assert pid_of_warm_child() == pid
+
+
 def test_a_prewarmed_child_is_the_one_that_is_lent() -> None:
     pool.prewarm(MODULE, what="the toy")
     pool.prewarm(MODULE, what="the toy")
