@@ -19,6 +19,7 @@ _HOMES = {
     "LiteRTModel": "embedl_nb.model",
     "benchmark": "embedl_nb.pipeline",
     "bisect": "embedl_nb.pipeline",
+    "catalog": "embedl_nb.pipeline",
     "compile": "embedl_nb.pipeline",
     "devices": "embedl_nb.pipeline",
     "doctor": "embedl_nb.pipeline",

@@ -8,6 +8,7 @@ from embedl_nb.measure import Benchmark as Benchmark
 from embedl_nb.model import LiteRTModel as LiteRTModel
 from embedl_nb.pipeline import benchmark as benchmark
 from embedl_nb.pipeline import bisect as bisect
+from embedl_nb.pipeline import catalog as catalog
 from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public verb of the field
 from embedl_nb.pipeline import devices as devices
 from embedl_nb.pipeline import doctor as doctor

@@ -162,6 +162,24 @@ def _devices() -> Any:
     return pipeline.devices()
 
 
+@click.command("catalog")
+@click.argument("words", nargs=-1)
+@click.option("--brand", help="Samsung, Google, Motorola ...")
+@click.option("--chip", help="A part or a name: SM8650, 'Snapdragon 8 Gen 3'")
+@click.option("--npu", help="Part of its name, or whose SDK compiles for it: 'hexagon v75', qualcomm")
+@click.option("--min-ram-gb", type=int, help="The least memory of every version of the phone, in GB.")
+@click.option("--tier", help="entry, mid or flagship")
+@click.option("--api-level", type=int, help="An Android API level that it was seen with.")
+@click.option("--year", type=int, help="Of its launch; phones of unknown year are left out.")
+@verbose
+def _catalog(words: tuple[str, ...], **filters: Any) -> Any:
+    """List the phones that are known, with their chips.
+
+    WORDS are what the names of the phone or of its chip begin with: galaxy s24.
+    """
+    return pipeline.catalog(" ".join(words) or None, **filters)
+
+
 @click.command("report")
 @click.argument("results", type=RESULT, nargs=-1, required=True)
 @click.option(
@@ -226,6 +244,7 @@ COMMANDS: dict[str, click.Command] = {
     "benchmark": _benchmark,
     "runs": _runs,
     "devices": _devices,
+    "catalog": _catalog,
     "report": _report,
     "doctor": _doctor,
     "quickstart": _quickstart,

@@ -24,6 +24,7 @@ MAGICS = {
     "embedl_benchmark": "benchmark",
     "embedl_runs": "runs",
     "embedl_devices": "devices",
+    "embedl_catalog": "catalog",
     "embedl_report": "report",
     "embedl_doctor": "doctor",
 }

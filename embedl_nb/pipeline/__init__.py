@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedl_nb.pipeline.catalog import catalog
 from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
@@ -11,6 +12,7 @@ __all__ = [
     "benchmark",
     "bisect",
     "cache_clear",
+    "catalog",
     "compile",
     "devices",
     "doctor",

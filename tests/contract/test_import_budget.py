@@ -57,6 +57,11 @@ def test_looking_at_the_names_imports_nothing() -> None:
     assert new_modules("dir(embedl_nb), embedl_nb.__version__", before="import embedl_nb") == set()
 
 
+def test_the_catalog_comes_without_heavy_packages() -> None:
+    added = new_modules("len(embedl_nb.catalog('pixel'))", before="import embedl_nb")
+    assert not {name.split(".")[0] for name in added} & HEAVY
+
+
 def test_the_pipeline_comes_without_heavy_packages() -> None:
     added = new_modules("import embedl_nb; embedl_nb.compile, embedl_nb.benchmark, embedl_nb.runs, embedl_nb.doctor")
     assert not {name.split(".")[0] for name in added} & HEAVY

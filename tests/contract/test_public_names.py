@@ -19,6 +19,7 @@ PUBLIC = [
     "__version__",
     "benchmark",
     "bisect",
+    "catalog",
     "compile",
     "devices",
     "doctor",

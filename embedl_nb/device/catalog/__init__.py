@@ -1,0 +1,9 @@
+"""Phones and chips that a model can be compiled for: facts from files, looked up by name and by filter."""
+
+from __future__ import annotations
+
+from embedl_nb.device.catalog.facts import Chip, Phone
+from embedl_nb.device.catalog.listing import Catalog
+from embedl_nb.device.catalog.looking_up import Filters, find, targets_named
+
+__all__ = ["Catalog", "Chip", "Filters", "Phone", "find", "targets_named"]
