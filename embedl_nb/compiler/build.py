@@ -20,7 +20,6 @@ from embedl_nb import cache, progress
 from embedl_nb.compiler.advice import RANDOM, advice_for
 from embedl_nb.compiler.converter import Converter
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
-from embedl_nb.compiler.reproducing import offer_repro
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.sequence import with_states
 from embedl_nb.compiler.several import SeveralSources, parts_of
@@ -118,7 +117,7 @@ class Request:
     name: str
     verify: bool
     timeout_s: float
-    on_failure: Callable[[CompileError, dict[str, Any], Converter], None] = offer_repro
+    on_failure: Callable[[CompileError, dict[str, Any], Converter], None]
     """Told of an error of the converter, the runtime or the comparison while what was exported is still there."""
 
 

@@ -17,6 +17,7 @@ from embedl_nb import cache, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.compiler.from_model_file import ModelFileSource
 from embedl_nb.compiler.options import read_options
+from embedl_nb.compiler.reproducing import offer_repro
 from embedl_nb.compiler.source_path import source_path
 from embedl_nb.compiler.taking import TIMEOUT_S, refuse_shapes, take
 from embedl_nb.errors import EmbedlWarning, InputError
@@ -119,7 +120,7 @@ def compile_model(
     notes = taken.notes()
     for note in notes:
         warnings.warn(note, EmbedlWarning, stacklevel=3)
-    request = Request(source=taken, name=name or taken.name, verify=verify, timeout_s=timeout_s)
+    request = Request(source=taken, name=name or taken.name, verify=verify, timeout_s=timeout_s, on_failure=offer_repro)
     with exporting:
         model, doubts = _found_or_built(request)
     return dataclasses.replace(model, name=request.name, notes=(*notes, *doubts, *model.notes))

@@ -5,8 +5,10 @@ In: the error of a compile, or what became of a script. Out: a Failure, a kind a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from embedl_nb.errors import (
     BenchmarkError,
@@ -22,7 +24,10 @@ from embedl_nb.errors import (
 )
 from embedl_nb.runtime.death import OUTSIDE_SIGNALS
 
-__all__ = ["Failure", "FailureKind", "failure_of", "failure_of_child"]
+__all__ = ["Failure", "FailureKind", "failure_of", "failure_of_child", "unkilled"]
+
+Answer = TypeVar("Answer")
+_MOST_KILLS = 3
 
 
 class FailureKind(StrEnum):
@@ -89,3 +94,16 @@ def failure_of_child(err: EmbedlError) -> Failure | None:
     if isinstance(err, RuntimeCrashedError) and err.signal not in OUTSIDE_SIGNALS:
         return Failure(kind=FailureKind.DIED, names=(err.signal or "exit code",))
     return None
+
+
+def unkilled(ask: Callable[[], Answer]) -> Answer:
+    """Return what ``ask`` does; where somebody else has killed its child, it is asked again, three times at most."""
+    for kills_left in reversed(range(_MOST_KILLS)):
+        try:
+            return ask()
+        except EmbedlError as err:
+            died = err if isinstance(err, RuntimeCrashedError) else err.__cause__
+            is_killed = isinstance(died, RuntimeCrashedError) and died.signal in OUTSIDE_SIGNALS
+            if not is_killed or not kills_left:
+                raise
+    raise AssertionError("the last kill is raised")

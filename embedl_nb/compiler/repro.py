@@ -1,7 +1,7 @@
-"""A piece of a program as a script of plain torch and litert-torch that anybody can run.
+"""A piece of a program as a script that anybody can run.
 
 In: the lines of an exported program (listing.py). Out: a module with random weights and inputs of the same shapes and
-dtypes, converted and, where that is the question, run and compared. Pure text: nothing is run here, and nothing of the
+dtypes, compiled by embedl_nb or converted by litert-torch alone. Pure text: nothing is run here, and nothing of the
 user's weights, samples or source files is written.
 """
 
@@ -12,15 +12,27 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from embedl_nb.imports import version_of
 
-__all__ = ["Line", "Listing", "NotCuttableError", "Unit", "write_script"]
+__all__ = ["Ending", "Line", "Listing", "NotCuttableError", "Unit", "write_script"]
 
-_RESERVED = {"litert_torch", "operator", "self", "torch"}
+_RESERVED = {"enb", "litert_torch", "operator", "self", "torch"}
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
 _NARROWER = {"int64": "int", "float64": "float"}
+
+
+class Ending(StrEnum):
+    """What a script does with its piece."""
+
+    COMPILE = "embedl_nb"
+    """``enb.compile``: what the user has called."""
+    CONVERT = "litert-torch"
+    """litert-torch's own conversion, for a report to its makers."""
+    CONVERT_AND_RUN = "litert-torch, and a run"
+    """The same, run and compared with torch's outputs."""
 
 
 class NotCuttableError(Exception):
@@ -79,7 +91,7 @@ class Listing:
         return next((line.value for line in self.lines if line.name == name), None)
 
 
-def write_script(listing: Listing, units: Sequence[Unit], *, title: str, is_run: bool) -> str:
+def write_script(listing: Listing, units: Sequence[Unit], *, title: str, ending: Ending) -> str:
     """Write the piece that ``units`` make.
 
     Parameters
@@ -90,8 +102,8 @@ def write_script(listing: Listing, units: Sequence[Unit], *, title: str, is_run:
         In the program's order.
     title
         One sentence that says what goes wrong.
-    is_run
-        Whether the script also runs what it has converted, and compares the outputs with torch's.
+    ending
+        What is done with the piece.
 
     Raises
     ------
@@ -118,12 +130,11 @@ def write_script(listing: Listing, units: Sequence[Unit], *, title: str, is_run:
     script = [
         f'"""{_plain(title)}',
         "",
-        f"A piece of a larger model, with random weights and inputs. Seen with {_versions()}.",
+        f"A piece of a larger model, with random weights and inputs. Seen with {_versions(ending)}.",
         '"""',
         "",
         *(["import operator", ""] if any("operator." in line.code for line in lines) else []),
-        "import litert_torch",
-        "import torch",
+        *_imports(ending),
         "",
         "torch.manual_seed(0)",
         "",
@@ -134,9 +145,7 @@ def write_script(listing: Listing, units: Sequence[Unit], *, title: str, is_run:
         "",
         "piece = Piece().eval()",
         f"inputs = ({', '.join(_random(value, 'randn') for value in inputs.values())},)",
-        "expected = piece(*inputs)",
-        "converted = litert_torch.convert(piece, inputs)",
-        *(_run(inputs) if is_run else []),
+        *_last_lines(inputs, ending),
     ]
     return "\n".join(script) + "\n"
 
@@ -176,6 +185,20 @@ def _random(value: Mapping[str, Any], generator: str) -> str:
     return f"torch.{maker}(({shape}{',' if shape else ''}), dtype=torch.{dtype})"
 
 
+def _imports(ending: Ending) -> list[str]:
+    if ending is Ending.COMPILE:
+        return ["import torch", "", "import embedl_nb as enb"]
+    return ["import litert_torch", "import torch"]
+
+
+def _last_lines(inputs: Mapping[str, Mapping[str, Any]], ending: Ending) -> list[str]:
+    """Return the lines that compile or convert; the first can be left out by those who only want the piece."""
+    if ending is Ending.COMPILE:
+        return ["", 'if __name__ == "__main__":', "    enb.compile(piece, inputs)"]
+    converted = ["expected = piece(*inputs)", "converted = litert_torch.convert(piece, inputs)"]
+    return [*converted, *(_run(inputs) if ending is Ending.CONVERT_AND_RUN else [])]
+
+
 def _run(inputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the lines that run the result; LiteRT models take 32-bit integers and floats."""
     positions = {index: value["dtype"] for index, value in enumerate(inputs.values())}
@@ -201,5 +224,6 @@ def _plain(title: str) -> str:
     return re.sub(r"\s+", " ", title).replace("\\", "/").replace('"', "'").strip()[:200]
 
 
-def _versions() -> str:
-    return ", ".join(f"{tool} {version_of(tool)}" for tool in _TOOLS)
+def _versions(ending: Ending) -> str:
+    tools = ("embedl-nb", *_TOOLS) if ending is Ending.COMPILE else _TOOLS
+    return ", ".join(f"{tool} {version_of(tool)}".strip() for tool in tools)

@@ -1,8 +1,9 @@
-"""From a failed compile to a repro file: pieces of the exported program are written down and tried, each in the child.
+"""From a failed compile to a repro file: pieces of the exported program are written down and compiled (pieces.py).
 
 In: the error, and what the source was exported to. Out: the smallest piece that was seen to fail the same way, as a
-script (repro.py). The kernel only writes text and asks; whatever a piece does ends its child, and the next one gets a
-new child. Nothing is written for a piece that does not fail the same way.
+script (repro.py) that calls litert-torch alone where that fails so too, and ``enb.compile`` where the failure is of
+embedl_nb's own steps. Whatever lowering does ends its child, and the next piece gets a new one. Nothing is written for
+a piece that does not fail the same way.
 """
 
 from __future__ import annotations
@@ -19,19 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import config, progress
 from embedl_nb.compiler.converter import CHILD_NAME
-from embedl_nb.compiler.failures import Failure, FailureKind, failure_of, failure_of_child
-from embedl_nb.compiler.repro import Listing, NotCuttableError, Unit, write_script
+from embedl_nb.compiler.failures import Failure, FailureKind, failure_of, failure_of_child, unkilled
+from embedl_nb.compiler.pieces import failure_of_piece
+from embedl_nb.compiler.repro import Ending, Listing, NotCuttableError, Unit, write_script
 from embedl_nb.compiler.search import Budget, BudgetSpentError, Search
 from embedl_nb.display import Displayable, Fact, View
-from embedl_nb.errors import (
-    CompileError,
-    EmbedlError,
-    OutOfMemoryError,
-    RuntimeCrashedError,
-    RuntimeTimeoutError,
-    UnsupportedOperatorError,
-)
-from embedl_nb.runtime.death import OUTSIDE_SIGNALS
+from embedl_nb.errors import CompileError, EmbedlError, UnsupportedOperatorError
 from embedl_nb.runtime.pool import warm
 
 if TYPE_CHECKING:
@@ -43,7 +37,6 @@ _CALL = "enb.bisect(model, example_inputs) looks for the smallest piece that fai
 # One operator is tried in about a second: what an error that names it may cost.
 _QUICK_TRIALS, _QUICK_LIMIT_S = 6, 60.0
 _TRIAL_LIMIT_S = 300.0
-_MOST_KILLS = 3
 _KEPT = 50
 
 
@@ -65,8 +58,10 @@ class Repro(Displayable):
         Modules and lines of the source that they come from.
     num_operators
         Of the whole program.
+    tool
+        What fails: ``litert-torch``, which the script then calls alone, or ``embedl_nb``.
     num_trials
-        Pieces that were converted on the way.
+        Pieces that were compiled on the way.
     is_smallest
         Whether nothing can be left out; False where the budget was spent before that was known.
     """
@@ -77,6 +72,7 @@ class Repro(Displayable):
     operators: tuple[str, ...]
     places: tuple[str, ...]
     num_operators: int
+    tool: str
     num_trials: int
     seconds: float
     is_smallest: bool
@@ -88,6 +84,7 @@ class Repro(Displayable):
             facts=(
                 Fact("operators", ", ".join(self.operators)),
                 Fact("from", "; ".join(self.places) or "the model"),
+                Fact("fails in", self.tool),
                 Fact("search", f"{self.num_trials} pieces tried in {self.seconds:.0f} s"),
             ),
             warnings=() if self.is_smallest else ("the budget ended before the search did: a smaller piece may fail",),
@@ -171,14 +168,16 @@ def _first_suspect(trials: _Trials, err: UnsupportedOperatorError) -> Repro | No
 
 
 class _Trials:
-    """Pieces of one program, tried in the converter's child."""
+    """Pieces of one program, each compiled by itself."""
 
     def __init__(
         self, wanted: Failure, program: dict[str, Any], converter: Converter, budget: Budget, *, trial_limit_s: float
     ) -> None:
         self._wanted = wanted
+        is_lowering_known = wanted.kind is FailureKind.UNSUPPORTED and all("." in name for name in wanted.names)
+        self._is_run = wanted.kind is not FailureKind.RAISED and not is_lowering_known
         self._program = program
-        self._module = converter.module
+        self._converter = converter
         self._budget = budget
         self._limit_s = trial_limit_s
         self._started = time.monotonic()
@@ -207,27 +206,18 @@ class _Trials:
         BudgetSpentError
             If it may not be tried any more, or the time ended while it was.
         """
-        script = self._script(units)
-        if script is None:
+        try:
+            script = self._script(units, Ending.COMPILE)
+        except NotCuttableError:
             return False
         left_s = self._budget.take()
         size = f"{len(units)} of {len(self.units)} operators"
         done, total = self._budget.num_trials, self._budget.max_trials
         progress.emit("bisect", f"trying {size}", done=done, total=total)
-        path = Path(self._folder.name) / f"piece_{self._budget.num_trials}.py"
-        path.write_text(script, encoding="utf-8")
-        try:
-            answer = self._ask("try", {"path": str(path)}, timeout_s=min(left_s, self._limit_s))
-        except OutOfMemoryError:
-            return False
-        except RuntimeTimeoutError as err:
-            if left_s < self._limit_s:
-                raise BudgetSpentError from err
-            found = failure_of_child(err)
-        except EmbedlError as err:
-            found = failure_of_child(err)
-        else:
-            found = _failure(answer)
+        limit_s = min(left_s, self._limit_s)
+        found = failure_of_piece(script, self._converter, verify=self._is_run, timeout_s=limit_s)
+        if found is not None and found.kind is FailureKind.TIMED_OUT and left_s < self._limit_s:
+            raise BudgetSpentError
         return found is not None and found.is_like(self._wanted)
 
     def searched(self) -> Repro | None:
@@ -238,9 +228,9 @@ class _Trials:
 
     def repro(self, units: Sequence[Unit], *, is_smallest: bool) -> Repro:
         """Write the script of a piece that has failed to where it is kept."""
-        script = self._script(units)
-        if script is None:
-            raise ValueError("these units make no script, so they cannot have failed")
+        plain = self._script(units, Ending.CONVERT_AND_RUN if self._is_run else Ending.CONVERT)
+        is_plain = self._fails_alone(plain)
+        script = plain if is_plain else self._script(units, Ending.COMPILE)
         lines = [line for unit in units for line in unit]
         return Repro(
             path=_kept(script, self._wanted),
@@ -249,33 +239,32 @@ class _Trials:
             operators=tuple(line.operator for line in lines),
             places=tuple(dict.fromkeys(line.place for line in lines if line.place)),
             num_operators=len(self._listing.lines),
+            tool=str(Ending.CONVERT if is_plain else Ending.COMPILE),
             num_trials=self._budget.num_trials,
             seconds=time.monotonic() - self._started,
             is_smallest=is_smallest,
         )
 
-    def _script(self, units: Sequence[Unit]) -> str | None:
-        is_run = self._wanted.kind is not FailureKind.RAISED and not self._is_lowering_known()
-        try:
-            return write_script(self._listing, units, title=f"{self._wanted}", is_run=is_run)
-        except NotCuttableError:
-            return None
+    def _script(self, units: Sequence[Unit], ending: Ending) -> str:
+        return write_script(self._listing, units, title=f"{self._wanted}", ending=ending)
 
-    def _is_lowering_known(self) -> bool:
-        """Say whether it is the converter that has no lowering, so that nothing has to run."""
-        return self._wanted.kind is FailureKind.UNSUPPORTED and all("." in name for name in self._wanted.names)
+    def _fails_alone(self, script: str) -> bool:
+        """Say whether litert-torch alone fails as the compile did."""
+        progress.emit("bisect", "trying the piece with litert-torch alone")
+        path = Path(self._folder.name) / "piece.py"
+        path.write_text(script, encoding="utf-8")
+        try:
+            found = _failure(self._ask("try", {"path": str(path)}, timeout_s=self._limit_s))
+        except EmbedlError as err:
+            found = failure_of_child(err)
+        return found is not None and found.is_like(self._wanted)
 
     def _ask(self, command: str, payload: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        """Ask the child; one that somebody else has killed is asked again."""
-        ends = time.monotonic() + timeout_s
-        for kills_left in reversed(range(_MOST_KILLS)):
-            try:
-                with warm(self._module, what=CHILD_NAME) as child:
-                    return child.request(command, payload, timeout_s=max(ends - time.monotonic(), 0.1))
-            except RuntimeCrashedError as err:
-                if err.signal not in OUTSIDE_SIGNALS or not kills_left:
-                    raise
-        raise AssertionError("the last kill is raised")
+        def asked() -> dict[str, Any]:
+            with warm(self._converter.module, what=CHILD_NAME) as child:
+                return child.request(command, payload, timeout_s=timeout_s)
+
+        return unkilled(asked)
 
 
 def _failure(answer: dict[str, Any]) -> Failure | None:

@@ -1,4 +1,4 @@
-"""Run a repro file in the warm converter, and say how it fails. Runs in the child only.
+"""Run a repro file of litert-torch alone in the warm converter, and say how it fails. Runs in the child only.
 
 A script sets ``expected``, ``converted`` and ``outputs`` one after the other (see repro.py): which of them are there
 tells how far it came. A crash or a hang ends this child and is seen by its parent.

@@ -44,16 +44,18 @@ from embedl_nb.errors import (  # noqa: E402
 pytestmark = [pytest.mark.torch, pytest.mark.litert]
 
 X = torch.linspace(-1, 1, 8).reshape(2, 4)
-# What a fake does when a program or a script calls aten.cos. ``fail`` is called by both ``lower`` and ``try``.
+# What a fake does when it lowers aten.cos; any other program is refused for another reason.
 FAILURES = {
     "segfault": "def fail():\n    import ctypes; ctypes.string_at(0)",
     "abort": "def fail():\n    import os; os.abort()",
     "hang": "def fail():\n    import time; time.sleep(3600)",
     "raise": "def fail():\n    raise CompileError('a bug', exception='AssertionError')",
 }
-# It has no torch, so that a new one is there at once; what it lists was listed by this process.
+# It has no torch, so that a new one is there at once; what it lists was listed by this process. In ``plain``, which
+# stands for litert-torch alone, some operator fails too.
 FAKE = """
 import json
+import zipfile
 from pathlib import Path
 from embedl_nb.errors import CompileError
 from embedl_nb.runtime.serve import serve
@@ -61,13 +63,17 @@ from embedl_nb.runtime.serve import serve
 {fail}
 
 def lower(payload):
-    fail()
+    with zipfile.ZipFile(payload["program_path"]) as archive:
+        [text] = [archive.read(name) for name in archive.namelist() if name.endswith("/models/model.json")]
+    if "{own}" in text.decode():
+        fail()
+    raise CompileError("a fake lowers nothing")
 
 def list_(payload):
     return json.loads(Path(__file__).with_name("listing.json").read_text())
 
 def try_(payload):
-    if "aten.cos" in Path(payload["path"]).read_text():
+    if "{plain}" in Path(payload["path"]).read_text():
         try:
             fail()
         except CompileError as err:
@@ -105,11 +111,19 @@ def nothing_is_left(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     assert [path.name for path in config.repro_dir().iterdir() if path.suffix != ".py"] == []
 
 
-def _use_fake(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, net: nn.Module | None = None) -> None:
-    module = f"failing_{name}"
+def _use_fake(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    net: nn.Module | None = None,
+    own: str = "aten.cos.",
+    plain: str = "aten.cos",
+) -> None:
+    is_usual = (own, plain) == ("aten.cos.", "aten.cos")
+    module = f"failing_{name}" if is_usual else f"failing_{name}_on_{own}{plain}".replace(".", "_")
     listing = list_program(torch.export.export(net or _net(), (X,), strict=False), {})
     (tmp_path / "listing.json").write_text(json.dumps(listing))
-    (tmp_path / f"{module}.py").write_text(FAKE.format(fail=FAILURES[name]))
+    (tmp_path / f"{module}.py").write_text(FAKE.format(fail=FAILURES[name], own=own, plain=plain))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(from_torch.TorchSource, "converter", Converter(module=module, tool="litert-torch"))
 
@@ -127,6 +141,7 @@ def _check_is_the_cosine(found: Repro, *, failure: str) -> None:
     assert found.path.read_text() == found.code
     assert "torch.ops.aten.cos.default(exp)" in found.code
     assert "test_compile_bisect.py" not in found.code  # nothing of the user's sources
+    assert found.tool in repr(found)
     assert any("torch.cos(y)" in place for place in found.places)
     assert f"{failure} | 1 of 7 operators" in repr(found)
 
@@ -149,6 +164,27 @@ def test_the_operator_that_fails_is_found(
     _check_is_the_cosine(bisect_model(_net(), X), failure=failure)
 
 
+def test_what_litert_torch_alone_fails_on_is_not_blamed_for_a_failure_of_our_own_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use_fake("raise", tmp_path, monkeypatch, plain="aten.exp")
+    found = bisect_model(_net(), X)
+    _check_is_the_cosine(found, failure="exception in the converter: AssertionError")
+    assert found.tool == "embedl_nb"
+    assert "enb.compile(piece, inputs)" in found.code
+    assert "litert_torch" not in found.code
+
+
+def test_a_search_leaves_the_random_numbers_of_the_user_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use_fake("raise", tmp_path, monkeypatch)
+    net = _net()
+    before = torch.random.get_rng_state()
+    assert bisect_model(net, X).tool == "litert-torch"
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.slow
 def test_a_piece_that_hangs_is_stopped_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _use_fake("hang", tmp_path, monkeypatch)
@@ -168,9 +204,9 @@ def test_a_crash_says_how_to_look_for_its_cause(tmp_path: Path, monkeypatch: pyt
 
 def test_what_does_not_fail_in_pieces_stays_the_error_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Linear(4, 3).eval()
-    _use_fake("abort", tmp_path, monkeypatch, net)
+    _use_fake("abort", tmp_path, monkeypatch, net, own="torch.nn.modules.linear.Linear")  # which is in no piece
     with pytest.raises(ConverterCrashedError, match="no piece of it fails the same way") as caught:
-        bisect_model(net, X)  # the fake's scripts only fail on a cosine
+        bisect_model(net, X)
     assert caught.value.repro_path == ""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedl_nb.compiler.repro import Listing, NotCuttableError, write_script
+from embedl_nb.compiler.repro import Ending, Listing, NotCuttableError, write_script
 
 FLOAT = {"dtype": "float32", "shape": [2, 4]}
 
@@ -41,9 +41,9 @@ CHAIN = _listing(
 )
 
 
-def _script(listing: Listing, *positions: int, is_run: bool = False) -> str:
+def _script(listing: Listing, *positions: int, ending: Ending = Ending.CONVERT) -> str:
     units = listing.units()
-    script = write_script(listing, [units[index] for index in positions], title="it fails", is_run=is_run)
+    script = write_script(listing, [units[index] for index in positions], title="it fails", ending=ending)
     ast.parse(script)
     return script
 
@@ -72,16 +72,24 @@ def test_parts_that_do_not_follow_each_other_make_a_piece_too() -> None:
     assert "return (lin, out,)" in script
 
 
-def test_a_script_is_about_twenty_lines_and_says_the_versions() -> None:
-    script = _script(CHAIN, 0, 1)
-    assert 18 <= len(script.splitlines()) <= 32
-    assert "Seen with torch " in script
+@pytest.mark.parametrize("ending", list(Ending))
+def test_a_script_is_about_twenty_lines_and_says_the_versions(ending: Ending) -> None:
+    script = _script(CHAIN, 0, 1, ending=ending)
+    assert 18 <= len(script.splitlines()) <= 34
+    assert "torch " in script.partition("Seen with ")[2]
+
+
+def test_a_script_that_compiles_names_embedl_nb_alone_and_only_compiles_when_it_is_run() -> None:
+    script = _script(CHAIN, 0, ending=Ending.COMPILE)
+    assert "Seen with embedl-nb " in script
+    assert "import litert_torch" not in script
+    assert script.endswith('if __name__ == "__main__":\n    enb.compile(piece, inputs)\n')
 
 
 def test_a_script_that_runs_gives_32_bit_numbers_and_compares() -> None:
     indices = {"is_constant": False, "value": {"dtype": "int64", "shape": [3]}}
     listing = _listing(_line("out", "aten.neg", "i"), i=indices)
-    script = _script(listing, 0, is_run=True)
+    script = _script(listing, 0, ending=Ending.CONVERT_AND_RUN)
     assert "inputs = (torch.zeros((3,), dtype=torch.int64),)" in script
     assert "use_compiled_runtime()(inputs[0].int())" in script
     assert "assert_close" in script
@@ -110,7 +118,7 @@ def test_a_number_from_before_is_written_in() -> None:
 def test_what_makes_no_module_is_not_cut(line: dict[str, Any]) -> None:
     listing = _listing(line)
     with pytest.raises(NotCuttableError):
-        write_script(listing, listing.units(), title="", is_run=False)
+        write_script(listing, listing.units(), title="", ending=Ending.CONVERT)
 
 
 def test_a_shape_that_nobody_knows_is_no_input() -> None:
@@ -133,6 +141,6 @@ def test_names_that_mean_something_else_are_changed() -> None:
 
 def test_a_title_cannot_end_the_docstring() -> None:
     listing = _listing(_line("out", "aten.exp", "x"))
-    script = write_script(listing, listing.units(), title='"""\nimport os\n\\', is_run=False)
+    script = write_script(listing, listing.units(), title='"""\nimport os\n\\', ending=Ending.CONVERT)
     tree = ast.parse(script)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import) and node.names[0].name == "os"]
