@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,8 @@ from embedl_nb.units import format_bytes
 
 __all__ = [
     "COMPILER",
+    "KERAS",
+    "ONNX",
     "QUANTIZER",
     "RUNTIME",
     "Check",
@@ -34,8 +37,10 @@ __all__ = [
     "check_compiler",
     "check_cpu",
     "check_folder",
+    "check_keras",
     "check_memory",
     "check_notebook",
+    "check_onnx",
     "check_python",
     "check_quantizer",
     "check_run_store",
@@ -85,17 +90,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A package and the versions that are known to work: ``at_least <= version < below``."""
+    """A package and the versions that are known to work: ``at_least <= version < below``, any newer one without."""
 
     package: str
     at_least: str
-    below: str
+    below: str = ""
     install: str
 
     @property
     def pinned(self) -> str:
         """The argument of pip that installs it, quoted for a shell."""
-        return f"'{self.package}>={self.at_least},<{self.below}'"
+        return f"'{self.package}>={self.at_least}" + (f",<{self.below}'" if self.below else "'")
 
     def check(self, name: str) -> Check:
         """Compare with what is installed."""
@@ -103,12 +108,14 @@ class Requirement:
             version = importlib.metadata.version(self.package)
         except importlib.metadata.PackageNotFoundError:
             return Check(name=name, status=Status.MISSING, found=f"{self.package} is not installed", fix=self.install)
-        if _numbers(self.at_least) <= _numbers(version) < _numbers(self.below):
+        is_new = _numbers(version) >= _numbers(self.at_least)
+        if is_new and (not self.below or _numbers(version) < _numbers(self.below)):
             return Check(name=name, status=Status.OK, found=f"{self.package} {version}")
+        wanted = f"between {self.at_least} and {self.below}" if self.below else f"{self.at_least} or newer"
         return Check(
             name=name,
             status=Status.MISSING,
-            found=f"{self.package} {version} is not between {self.at_least} and {self.below}",
+            found=f"{self.package} {version} is not {wanted}",
             fix=f"pip install {self.pinned}",
         )
 
@@ -120,7 +127,12 @@ COMPILER = (
     Requirement(package="litert-torch", at_least="0.10", below="0.11", install=_INSTALL_TORCH),
     Requirement(package="litert-converter", at_least="0.5", below="0.6", install=_INSTALL_TORCH),
 )
-
+_INSTALL_ONNX = "pip install 'embedl-nb[onnx]'"
+ONNX = (
+    Requirement(package="onnx", at_least="1.17", install=_INSTALL_ONNX),
+    Requirement(package="onnxruntime", at_least="1.20", install=_INSTALL_ONNX),
+)
+KERAS = (Requirement(package="tensorflow", at_least="2.18", install="pip install 'embedl-nb[keras]'"),)
 QUANTIZER = Requirement(
     package="ai-edge-quantizer", at_least="0.10", below="0.11", install="pip install 'embedl-nb[quantize]'"
 )
@@ -174,11 +186,17 @@ def check_compiler(row: Platform) -> Check:
             found=f"{row.compile.reason} for {row.name}",
             fix="compile on Linux x86-64 or macOS arm64, and measure the .tflite file here",
         )
-    checks = [requirement.check("compiler") for requirement in COMPILER]
-    for check in checks:
-        if not check.is_ok:
-            return check
-    return Check(name="compiler", status=Status.OK, found=", ".join(check.found for check in checks))
+    return _check_all("compiler", COMPILER)
+
+
+def check_onnx(row: Platform) -> Check | None:
+    """Check what compiling an ONNX model needs besides the compiler; None where that cannot be had."""
+    return _check_all("onnx", ONNX) if row.onnx.is_available else None
+
+
+def check_keras(row: Platform) -> Check | None:
+    """Check what compiling a Keras model or a SavedModel needs; None where that cannot be had."""
+    return _check_all("keras", KERAS) if row.keras.is_available else None
 
 
 def check_quantizer(row: Platform) -> Check | None:
@@ -306,6 +324,13 @@ def check_memory() -> Check:
 def folders() -> tuple[tuple[str, Path], ...]:
     """Return our folders by what they are for."""
     return ("data", config.data_dir()), ("cache", config.cache_dir())
+
+
+def _check_all(name: str, requirements: Sequence[Requirement]) -> Check:
+    """Return the first package that is missing, or all that are there."""
+    checks = [requirement.check(name) for requirement in requirements]
+    missing = next((check for check in checks if not check.is_ok), None)
+    return missing or Check(name=name, status=Status.OK, found=", ".join(check.found for check in checks))
 
 
 def _size_bytes(folder: Path) -> int:

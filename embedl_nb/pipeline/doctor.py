@@ -99,6 +99,8 @@ def doctor() -> Doctor:
         checks.check_python(),
         checks.check_runtime(row),
         checks.check_compiler(row),
+        checks.check_onnx(row),
+        checks.check_keras(row),
         checks.check_quantizer(row),
         checks.check_notebook(),
         checks.check_browser(),

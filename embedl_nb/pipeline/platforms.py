@@ -1,8 +1,10 @@
 """What each platform can do, as far as the wheels of the dependencies go. The README's table is made from this.
 
 Looked up on 2026-11-22 for CPython 3.11 with pip, wheels only: ai-edge-litert 2.3.0, litert-converter 0.5.0,
-litert-torch 0.10.0, torch 2.13.0, ai-edge-quantizer 0.10.0, onnxruntime-qnn 2.7.0, adbutils 2.12.0. A platform has a
-GPU where the runtime's wheel carries an accelerator library for it, and an NPU where it carries a vendor's compiler.
+litert-torch 0.10.0, torch 2.13.0, ai-edge-quantizer 0.10.0, onnxruntime-qnn 2.7.0, adbutils 2.12.0; on 2026-11-27
+onnx 1.23.2, onnxruntime 1.31.1, tensorflow 2.21.0. ONNX models go PyTorch's way, Keras models TensorFlow's. A platform
+has a GPU where the runtime's wheel carries an accelerator library for it, and an NPU where it carries a vendor's
+compiler.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class Platform:
 
     Attributes
     ----------
-    compile
-        A PyTorch model to LiteRT.
+    compile, onnx, keras
+        A PyTorch, ONNX or Keras model to LiteRT.
     quantize
         A LiteRT model.
     cpu, gpu, npu
@@ -57,6 +59,8 @@ class Platform:
 
     name: str
     compile: Capability
+    onnx: Capability
+    keras: Capability
     quantize: Capability
     cpu: Capability
     gpu: Capability
@@ -70,7 +74,9 @@ class Platform:
 
 
 _TITLES = {
-    "compile": "compile",
+    "compile": "compile PyTorch",
+    "onnx": "compile ONNX",
+    "keras": "compile Keras",
     "quantize": "quantize",
     "cpu": "CPU",
     "gpu": "GPU (later)",
@@ -81,6 +87,7 @@ _TITLES = {
 _YES = Capability(True, "")
 _WEBGPU = Capability(True, "WebGPU")
 _NO_CONVERTER = Capability(False, "no wheel of litert-converter")
+_NO_TENSORFLOW = Capability(False, "no wheel of tensorflow 2.18")
 _NO_RUNTIME = Capability(False, "no wheel of ai-edge-litert 2.3")
 _NO_PLUGIN = Capability(False, "no compiler plug-in in the wheel")
 _NO_ADB = Capability(False, "no wheel of adbutils")
@@ -89,6 +96,8 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
     ("linux", "x86_64"): Platform(
         name="Linux x86-64",
         compile=_YES,
+        onnx=_YES,
+        keras=_YES,
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
@@ -98,6 +107,8 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
     ("linux", "aarch64"): Platform(
         name="Linux arm64",
         compile=_NO_CONVERTER,
+        onnx=_NO_CONVERTER,
+        keras=_YES,
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
@@ -107,6 +118,8 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
     ("darwin", "arm64"): Platform(
         name="macOS arm64",
         compile=_YES,
+        onnx=_YES,
+        keras=_YES,
         quantize=_YES,
         cpu=_YES,
         gpu=Capability(True, "Metal"),
@@ -116,6 +129,8 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
     ("darwin", "x86_64"): Platform(
         name="macOS x86-64",
         compile=_NO_CONVERTER,
+        onnx=_NO_CONVERTER,
+        keras=_NO_TENSORFLOW,
         quantize=_NO_RUNTIME,
         cpu=_NO_RUNTIME,
         gpu=_NO_RUNTIME,
@@ -125,6 +140,8 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
     ("win32", "x86_64"): Platform(
         name="Windows x86-64",
         compile=_NO_CONVERTER,
+        onnx=_NO_CONVERTER,
+        keras=_YES,
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
@@ -160,6 +177,8 @@ def this_platform(system: str | None = None, machine: str | None = None) -> Plat
     return Platform(
         name=f"{system} {spoken}",
         compile=_NO_CONVERTER,
+        onnx=_NO_CONVERTER,
+        keras=_NO_TENSORFLOW,
         quantize=_NO_RUNTIME,
         cpu=_NO_RUNTIME,
         gpu=_NO_RUNTIME,

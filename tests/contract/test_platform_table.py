@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embedl_nb.pipeline.checks import COMPILER, RUNTIME
+from embedl_nb.pipeline.checks import COMPILER, KERAS, ONNX, QUANTIZER, RUNTIME
 from embedl_nb.pipeline.platforms import PLATFORMS
 
 MACHINES = {"Linux x86-64": "x86_64", "Linux arm64": "aarch64", "macOS arm64": "arm64", "macOS x86-64": "x86_64"}
@@ -19,7 +19,11 @@ MACHINES["Windows x86-64"] = "AMD64"
 def requirements(project_root: Path) -> dict[str, Any]:
     packaging = pytest.importorskip("packaging.requirements", reason="needs packaging: pip install packaging")
     project = tomllib.loads((project_root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["torch"]]
+    extras = project["optional-dependencies"]
+    lines = [
+        *project["dependencies"],
+        *(line for name in ("torch", "onnx", "keras", "quantize") for line in extras[name]),
+    ]
     return {each.name: each for each in map(packaging.Requirement, lines)}
 
 
@@ -36,9 +40,12 @@ def test_a_package_is_asked_for_exactly_where_it_has_wheels(key: tuple[str, str]
     assert _is_asked_for(requirements["ai-edge-litert"], key) == row.cpu.is_available
     assert _is_asked_for(requirements["litert-torch"], key) == row.compile.is_available
     assert _is_asked_for(requirements["torch"], key) == row.compile.is_available
+    assert _is_asked_for(requirements["tensorflow"], key) == row.keras.is_available
+    assert row.onnx == row.compile  # the extra for ONNX asks for the one of PyTorch
 
 
-@pytest.mark.parametrize("known", [RUNTIME, *COMPILER[:2]], ids=lambda known: known.package)
+@pytest.mark.parametrize("known", [RUNTIME, *COMPILER[:2], *ONNX, *KERAS, QUANTIZER], ids=lambda known: known.package)
 def test_the_doctor_knows_the_ranges_that_are_installed(known: Any, requirements: dict[str, Any]) -> None:
     # litert-converter is left out: litert-torch asks for it, and for the right one.
-    assert str(requirements[known.package].specifier) == f"<{known.below},>={known.at_least}"
+    limits = {f">={known.at_least}", *([f"<{known.below}"] if known.below else [])}
+    assert {str(limit) for limit in requirements[known.package].specifier} == limits

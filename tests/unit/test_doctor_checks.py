@@ -67,6 +67,34 @@ def test_the_compiler_names_the_first_package_that_is_missing(installed: dict[st
     assert check.fix == "pip install 'embedl-nb[torch]'"
 
 
+def test_onnx_models_need_what_runs_their_reference_too(installed: dict[str, str]) -> None:
+    installed["onnx"] = "1.23.2"
+    check = checks.check_onnx(LINUX)
+    assert check is not None
+    assert (check.status, check.found) == (Status.MISSING, "onnxruntime is not installed")
+    assert check.fix == "pip install 'embedl-nb[onnx]'"
+    installed["onnxruntime"] = "1.31.1"
+    check = checks.check_onnx(LINUX)
+    assert check is not None
+    assert (check.status, check.found) == (Status.OK, "onnx 1.23.2, onnxruntime 1.31.1")
+
+
+def test_keras_models_need_a_tensorflow_that_is_new_enough(installed: dict[str, str]) -> None:
+    check = checks.check_keras(WINDOWS)
+    assert check is not None
+    assert (check.found, check.fix) == ("tensorflow is not installed", "pip install 'embedl-nb[keras]'")
+    installed["tensorflow"] = "2.15.1"
+    check = checks.check_keras(WINDOWS)
+    assert check is not None
+    assert check.found == "tensorflow 2.15.1 is not 2.18 or newer"
+    assert check.fix == "pip install 'tensorflow>=2.18'"
+
+
+def test_what_has_no_wheels_here_is_not_asked_for_once_more(installed: dict[str, str]) -> None:
+    assert checks.check_onnx(WINDOWS) is None
+    assert checks.check_keras(PLATFORMS["darwin", "x86_64"]) is None
+
+
 def test_a_platform_without_a_converter_says_where_to_compile(installed: dict[str, str]) -> None:
     check = checks.check_compiler(WINDOWS)
     assert check.found == "no wheel of litert-converter for Windows x86-64"

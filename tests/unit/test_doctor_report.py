@@ -89,5 +89,5 @@ def test_what_is_not_available_says_why(row: object) -> None:
 def test_the_markdown_table_has_one_line_a_platform() -> None:
     lines = markdown_table().splitlines()
     assert len(lines) == 2 + len(PLATFORMS)
-    assert {line.count("|") for line in lines} == {8}
-    assert "| Linux x86-64 | yes | yes | yes | WebGPU |" in lines[2]
+    assert {line.count("|") for line in lines} == {10}
+    assert "| Linux x86-64 | yes | yes | yes | yes | yes | WebGPU |" in lines[2]
