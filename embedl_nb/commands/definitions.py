@@ -50,7 +50,10 @@ class _Group(click.Group):
     help="nhwc: 4-D inputs and outputs have their channels last.",
 )
 @click.option(
-    "--state", type=KeyValue(), multiple=True, help="OUTPUT=INPUT that takes it in the next call; samples are steps."
+    "--state",
+    type=KeyValue("OUTPUT=INPUT"),
+    multiple=True,
+    help="An output, and the input that takes it in the next call; samples are steps.",
 )
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Prove that it computes what its source computes."

@@ -112,9 +112,11 @@ class OneOf(_Text):
 
 
 class KeyValue(_Pair):
-    """``KEY=VALUE``, as a pair."""
+    """``KEY=VALUE``, as a pair; what both are called is shown in the help."""
 
-    name = "key=value"
+    def __init__(self, form: str = "KEY=VALUE") -> None:
+        self._form = form
+        self.name = form.lower()
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -124,7 +126,7 @@ class KeyValue(_Pair):
             return value
         key, separator, rest = value.partition("=")
         if not (key and separator):
-            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
+            self.fail(f"{value!r} is not of the form {self._form}", param, ctx)
         return key, rest
 
 

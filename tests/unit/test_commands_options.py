@@ -254,13 +254,14 @@ def test_an_unknown_command_names_the_close_one() -> None:
         ("benchmark small --threads two", "'two' is not a valid integer"),
         ("benchmark small --threads", "requires an argument"),
         ("benchmark small other", "unexpected extra argument"),
+        ("compile small --state h", "'h' is not of the form OUTPUT=INPUT"),
         ("benchmark small --runtime-option fast", "'fast' is not of the form KEY=VALUE"),
     ],
 )
 def test_a_wrong_line_says_what_is_wrong_and_where_help_is(line: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         run(line, small=1)
-    assert caught.value.hint == "%embedl_benchmark --help"
+    assert caught.value.hint == f"%embedl_{line.split()[0]} --help"
     assert is_usage_error(caught.value)
 
 
