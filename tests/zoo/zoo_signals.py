@@ -81,7 +81,7 @@ def _gru() -> Built:
 @architecture("TCN", kind="series")
 def _tcn() -> Built:
     import torch
-    import torch.nn.functional as F  # noqa: N812
+    import torch.nn.functional as F
     from torch import nn
 
     class Causal(nn.Module):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from embedl_nb.compiler.onnx.operators.arguments import positive_axis
 from embedl_nb.compiler.onnx.operators.slicing import cut

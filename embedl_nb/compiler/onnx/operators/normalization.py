@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from embedl_nb.compiler.onnx.operators.arguments import refused

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from embedl_nb.compiler.onnx.operators.arguments import refused
 from embedl_nb.compiler.onnx.operators.cells import Weights, activations_of, gru_step, lstm_step, rnn_step

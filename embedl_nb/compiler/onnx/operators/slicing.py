@@ -94,7 +94,7 @@ def crop(call: Call, x: Tensor) -> Tensor:
 @operator("CenterCropPad", since=18)
 def center_crop_pad(call: Call, x: Tensor, sizes: Static) -> Tensor:
     """Cut from, or add zeros to, both ends of each axis; where the difference is odd, one more at the end."""
-    import torch.nn.functional as F  # noqa: N812
+    import torch.nn.functional as F
 
     amounts = [(0, 0)] * x.ndim
     for axis, size in zip(positive_axes(call.get("axes"), x.ndim), integers(sizes), strict=True):

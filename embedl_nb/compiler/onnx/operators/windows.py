@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from embedl_nb.compiler.onnx.operators.arguments import integers, refused
 
