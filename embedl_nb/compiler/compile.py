@@ -28,6 +28,8 @@ __all__ = ["compile_model", "exporting"]
 # torch traces with global state: two exports at once in one process break each other.
 exporting = threading.Lock()
 """Held for as long as something is exported."""
+# What reading a record raises that another version has written, or nobody.
+_OF_ANOTHER_FORM = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def compile_model(
@@ -150,11 +152,15 @@ def _cached(key: str, request: Request) -> LiteRTModel | None:
         return None
     try:
         model = dataclasses.replace(LiteRTModel.from_record(entry.meta["record"]), path=entry.model_path)
-        if isinstance(request.source, ModelFileSource):
-            request.source.recall(model)
-        evidence = evidence_on_hit(request, entry, model)
+    except _OF_ANOTHER_FORM:
+        cache.remove_damaged(key)
+        return None
+    if isinstance(request.source, ModelFileSource):
+        request.source.recall(model)
+    evidence = evidence_on_hit(request, entry, model)
+    try:
         parity = Parity.from_record(evidence.parity) if evidence.parity and request.verify else None
-    except (KeyError, TypeError, AttributeError):
+    except _OF_ANOTHER_FORM:
         cache.remove_damaged(key)
         return None
     progress.emit("cache", f"{request.name} was compiled before")

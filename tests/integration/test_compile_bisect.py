@@ -326,6 +326,21 @@ def test_a_source_that_draws_random_numbers_is_told_from_a_wrong_result() -> Non
     assert "returns something else each time it runs" in caught.value.hint
 
 
+def test_a_source_that_fails_when_it_runs_again_does_not_hide_the_wrong_result() -> None:
+    runs: list[int] = []
+
+    class Tired(nn.Module):
+        def forward(self, x: Any) -> Any:
+            runs.append(0)
+            if len(runs) > 2:  # the reference, and the export
+                raise RuntimeError("tired")
+            return x + len(runs)
+
+    with pytest.raises(ParityError) as caught:
+        compile_model(Tired().eval(), X)
+    assert "returns something else each time it runs" in caught.value.hint
+
+
 def test_a_size_that_depends_on_values_is_said_with_its_line() -> None:
     class Pairs(nn.Module):
         def forward(self, x: Any) -> Any:

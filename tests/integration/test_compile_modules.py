@@ -418,7 +418,24 @@ def test_a_cache_without_room_still_gives_the_model(monkeypatch: pytest.MonkeyPa
     assert model(X.numpy())["output_0"].shape == (2, 3)
 
 
-@pytest.mark.parametrize(("file", "content"), [("meta.json", "[]"), ("*.parity.json", '{"x": 1}')])
+def test_what_goes_wrong_while_verifying_is_not_taken_for_a_damaged_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Linear(4, 3).eval()
+    first = compile_model(net, X)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise TypeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "run_model", fail)
+        with pytest.raises(TypeError, match="a bug"):
+            compile_model(net, X + 1)
+    assert first.path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("meta.json", "[]"), ("*.parity.json", '{"x": 1}'), ("*.parity.json", '{"outputs": [], "num_samples": "many"}')],
+)
 def test_a_cache_entry_of_another_form_is_made_anew(file: str, content: str, empty_home: Path) -> None:
     net, sample = torch.nn.Linear(4, 3), torch.ones(1, 4)
     compile_model(net, sample)

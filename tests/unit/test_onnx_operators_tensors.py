@@ -174,5 +174,5 @@ def test_a_border_is_cropped_as_old_models_do() -> None:
 
 
 def test_a_mode_that_onnx_has_not_is_refused_with_the_nodes_name() -> None:
-    with pytest.raises(UnsupportedOperatorError, match=r"Pad \(node 'node', opset 13\): mode 'mirror'"):
+    with pytest.raises(UnsupportedOperatorError, match=r"mode 'mirror'.* \(opset 13\)"):
         call_operator("Pad", [X, ints(0, 0, 1, 0, 0, 1)], {"mode": "mirror"}, opset=13)

@@ -259,6 +259,21 @@ def test_a_value_that_must_be_known_and_is_not_names_node_and_input() -> None:
         run(proto, X, np.array([3, 2]))
 
 
+def test_a_node_that_is_called_what_its_error_quotes_is_named_like_any_other() -> None:
+    proto = model(
+        node("Pad", ["x", "pads"], ["y"], mode="mirror", name="mirror"), constants=[const("pads", [0] * 4, np.int64)]
+    )
+    with pytest.raises(UnsupportedOperatorError, match=r"^node 'mirror' \(Pad\): mode 'mirror'"):
+        run(proto, np.ones((2, 3), np.float32))
+
+
+def test_a_node_without_what_onnx_defines_its_operator_by_is_named() -> None:
+    proto = model(node("SequenceMap", ["x"], ["y"], name="each"))  # its body is missing
+    with pytest.raises(InputError, match=r"node 'each' \(SequenceMap\) makes no sense to ONNX: .*body") as caught:
+        run(proto, np.ones((2, 3), np.float32))
+    assert "export it again" in caught.value.hint
+
+
 def test_a_node_that_fails_on_its_inputs_is_named() -> None:
     proto = model(node("MatMul", ["x", "w"], ["y"], name="mm"), constants=[const("w", np.ones((5, 2)))])
     with pytest.raises(CompileError, match=r"'mm'.*float32 \(2, 3\), float32 \(5, 2\)"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.onnx.hints import SENSELESS
 from embedl_nb.compiler.onnx.reading import all_graphs
 from embedl_nb.compiler.onnx.registry import find, full_name, plain_domain
@@ -40,7 +41,13 @@ def schema_body(
     attributes: Mapping[str, onnx.AttributeProto],
     arguments: Sequence[Value | None],
 ) -> onnx.FunctionProto | None:
-    """Return the body that ONNX gives an operator at the model's opset; None where it has none."""
+    """Return the body that ONNX gives an operator at the model's opset; None where it has none for these types.
+
+    Raises
+    ------
+    InputError
+        If the node's attributes are not what the operator has.
+    """
     import onnx
 
     schema = _schema(call.domain, call.operator, call.opset)
@@ -58,8 +65,12 @@ def schema_body(
             data = schema.get_context_dependent_function_with_opset_version(
                 call.opset, alone.SerializeToString(), types
             )
-        except Exception:  # for these types ONNX has no body
-            return None
+        except Exception as err:
+            raise InputError(
+                f"node {call.name!r} ({full_name(call.domain, call.operator)}) makes no sense to ONNX: {one_line(err)}",
+                hint=SENSELESS,
+                details=str(err),
+            ) from err
     else:
         return None
     body.ParseFromString(data)

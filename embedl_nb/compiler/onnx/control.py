@@ -213,7 +213,7 @@ def _picked(planner: Planner, call: Call, value: Value | None, axis: int, index:
 
 def _computed(planner: Planner, call: Call, function: Any, values: Sequence[Value | None]) -> Value:
     row = Operator(name=call.operator, domain="", since=1, function=function, arrivals=("Tensor",), is_variadic=True)
-    outcome = planner.evaluation.of(row, call, values)
+    outcome = planner.evaluated(row, call, values)
     if outcome.known:
         return outcome.known[0]
     return planner.add_step(call, function, outcome.arguments, outcome.fakes)[0]

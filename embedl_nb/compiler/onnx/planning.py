@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+    from embedl_nb.compiler.onnx.evaluation import Outcome
     from embedl_nb.compiler.onnx.reading import Model
+    from embedl_nb.compiler.onnx.registry import Operator
 
 __all__ = ["Planner", "plan_of"]
 
@@ -85,10 +87,9 @@ class Planner:
         """Walk nodes, in an order in which every value is there before it is used."""
         for index, node in enumerate(in_order(nodes, scope)):
             call = self._call(node, scope, index)
-            with _naming(call):
-                arguments = [scope.value(name, of=_who(call)) if name else None for name in node.input]
-                while arguments and arguments[-1] is None:
-                    arguments.pop()
+            arguments = [scope.value(name, of=_who(call)) if name else None for name in node.input]
+            while arguments and arguments[-1] is None:
+                arguments.pop()
             outputs = self._outputs(call, node, arguments, scope)
             for name, value in zip(node.output, outputs, strict=False):
                 if name and value is not None:
@@ -108,6 +109,11 @@ class Planner:
         slots = {position: value.slot for position, value in outputs.items()}
         self.steps.append(Step(call=call, function=function, arguments=tuple(arguments), outputs=slots))
         return outputs
+
+    def evaluated(self, row: Operator, call: Call, arguments: Sequence[Value | None]) -> Outcome:
+        """Call a row's function; an error names the node and says what its inputs are."""
+        with _naming(call, arguments):
+            return self.evaluation.of(row, call, arguments)
 
     def computed(self, fake: torch.Tensor) -> Computed:
         """Return a new tensor of the running model."""
@@ -133,8 +139,7 @@ class Planner:
             if body is None:
                 raise self._unsupported(call, arguments)
             return bodies.outputs_of(self, call, body, attributes, arguments, scope)
-        with _naming(call, arguments):
-            outcome = self.evaluation.of(row, call, arguments)
+        outcome = self.evaluated(row, call, arguments)
         values: dict[int, Value] = dict(outcome.known)
         if outcome.fakes:
             values |= self.add_step(call, row.function, outcome.arguments, outcome.fakes)
@@ -220,12 +225,11 @@ def _naming(call: Call, arguments: Sequence[Value | None] = ()) -> Iterator[None
     try:
         yield
     except EmbedlError as err:
-        if err.message.startswith("node "):  # of a subgraph
-            raise
-        place = "" if repr(call.name) in err.message else f"{_who(call)}: "
         inputs = f"; its inputs are {described(arguments)}" if arguments else ""
         operators = {"operators": (full_name(call.domain, call.operator),)} if hasattr(err, "operators") else {}
-        raise type(err)(f"{place}{err.message}{inputs}", hint=err.hint, details=err.details, **operators) from err
+        raise type(err)(
+            f"{_who(call)}: {err.message}{inputs}", hint=err.hint, details=err.details, **operators
+        ) from err
 
 
 def _who(call: Call) -> str:

@@ -14,10 +14,8 @@ __all__ = ["integers", "positive_axes", "positive_axis", "refused"]
 
 
 def refused(call: Call, why: str, *, hint: str) -> UnsupportedOperatorError:
-    """Return the error for a node that cannot be imported, for the caller to raise."""
-    return UnsupportedOperatorError(
-        f"{call.operator} (node {call.name!r}, opset {call.opset}): {why}", operators=(call.operator,), hint=hint
-    )
+    """Return the error for a node that cannot be imported, for the caller to raise; planning.py says which node."""
+    return UnsupportedOperatorError(f"{why} (opset {call.opset})", operators=(call.operator,), hint=hint)
 
 
 def integers(values: Iterable[int]) -> list[int]:
