@@ -1,6 +1,6 @@
 """Look for the smallest piece of a source that fails as the whole does: compile it, and search what was exported.
 
-Everything is tried in children, as in a compile; the budget is one of work and time.
+A piece goes through the steps of a compile; the budget is one of work and time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def bisect_model(
     source, example_inputs, input_shapes
         As for ``compile``.
     max_trials
-        How many pieces may be converted. Each takes about as long as a compile of its size.
+        How many pieces may be compiled. Each takes about as long as a compile of its size.
     time_limit_s
         For the search, in s. Where it ends early, the smallest piece so far is returned.
     timeout_s

@@ -117,16 +117,17 @@ def bisect(
 ) -> Repro:
     """Find the smallest piece of a model that fails to compile as the whole does, and write it down as a script.
 
-    The script is plain torch and litert-torch with random weights: nothing of the model is in it but operators, shapes
-    and dtypes, so that it can be passed on. It has been run, and has failed in the same way, before it is returned.
-    Pieces are tried in child processes: the kernel survives whatever they do, and an interrupt ends the search.
+    The script is plain torch with random weights: nothing of the model is in it but operators, shapes and dtypes, so
+    that it can be passed on. It calls litert-torch alone where that fails the same way, else ``enb.compile``; either
+    has been seen to fail before it is returned. Pieces go through the steps of :func:`compile`, whose children take
+    whatever lowering them does, and an interrupt ends the search.
 
     Parameters
     ----------
     source, example_inputs, input_shapes
         As for :func:`compile`.
     max_trials
-        How many pieces may be converted. Each takes about as long as a compile of its size.
+        How many pieces may be compiled. Each takes about as long as a compile of its size.
     time_limit_s
         For the search, in s. Where it ends early, the smallest piece so far is returned.
 
