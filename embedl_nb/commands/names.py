@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from embedl_nb import formats
 from embedl_nb.errors import InputError, UnknownNameError
 
-__all__ = ["MODEL_SUFFIXES", "Names", "NotebookNames", "ShellNames"]
+__all__ = ["Names", "NotebookNames", "ShellNames"]
 
-MODEL_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx", ".pt2", ".tflite")
-"""Of files that can be compiled, or are."""
 _ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
 _RANDOM = "random"
 _RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
@@ -118,7 +117,7 @@ class NotebookNames(Names):
         """Return a variable, the path of a model file, or the recorded model of a run id."""
         if name in self._variables:
             return self._variables[name]
-        if Path(name).suffix.lower() in MODEL_SUFFIXES or _RUN_ID.fullmatch(name) or _is_model(Path(name).expanduser()):
+        if Path(name).suffix.lower() in formats.MODELS or _RUN_ID.fullmatch(name) or _is_model(Path(name).expanduser()):
             return self._shell.source(name)
         raise self._unknown(name)
 
@@ -172,9 +171,9 @@ def _is_model(path: Path) -> bool:
 
 def _model_file(name: str) -> Path:
     path = Path(name).expanduser()
-    if path.suffix.lower() not in MODEL_SUFFIXES and not path.is_dir():
+    if path.suffix.lower() not in formats.MODELS and not path.is_dir():
         raise InputError(
-            f"{name} is neither a model file ({', '.join(MODEL_SUFFIXES)}), a SavedModel's folder nor a run id",
+            f"{name} is neither a model file ({', '.join(formats.MODELS)}), a SavedModel's folder nor a run id",
             hint="name a model file, or a run id as 'embedl-nb runs' shows it",
         )
     if not path.exists():

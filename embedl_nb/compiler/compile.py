@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from embedl_nb import cache, progress
+from embedl_nb import cache, formats, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
 from embedl_nb.compiler.from_model_file import ModelFileSource
 from embedl_nb.compiler.options import read_options
@@ -114,7 +114,7 @@ def compile_model(
     options = read_options(layout=layout, state=state, dynamic_shapes=dynamic_shapes)
     if isinstance(source, str | Path):
         path = source_path(source)
-        if path.suffix.lower() == ".tflite":
+        if path.suffix.lower() == formats.LITERT:
             options.refuse(f"{path.name}, which is compiled already", hint="compile its source with it")
             refuse_shapes(input_shapes)
             return pass_on_tflite(path, example_inputs, name=name, verify=verify)

@@ -32,14 +32,12 @@ if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray[Any, Any]]
 
 __all__ = [
-    "KERAS_SUFFIXES",
     "ModelObjectSource",
     "is_tensorflow_object",
     "model_file_source",
     "model_object_source",
 ]
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _BOLD = re.compile(r"\x1b\[1m(?P<text>.*?)\x1b\[0m", re.DOTALL)
 _NODE = re.compile(r"\{\{function_node [^}]*\}\}")
 

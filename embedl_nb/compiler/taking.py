@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb import imports, progress
+from embedl_nb import formats, imports, progress
 from embedl_nb.compiler.converter import TORCH
-from embedl_nb.compiler.from_keras import KERAS_SUFFIXES, is_tensorflow_object, model_file_source, model_object_source
+from embedl_nb.compiler.from_keras import is_tensorflow_object, model_file_source, model_object_source
 from embedl_nb.compiler.options import Options, dressed
 from embedl_nb.compiler.sequence import with_state_filled
 from embedl_nb.compiler.several import SeveralSources, samples_by_key
@@ -74,7 +74,7 @@ def _is_tensorflow(source: Any) -> bool:
     if not isinstance(source, str | Path):
         return is_tensorflow_object(source)
     path = source_path(source)
-    return path.is_dir() or path.suffix.lower() in KERAS_SUFFIXES
+    return path.is_dir() or path.suffix.lower() in formats.KERAS
 
 
 def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> SeveralSources:
@@ -87,7 +87,9 @@ def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> S
 def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
     path = source_path(source) if isinstance(source, str | Path) else None
     onnx = sys.modules.get("onnx")
-    if (path is not None and path.suffix.lower() == ".onnx") or isinstance(source, getattr(onnx, "ModelProto", ())):
+    if (path is not None and path.suffix.lower() == formats.ONNX) or isinstance(
+        source, getattr(onnx, "ModelProto", ())
+    ):
         return _take_onnx(path or source, example_inputs, input_shapes)
     refuse_shapes(input_shapes)
     if path is not None:
@@ -113,7 +115,7 @@ def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[
 
 def _take_file(path: Path, example_inputs: Any) -> Source:
     suffix = path.suffix.lower()
-    if suffix == ".pt2":
+    if suffix == formats.PROGRAM:
         _require_torch()
         from embedl_nb.compiler.from_export import load_program
 

@@ -13,17 +13,17 @@ from typing import Any
 
 import click
 
+from embedl_nb import formats
 from embedl_nb.commands import COMMANDS
 from embedl_nb.commands.kinds import Kind, OneOf, Reference
-from embedl_nb.commands.names import MODEL_SUFFIXES
 
 __all__ = ["Candidate", "candidates"]
 
 _LOOK_INTO = 8
 _MOST_FILES = 1000
 _SUFFIXES = {
-    Kind.SOURCE: MODEL_SUFFIXES,
-    Kind.MODEL: (".tflite",),
+    Kind.SOURCE: formats.MODELS,
+    Kind.MODEL: (formats.LITERT,),
     Kind.SAMPLES: (".npy", ".npz"),
     Kind.DATA: (".h5", ".npz"),
     Kind.RECIPE: (".json",),

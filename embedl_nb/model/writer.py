@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 from embedl_nb.model.flatbuffer import parse, read_bytes
 from embedl_nb.model.schema import FILE_IDENTIFIER, schema
 from embedl_nb.units import format_bytes
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["pack", "replace_constants", "unpack", "write_file"]
 
 # Offsets are 31 bits.
-MAX_FLATBUFFER_BYTES = 2**31 - 1
 _CONSTANT_ALIGNMENT = 16
 
 
@@ -112,12 +112,12 @@ def pack(model: Any) -> bytes:
     num_bytes = sum(len(buffer.data) for buffer in model.buffers or () if buffer.data is not None)
     num_tables = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs or ())
     expected = num_bytes + num_tables * 256 + 32 * len(model.buffers or ())
-    if expected > MAX_FLATBUFFER_BYTES:
+    if expected > LARGEST_MODEL_BYTES:
         raise InputError(
-            f"the model holds {format_bytes(num_bytes)} of constants; a flatbuffer ends at 2 GiB",
+            f"the model holds {format_bytes(num_bytes)} of constants; a flatbuffer ends at {LARGEST_MODEL}",
             hint="cut a part of the model, or quantize its weights first",
         )
-    builder = flatbuffers.Builder(min(expected + 4096, MAX_FLATBUFFER_BYTES))
+    builder = flatbuffers.Builder(min(expected + 4096, LARGEST_MODEL_BYTES))
     builder.Finish(_pack_model(builder, model), FILE_IDENTIFIER)
     return bytes(builder.Output())
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.compiler.keras.binding import ArraySamples
 from embedl_nb.compiler.keras.entries import Entry
 from embedl_nb.errors import CompileError, InputError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 from embedl_nb.units import format_bytes
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ __all__ = [
     "without_gradients",
 ]
 
-_MAX_BYTES = 2**31 - 1
 _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_./-]")
 _NUMBERED = re.compile(r"(?P<stem>.*?)_(?P<number>\d+)$")
 
@@ -193,9 +193,9 @@ def check_weights(name: str, variables: Any) -> None:
                 f"weight {which!r} of {name} holds {int(np.isnan(value).sum())} NaN (shape {value.shape})",
                 hint="load weights from before the training diverged",
             )
-    if total > _MAX_BYTES:
+    if total > LARGEST_MODEL_BYTES:
         raise CompileError(
-            f"{name} has {format_bytes(total)} of weights; a LiteRT file ends at 2 GiB",
+            f"{name} has {format_bytes(total)} of weights; a LiteRT model can hold {LARGEST_MODEL}",
             hint="compile parts of it, or store its weights in float16",
         )
 

@@ -15,6 +15,7 @@ from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
 from embedl_nb.compiler.onnx.values import Computed, Constant, Value
 from embedl_nb.errors import CompileError, EmbedlError, InputError, OutOfMemoryError, UnsupportedOperatorError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Outcome", "described"]
 
-_LARGEST_CONSTANT = 2**29  # elements; 2 GiB of float32
+_MOST_ELEMENTS = LARGEST_MODEL_BYTES // 4  # of float32
 # With little input, what these make can be of any size.
 _GROWING = frozenset({"Expand", "Tile", "Pad", "Resize", "Upsample", "OneHot"})
 _FROM_VALUES = ("DynamicOutputShapeException", "DataDependentOutputException", "GuardOnDataDependentSymNode")
@@ -99,9 +100,9 @@ class Evaluation:
             returned = self._call(row, call, arguments, is_fake=True)
             results = returned if isinstance(returned, tuple) else (returned,)
             size = max(float(math.prod(getattr(result, "shape", ()))) for result in results)
-        if size > _LARGEST_CONSTANT:
+        if size > _MOST_ELEMENTS:
             raise CompileError(
-                f"it makes a constant of {size:.3g} elements, and a LiteRT model can hold 2 GiB",
+                f"it makes a constant of {size:.3g} elements, and a LiteRT model can hold {LARGEST_MODEL}",
                 hint="make it smaller, or compute it outside the model",
             )
 

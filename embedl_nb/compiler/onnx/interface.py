@@ -17,13 +17,14 @@ from embedl_nb.compiler.onnx.reading import InputSpec, Model
 from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.compiler.samples import Samples, read_samples
 from embedl_nb.errors import InputError, SignatureMismatchError, UnknownNameError
+from embedl_nb.formats import LARGEST_MODEL_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Interface", "interface_of"]
 
-_LARGEST_INPUT = 2**29  # elements
+_MOST_ELEMENTS = LARGEST_MODEL_BYTES // 4  # of float32
 _WAYS = "one sample is an array, a tuple in the order of the graph's inputs, or a dict by their names"
 
 
@@ -161,7 +162,7 @@ def _random(spec: InputSpec, rng: np.random.Generator) -> np.ndarray[Any, Any]:
 
 
 def _refuse_huge(name: str, shape: tuple[int, ...]) -> None:
-    if math.prod(shape) > _LARGEST_INPUT:
+    if math.prod(shape) > _MOST_ELEMENTS:
         raise InputError(
             f"input {name!r} has the shape {shape}, more than a LiteRT model can take", hint="make it smaller"
         )

@@ -18,14 +18,13 @@ from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.compiler.onnx.registry import plain_domain
 from embedl_nb.compiler.onnx.tensors import external_region, is_external, refuse_too_large, subgraphs_of
 from embedl_nb.errors import CompileError, InputError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 from embedl_nb.units import format_bytes
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["InputSpec", "Model", "all_graphs", "read_file", "read_object"]
-
-_LARGEST_FILE_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +137,10 @@ def read_file(path: Path) -> Model:
         raise InputError(f"{path} is a folder", hint="give the .onnx file in it")
     try:
         size = path.stat().st_size
-        if size > _LARGEST_FILE_BYTES:
+        if size > LARGEST_MODEL_BYTES:
             raise CompileError(
-                f"{path.name} has {format_bytes(size)}, and a LiteRT model can hold 2 GiB",
-                hint="split the model into parts of less than 2 GiB and compile each",
+                f"{path.name} has {format_bytes(size)}, and a LiteRT model can hold {LARGEST_MODEL}",
+                hint=f"split the model into parts of less than {LARGEST_MODEL} and compile each",
             )
         data = path.read_bytes()
     except FileNotFoundError as err:

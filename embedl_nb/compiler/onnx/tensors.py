@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.compiler.onnx.dtypes import computed, dtype_name
 from embedl_nb.compiler.onnx.hints import DAMAGED
 from embedl_nb.errors import CompileError, InputError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 from embedl_nb.units import format_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = [
     "subgraphs_of",
 ]
 
-_LARGEST_BYTES = 2**31 - 1
 _EXTERNAL = 1
 _TYPES_BY_BITS = {
     2: (25, 26),
@@ -115,7 +115,7 @@ def dense_of_sparse(sparse: onnx.SparseTensorProto, folder: Path | None) -> np.n
 
     name, shape = sparse.values.name, tuple(sparse.dims)
     values, indices = read_tensor(sparse.values, folder), read_tensor(sparse.indices, folder)
-    if not all(size >= 0 for size in shape) or math.prod(shape) * values.itemsize > _LARGEST_BYTES:
+    if not all(size >= 0 for size in shape) or math.prod(shape) * values.itemsize > LARGEST_MODEL_BYTES:
         raise InputError(f"sparse tensor {name!r} has the shape {shape}", hint="no LiteRT model can hold it")
     dense = np.zeros(shape, values.dtype)
     try:
@@ -208,12 +208,12 @@ def refuse_too_large(name: str, model: onnx.ModelProto) -> None:
         bits = 32 if tensor.data_type in (*_FLOATS_COMPUTED_WIDE, 11) else _BITS.get(tensor.data_type, 0)
         sizes[tensor.name] = (_num_elements(tensor) * bits + 7) // 8
     total = sum(sizes.values())
-    if total > _LARGEST_BYTES:
+    if total > LARGEST_MODEL_BYTES:
         largest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
         raise CompileError(
-            f"{name} has {format_bytes(total)} of constants, and a LiteRT model can hold 2 GiB: the largest are "
-            + ", ".join(f"{tensor} ({format_bytes(size)})" for tensor, size in largest),
-            hint="split the model into parts of less than 2 GiB and compile each",
+            f"{name} has {format_bytes(total)} of constants, and a LiteRT model can hold {LARGEST_MODEL}: "
+            "the largest are " + ", ".join(f"{tensor} ({format_bytes(size)})" for tensor, size in largest),
+            hint=f"split the model into parts of less than {LARGEST_MODEL} and compile each",
         )
 
 
