@@ -1,7 +1,7 @@
-"""How near one model's outputs are to another's: the one home of SQNR, cosine and agreement.
+"""Whether one model's outputs are another's: held to a floor, and said in one sentence.
 
-In: the outputs of a reference and of a model, on the same samples. Out: :class:`Parity`, one row an output and one
-sentence. It knows arrays and numbers, nothing of models or of how they were run.
+In: the outputs of a reference and of a model, on the same samples. Out: :class:`Parity`, one row an output. It knows
+arrays and numbers (likeness.py), nothing of models or of how they were run.
 
 The floor that a float model must reach, on every sample: SQNR of at least 60 dB, or no error above 1e-4 of the largest
 value; integers and truth values are equal; NaNs and infinities stand in the same places. A model that computes in 8-bit
@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
+from embedl_nb.model.likeness import as_real, cosine, finite, largest_absolute, sqnr_db, top1_agreement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +32,6 @@ __all__ = [
     "Parity",
     "SampleSource",
     "compare_outputs",
-    "cosine",
-    "decibels",
-    "psnr_db",
-    "sqnr_db",
-    "top1_agreement",
-    "topk_agreement",
 ]
 
 LEAST_SQNR_DB = 60.0
@@ -69,166 +64,6 @@ class SampleSource(StrEnum):
     """The caller's; they may be real data."""
     SYNTHETIC = "synthetic"
     """Noise or constants: they exercise the model, but say little of real data."""
-
-
-def sqnr_db(reference: ArrayLike, value: ArrayLike) -> float:
-    """Return the signal to quantization noise ratio of ``value``, in dB; larger is nearer.
-
-    ``10 log10(sum(r^2) / sum((r - v)^2))`` over all elements, r the reference and v the value, in float64. Elements
-    that are not finite in the reference are left out.
-
-    Parameters
-    ----------
-    reference, value
-        Same shape, real numbers.
-
-    Returns
-    -------
-    float
-        ``inf`` where they are equal; ``-inf`` where the reference is all zeros and the value is not, or where the value
-        is not finite and the reference is.
-
-    Examples
-    --------
-    >>> round(sqnr_db([1.0, 2.0], [1.0, 2.002]), 1)
-    61.0
-    >>> sqnr_db([1.0, 2.0], [1.0, 2.0])
-    inf
-    """
-    import numpy as np
-
-    r, v = _finite(reference, value)
-    # Scaled to 1, so that squares neither overflow nor vanish.
-    scale = _largest(r) or 1.0
-    with np.errstate(over="ignore"):
-        noise, signal = float((((r - v) / scale) ** 2).sum()), float(((r / scale) ** 2).sum())
-    return decibels(noise, signal=signal)
-
-
-def decibels(noise: float, *, signal: float = 1.0) -> float:
-    """Return the ratio of two powers in dB: ``inf`` for no noise, ``-inf`` for nothing but noise.
-
-    Examples
-    --------
-    >>> decibels(0.01), decibels(0.0), decibels(1.0, signal=0.0)
-    (20.0, inf, -inf)
-    """
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal and math.isfinite(noise) else -math.inf
-
-
-def psnr_db(reference: ArrayLike, value: ArrayLike) -> float:
-    """Return the peak signal to noise ratio of ``value``, in dB; larger is nearer.
-
-    ``10 log10(max(|r|)^2 / mean((r - v)^2))`` over all elements, in float64. The peak is the reference's own largest
-    absolute value, since an output has no range of its own. Elements that are not finite in the reference are left out.
-
-    Returns
-    -------
-    float
-        ``inf`` where they are equal; ``-inf`` as for :func:`sqnr_db`.
-
-    Examples
-    --------
-    >>> round(psnr_db([1.0, 2.0], [1.0, 2.002]), 1)
-    63.0
-    """
-    import numpy as np
-
-    r, v = _finite(reference, value)
-    scale = _largest(r) or 1.0
-    with np.errstate(over="ignore"):
-        noise = float((((r - v) / scale) ** 2).mean()) if r.size else 0.0
-    if noise == 0:
-        return math.inf
-    return -10 * math.log10(noise) if r.any() and math.isfinite(noise) else -math.inf
-
-
-def cosine(reference: ArrayLike, value: ArrayLike) -> float:
-    """Return the cosine of the angle between two arrays taken as vectors, -1 to 1; 1 is the same direction.
-
-    ``sum(r v) / sqrt(sum(r^2) sum(v^2))`` in float64. Two zero vectors are alike (1), one zero vector is like no other
-    (0), and so is a value that is not finite where the reference is. Elements that are not finite in the reference are
-    left out.
-
-    Examples
-    --------
-    >>> cosine([1.0, 0.0], [2.0, 0.0]), cosine([1.0, 0.0], [0.0, 1.0]), cosine([0.0], [0.0])
-    (1.0, 0.0, 1.0)
-    """
-    import numpy as np
-
-    r, v = _finite(reference, value)
-    if not np.isfinite(v).all():
-        return 0.0
-    r, v = r / (_largest(r) or 1.0), v / (_largest(v) or 1.0)
-    lengths = float(np.linalg.norm(r)) * float(np.linalg.norm(v))
-    if lengths == 0:
-        return 1.0 if not r.any() and not v.any() else 0.0
-    return float(np.clip(r @ v / lengths, -1.0, 1.0))
-
-
-def top1_agreement(reference: ArrayLike, value: ArrayLike) -> float:
-    """Return the share of rows whose largest entry is in the same place.
-
-    Parameters
-    ----------
-    reference, value
-        Shape (N, C), class scores.
-
-    Examples
-    --------
-    >>> top1_agreement([[0.1, 0.9], [0.8, 0.2]], [[0.2, 0.8], [0.4, 0.6]])
-    0.5
-    """
-    import numpy as np
-
-    return float((np.argmax(reference, axis=-1) == np.argmax(value, axis=-1)).mean())
-
-
-def topk_agreement(reference: ArrayLike, value: ArrayLike, *, k: int) -> float:
-    """Return the share of rows whose largest entry in the reference is among the ``k`` largest of the value.
-
-    Parameters
-    ----------
-    reference, value
-        Shape (N, C), class scores, C > k.
-
-    Examples
-    --------
-    >>> topk_agreement([[0.1, 0.9, 0.0]], [[0.8, 0.2, 0.0]], k=2)
-    1.0
-    """
-    import numpy as np
-
-    winners = np.argmax(reference, axis=-1)[..., None]
-    first = np.argsort(-np.asarray(value), axis=-1, kind="stable")[..., :k]
-    return float((first == winners).any(axis=-1).mean())
-
-
-def _finite(reference: ArrayLike, value: ArrayLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    import numpy as np
-
-    r, v = _as_real(reference), _as_real(value)
-    if r.shape != v.shape:
-        raise InputError(f"shapes {r.shape} and {v.shape} cannot be compared", hint="compare the same output of both")
-    keep = np.isfinite(r)
-    return r[keep], v[keep]
-
-
-def _as_real(value: ArrayLike) -> np.ndarray[Any, Any]:
-    """Return ``value`` in float64; a complex number becomes its real and its imaginary part."""
-    import numpy as np
-
-    array = np.asarray(value)
-    if np.iscomplexobj(array):
-        array = np.stack([array.real, array.imag], axis=-1)
-    return array.astype(np.float64)
-
-
-def _largest(values: np.ndarray[Any, Any]) -> float:
-    return float(abs(values).max()) if values.size else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,12 +262,14 @@ def _errors_over_time(
     import numpy as np
 
     names = dict.fromkeys(name for sample in reference for name in sample)
-    largest = {name: max(_largest(_finite(sample[name], sample[name])[0]) for sample in reference) for name in names}
+    largest = {
+        name: max(largest_absolute(finite(sample[name], sample[name])[0]) for sample in reference) for name in names
+    }
 
     def error(name: str, r: ArrayLike, v: ArrayLike | None) -> float:
         if v is None or np.shape(r) != np.shape(v):
             return math.inf
-        found = _largest(np.subtract(*_finite(r, v)))
+        found = largest_absolute(np.subtract(*finite(r, v)))
         if found == 0:
             return 0.0
         return found / largest[name] if largest[name] and not math.isnan(found) else math.inf
@@ -464,11 +301,11 @@ def _match(
             matches=False,
             note=note,
         )
-    all_r = np.concatenate([_as_real(r).reshape(-1) for r, _ in pairs])
-    all_v = np.concatenate([_as_real(v).reshape(-1) for _, v in pairs])
+    all_r = np.concatenate([as_real(r).reshape(-1) for r, _ in pairs])
+    all_v = np.concatenate([as_real(v).reshape(-1) for _, v in pairs])
     note = _displaced(all_r, all_v)
     both = np.isfinite(all_r) & np.isfinite(all_v)
-    error, largest = _largest(all_r[both] - all_v[both]), _largest(all_r[both])
+    error, largest = largest_absolute(all_r[both] - all_v[both]), largest_absolute(all_r[both])
     return OutputMatch(
         name=name,
         max_abs_error=error,
@@ -510,8 +347,8 @@ def _reaches(floor: Floor, r: np.ndarray[Any, Any], v: np.ndarray[Any, Any], lar
 
     if r.dtype.kind in "biu":
         return bool(np.array_equal(r, v))
-    real_r, real_v = _finite(r, v)
-    if _largest(real_r - real_v) <= floor.largest_relative_error * largest:
+    real_r, real_v = finite(r, v)
+    if largest_absolute(real_r - real_v) <= floor.largest_relative_error * largest:
         return True
     return sqnr_db(real_r, real_v) >= floor.least_sqnr_db
 

@@ -2,7 +2,7 @@
 
 In: the float and the quantized model's outputs on the same samples, and what other steps found out (layers, the user's
 metric, latency, the curve). Out: :class:`Fidelity`, which shows itself and names each floor that was missed. The
-figures are those of evidence.py.
+figures are those of likeness.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.display import Displayable, View
 from embedl_nb.display.figures import draw
 from embedl_nb.errors import InputError, SchemaTooNewError
-from embedl_nb.model.evidence import OutputMatch, compare_outputs, psnr_db, topk_agreement
+from embedl_nb.model.evidence import OutputMatch, compare_outputs
 from embedl_nb.model.fidelity_rows import (
     CalibrationSource,
     CurvePoint,
@@ -25,6 +25,7 @@ from embedl_nb.model.fidelity_rows import (
     LayerFidelity,
     OutputFidelity,
 )
+from embedl_nb.model.likeness import psnr_db, topk_agreement
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ import numpy as np
 from embedl_nb import progress
 from embedl_nb.errors import InputError, QuantizeError
 from embedl_nb.model.calling import bind_inputs, pick_signature
-from embedl_nb.model.evidence import decibels
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph, Tensor
+from embedl_nb.model.likeness import decibels
 from embedl_nb.model.operators import describe_operators, operator_precisions
 from embedl_nb.model.spec import Signature
 from embedl_nb.quantizer.counterparts import CONVERSIONS, Counterparts, find_counterparts

@@ -10,7 +10,7 @@ import pytest
 
 from embedl_nb.errors import SignatureMismatchError, UnsupportedOperatorError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.evidence import sqnr_db
+from embedl_nb.model.likeness import sqnr_db
 from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.writer import replace_constants
 from embedl_nb.runtime import running

@@ -12,7 +12,7 @@ import pytest
 
 from embedl_nb.errors import InputError, QuantizeError, SignatureMismatchError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.evidence import sqnr_db
+from embedl_nb.model.likeness import sqnr_db
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import pack, unpack
 from embedl_nb.quantizer.engine import Engine

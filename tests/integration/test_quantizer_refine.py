@@ -11,8 +11,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from embedl_nb.errors import QuantizeError
-from embedl_nb.model.evidence import sqnr_db
 from embedl_nb.model.flatbuffer import read_model
+from embedl_nb.model.likeness import sqnr_db
 from embedl_nb.model.schema import schema
 from embedl_nb.model.writer import unpack
 from embedl_nb.progress import Event, listening

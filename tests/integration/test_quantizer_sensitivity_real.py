@@ -13,7 +13,7 @@ import pytest
 from embedl_nb import progress
 from embedl_nb.errors import InputError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.evidence import decibels
+from embedl_nb.model.likeness import decibels
 from embedl_nb.model.schema import schema
 from embedl_nb.quantizer.engine import Engine
 from embedl_nb.quantizer.mixing.mix import mix

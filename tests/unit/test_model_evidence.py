@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from embedl_nb.errors import InputError
-from embedl_nb.model.evidence import Floor, Parity, SampleSource, compare_outputs, cosine, sqnr_db, top1_agreement
+from embedl_nb.model.evidence import Floor, Parity, SampleSource, compare_outputs
+from embedl_nb.model.likeness import cosine, sqnr_db, top1_agreement
 
 
 def noisy(db: float, *, size: int = 1000) -> tuple[np.ndarray, np.ndarray]:

@@ -12,9 +12,9 @@ import pytest
 
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.evidence import psnr_db, topk_agreement
 from embedl_nb.model.fidelity import Fidelity, Floor, compare_fidelity
 from embedl_nb.model.fidelity_rows import CalibrationSource, CurvePoint, Evaluation, LatencyCheck, LayerFidelity
+from embedl_nb.model.likeness import psnr_db, topk_agreement
 from embedl_nb.testing import models
 from embedl_nb.testing.results import fake_fidelity
 from embedl_nb.units import Provenance

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from embedl_nb.errors import InputError
-from embedl_nb.model.evidence import decibels
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import Subgraph
+from embedl_nb.model.likeness import decibels
 from embedl_nb.model.schema import schema
 from embedl_nb.quantizer.mixing.mix import mix
 from embedl_nb.quantizer.mixing.mixed import Goal, Judgement, Mixed

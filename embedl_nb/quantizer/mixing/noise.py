@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
-from embedl_nb.model.evidence import sqnr_db
+from embedl_nb.model.likeness import sqnr_db
 from embedl_nb.runtime.arrays import by_sample, join_samples, save_arrays, take_arrays
 from embedl_nb.runtime.pool import warm
 from embedl_nb.runtime.running import WORKER, WORKER_NAME

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import InputError, SchemaTooNewError
-from embedl_nb.model.evidence import decibels
+from embedl_nb.model.likeness import decibels
 from embedl_nb.units import Provenance, format_ratio
 
 if TYPE_CHECKING:
