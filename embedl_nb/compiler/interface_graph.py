@@ -6,6 +6,7 @@ TRANSPOSE that the converter would put there itself then meets its opposite, and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,13 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 
+from embedl_nb.compiler.inserting import insert_call
+
 __all__ = ["give_interface"]
 
 _aten = torch.ops.aten
 _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+_insert = functools.partial(insert_call, has_origin=False)  # what is asked for is no part of a module
 
 
 def give_interface(program: ExportedProgram, payload: Mapping[str, Any]) -> list[str]:
@@ -67,8 +71,7 @@ def _turn_input(program: ExportedProgram, node: Node) -> None:
     """Let an input have its channels last, and turn it for the program."""
     users = list(node.users)
     _change_input(node, node.meta["val"].permute(_TO_LAST).contiguous())
-    with program.graph.inserting_before(_first_operator(program)):
-        turned = _call(program, _aten.permute.default, node, _TO_FIRST)
+    turned = _insert(_first_operator(program), _aten.permute.default, node, _TO_FIRST)
     _hand_on(program, node, turned, users)
 
 
@@ -80,16 +83,15 @@ def _take_pixels(program: ExportedProgram, node: Node, image: Mapping[str, Any])
     offset = _constant(program, f"{node.name}_offset", (-mean / std).to(value.dtype))
     pixels = value.permute(_TO_LAST).contiguous().to(getattr(torch, image["dtype"]))
     _change_input(node, pixels)
-    with program.graph.inserting_before(_first_operator(program)):
-        current = node
-        if pixels.dtype != value.dtype:
-            current = _call(program, _aten._to_copy.default, current, dtype=value.dtype)
-        if image["order"] == "BGR":
-            channels = [_call(program, _aten.slice.Tensor, current, 3, index, index + 1) for index in (2, 1, 0)]
-            current = _call(program, _aten.cat.default, channels, 3)
-        current = _call(program, _aten.mul.Tensor, current, factor)
-        current = _call(program, _aten.add.Tensor, current, offset)
-        current = _call(program, _aten.permute.default, current, _TO_FIRST)
+    place, current = _first_operator(program), node
+    if pixels.dtype != value.dtype:
+        current = _insert(place, _aten._to_copy.default, current, dtype=value.dtype)
+    if image["order"] == "BGR":
+        channels = [_insert(place, _aten.slice.Tensor, current, 3, index, index + 1) for index in (2, 1, 0)]
+        current = _insert(place, _aten.cat.default, channels, 3)
+    current = _insert(place, _aten.mul.Tensor, current, factor)
+    current = _insert(place, _aten.add.Tensor, current, offset)
+    current = _insert(place, _aten.permute.default, current, _TO_FIRST)
     _hand_on(program, node, current, users)
 
 
@@ -100,8 +102,7 @@ def _turn_output(program: ExportedProgram, position: int) -> None:
     user_outputs = [spec for spec in program.graph_signature.output_specs if spec.kind.name == "USER_OUTPUT"]
     spec = user_outputs[position]
     index = program.graph_signature.output_specs.index(spec)
-    with program.graph.inserting_before(output):
-        results[index] = _call(program, _aten.permute.default, results[index], _TO_LAST)
+    results[index] = _insert(output, _aten.permute.default, results[index], _TO_LAST)
     output.args = (tuple(results),)
     spec.arg = TensorArgument(name=results[index].name)
 
@@ -122,14 +123,6 @@ def _hand_on(program: ExportedProgram, node: Node, new: Node, users: list[Node])
     for spec in program.graph_signature.output_specs:
         if spec.arg.name == node.name:
             spec.arg = TensorArgument(name=new.name)
-
-
-def _call(program: ExportedProgram, target: Any, *args: Any, dtype: torch.dtype | None = None) -> Node:
-    kwargs = {} if dtype is None else {"dtype": dtype}
-    node = program.graph.call_function(target, args, kwargs)
-    values = torch.fx.node.map_arg((args, kwargs), lambda used: used.meta["val"])
-    node.meta["val"] = target(*values[0], **values[1])
-    return node
 
 
 def _constant(program: ExportedProgram, name: str, value: torch.Tensor) -> Node:

@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from embedl_nb.compiler.fold import Constants
-from embedl_nb.compiler.places import origin_of
+from embedl_nb.compiler.inserting import insert_call
 
 __all__ = ["integer_kernels", "ready_quantization"]
 
@@ -67,7 +67,6 @@ class _Readying:
     """The changes, and what they need of the program."""
 
     def __init__(self, program: ExportedProgram) -> None:
-        self.graph = program.graph
         self.constants = Constants(program)
         self.num_shifted = 0
 
@@ -98,7 +97,7 @@ class _Readying:
             ]
             arguments = (*both, axis, *_INT8)
         quantize = _QUANTIZE[axis is not None]
-        whole = self._call(node, quantize, (weight, *arguments))
+        whole = insert_call(node, quantize, weight, *arguments)
         node.args = (whole, *arguments)
 
     def quantize(self, node: Node) -> bool:
@@ -120,12 +119,12 @@ class _Readying:
     def write_out_dequantize(self, node: Node) -> None:
         """Put ``(x - zero point) * scale`` in the node's place."""
         value, axis = node.args[0], node.args[3] if node.target is _DEQUANTIZE[1] else None
-        real = self._call(node, _aten._to_copy.default, (value,), {"dtype": torch.float32})
+        real = insert_call(node, _aten._to_copy.default, value, dtype=torch.float32)
         scale, shift = node.args[1:3]
         if axis is not None:
-            scale, shift = (self._along(node, part, int(axis)) for part in (scale, shift))
-        moved = self._call(node, _aten.sub.Tensor, (real, shift))
-        node.replace_all_uses_with(self._call(node, _aten.mul.Tensor, (moved, scale)))
+            scale, shift = (_along(node, part, int(axis)) for part in (scale, shift))
+        moved = insert_call(node, _aten.sub.Tensor, real, shift)
+        node.replace_all_uses_with(insert_call(node, _aten.mul.Tensor, moved, scale))
 
     def _written_out(self, node: Node) -> Node:
         """Return ``saturate(round(x / scale) + zero point)``."""
@@ -133,18 +132,12 @@ class _Readying:
         axis = node.args[3] if node.target is _QUANTIZE[1] else None
         low, high, dtype = node.args[-3:]
         if axis is not None:
-            scale, shift = (self._along(node, part, int(axis)) for part in (scale, shift))
-        steps = self._call(node, _aten.round.default, (self._call(node, _aten.div.Tensor, (node.args[0], scale)),))
-        moved = self._call(node, _aten.add.Tensor, (steps, shift))
-        bounded = self._call(node, _aten.clamp.default, (moved, low, high))
-        whole = self._call(node, _aten._to_copy.default, (bounded,), {"dtype": torch.int32})
-        return self._call(node, _aten._to_copy.default, (whole,), {"dtype": dtype})
-
-    def _along(self, node: Node, part: Node, axis: int) -> Node:
-        shape = [1] * node.meta["val"].dim()
-        shape[axis] = part.meta["val"].numel()
-        real = self._call(node, _aten._to_copy.default, (part,), {"dtype": torch.float32})
-        return self._call(node, _aten.view.default, (real, shape))
+            scale, shift = (_along(node, part, int(axis)) for part in (scale, shift))
+        steps = insert_call(node, _aten.round.default, insert_call(node, _aten.div.Tensor, node.args[0], scale))
+        moved = insert_call(node, _aten.add.Tensor, steps, shift)
+        bounded = insert_call(node, _aten.clamp.default, moved, low, high)
+        whole = insert_call(node, _aten._to_copy.default, bounded, dtype=torch.int32)
+        return insert_call(node, _aten._to_copy.default, whole, dtype=dtype)
 
     def _parameters(self, node: Node) -> tuple[torch.Tensor, torch.Tensor, int | None] | None:
         """Return scales, zero points and their axis; None where they are no constants."""
@@ -155,15 +148,12 @@ class _Readying:
             return None
         return scales.float(), shifts.long(), int(node.args[3])
 
-    def _call(self, place: Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Node:
-        """Insert a call before ``place``, in its name."""
-        with self.graph.inserting_before(place):
-            node = self.graph.call_function(target, args, kwargs or {})
-        node.meta = origin_of(place)
-        values = torch.fx.node.map_arg((args, kwargs or {}), lambda used: used.meta["val"])
-        with place.meta["val"].fake_mode:
-            node.meta["val"] = target(*values[0], **values[1])
-        return node
+
+def _along(node: Node, part: Node, axis: int) -> Node:
+    shape = [1] * node.meta["val"].dim()
+    shape[axis] = part.meta["val"].numel()
+    real = insert_call(node, _aten._to_copy.default, part, dtype=torch.float32)
+    return insert_call(node, _aten.view.default, real, shape)
 
 
 def _is_other_half(node: Node, user: Node) -> bool:

@@ -113,7 +113,13 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     from litert_torch._convert import core
 
     from embedl_nb.compiler.decompose import with_rounds
-    from embedl_nb.compiler.rewrites import decompositions, drop_aliases, drop_assertions, move_constants
+    from embedl_nb.compiler.rewrites import (
+        decompositions,
+        drop_aliases,
+        drop_assertions,
+        lower_broadcasts,
+        move_constants,
+    )
 
     drop_aliases(program)
     program = with_rounds(program, rounds)
@@ -123,6 +129,7 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     drop_assertions(program)
     program = core._run_convert_passes(program)
     move_constants(program)
+    lower_broadcasts(program)
     _name_outputs(program, signature["output_names"])
     return program
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
 
+from compiled_calls import Calls, compiled, is_refused_without, outputs_without  # noqa: E402
 from torch import nn  # noqa: E402
 
 from embedl_nb.compiler import compile_model  # noqa: E402
@@ -30,27 +29,8 @@ DIFFERENT = torch.randperm(2 * 3 * 4 * 5, generator=torch.Generator().manual_see
 FRACTIONS = torch.linspace(-0.999, 0.999, 12).reshape(3, 4)
 
 
-class Calls(nn.Module):
-    """Returns what several functions make of the inputs."""
-
-    def __init__(self, *functions: Callable[..., Any]) -> None:
-        super().__init__()
-        self.functions = functions
-
-    def forward(self, *inputs: Any) -> Any:
-        return [function(*inputs) for function in self.functions]
-
-
-def _compiled(*functions: Callable[..., Any], inputs: Any) -> Any:
-    """Compile; the product itself compares every output with torch's, integers exactly."""
-    model = compile_model(Calls(*functions).eval(), inputs)
-    assert model.parity is not None
-    assert model.parity.passed
-    return model
-
-
 def test_sorting_keeps_torchs_order_also_of_equal_values() -> None:
-    model = _compiled(
+    model = compiled(
         lambda x, i: torch.sort(x, stable=True),
         lambda x, i: torch.sort(x, dim=0, descending=True, stable=True),
         lambda x, i: torch.argsort(i, dim=0, stable=True),
@@ -74,15 +54,15 @@ def test_the_first_of_several_are_found_along_every_axis() -> None:
         lambda x: torch.median(x, dim=2, keepdim=True),
         lambda x: torch.median(x),
     ]
-    _compiled(*functions, inputs=(DIFFERENT,))
+    compiled(*functions, inputs=(DIFFERENT,))
 
 
 def test_a_slice_over_all_of_an_axis_does_not_keep_a_model_from_compiling() -> None:
-    _compiled(lambda x: nn.functional.linear(x[:, 0:None], FRACTIONS), inputs=(FRACTIONS.reshape(1, 3, 4),))
+    compiled(lambda x: nn.functional.linear(x[:, 0:None], FRACTIONS), inputs=(FRACTIONS.reshape(1, 3, 4),))
 
 
 def test_running_products_and_extremes_are_torchs() -> None:
-    _compiled(
+    compiled(
         lambda x, i: torch.cumprod(x, dim=1),
         lambda x, i: torch.cumprod(i, dim=0),
         lambda x, i: torch.cummax(i, dim=1),
@@ -92,7 +72,7 @@ def test_running_products_and_extremes_are_torchs() -> None:
 
 
 def test_functions_without_a_lowering_are_torchs() -> None:
-    _compiled(
+    compiled(
         torch.erfinv,
         torch.erfc,
         torch.exp2,
@@ -104,12 +84,12 @@ def test_functions_without_a_lowering_are_torchs() -> None:
 
 
 def test_one_hot_compiles_without_its_checks() -> None:
-    model = _compiled(lambda i: nn.functional.one_hot(i, 6), inputs=(torch.tensor([[0, 5, 2], [1, 1, 3]]),))
+    model = compiled(lambda i: nn.functional.one_hot(i, 6), inputs=(torch.tensor([[0, 5, 2], [1, 1, 3]]),))
     assert "ONE_HOT" in set(model.operators["operator"])
 
 
 def test_erfinv_is_torchs_at_its_ends_and_beyond() -> None:
-    _compiled(torch.erfinv, inputs=(torch.tensor([-1.0, 1.0, 0.0, 0.9999999, -0.9999999, 1e-9, 1.5]),))
+    compiled(torch.erfinv, inputs=(torch.tensor([-1.0, 1.0, 0.0, 0.9999999, -0.9999999, 1e-9, 1.5]),))
 
 
 class Constants(nn.Module):
@@ -132,26 +112,29 @@ def test_a_constant_is_not_swapped_with_what_it_is_less_or_divided_by() -> None:
     assert model.parity.passed
 
 
-def _outputs_without(module: nn.Module, inputs: Any) -> list[Any]:
-    """Return what litert-torch and the runtime, left to themselves, make of ``module``."""
-    import litert_torch
-    from ai_edge_litert.interpreter import Interpreter
-
-    converted = litert_torch.convert(module.eval(), inputs)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tflite")
-        converted.export(str(path))
-        runner = Interpreter(str(path)).get_signature_runner()
-        outputs = runner(**{f"args_{index}": value.numpy() for index, value in enumerate(inputs)})
-    return [outputs[name] for name in sorted(outputs)]
+KEYS = torch.linspace(-1, 1, 24).reshape(1, 1, 4, 6)
 
 
-def _refused_without(function: Callable[..., Any], inputs: Any) -> bool:
-    try:
-        _outputs_without(Calls(function), inputs)
-    except (RuntimeError, ValueError):
-        return True
-    return False
+def _shared_keys(x: Any) -> Any:
+    """Give several heads of attention the same keys, and transpose them."""
+    return x[:, :, None].expand(1, 1, 3, 4, 6).reshape(1, 3, 4, 6).transpose(-1, -2)
+
+
+def test_keys_that_heads_share_are_transposed_whole() -> None:
+    compiled(
+        lambda x: KEYS.flip(2).expand(1, 3, 4, 6) @ _shared_keys(x),
+        lambda x: x.repeat(1, 3, 1, 1).permute(0, 1, 3, 2),
+        lambda x: x.repeat(2, 1, 2, 3),
+        lambda x: x.long().expand(2, 3, 4, 6).permute(3, 2, 1, 0),
+        inputs=(KEYS,),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", [_shared_keys, lambda x: x.repeat(1, 3, 1, 1).permute(0, 1, 3, 2)])
+def test_a_broadcast_is_still_transposed_wrongly_without_its_rewrite(function: Callable[..., Any]) -> None:
+    (found,) = outputs_without(Calls(function), (KEYS,))
+    assert abs(found - function(KEYS).numpy()).max() > 0.1, "lower_broadcasts is no longer needed"
 
 
 @pytest.mark.slow
@@ -160,7 +143,7 @@ def _refused_without(function: Callable[..., Any], inputs: Any) -> bool:
 )
 def test_constants_are_still_swapped_without_their_rewrite(function: Callable[..., Any]) -> None:
     x = torch.linspace(2, 3, 48).reshape(1, 3, 4, 4)
-    (found,) = _outputs_without(Calls(function), (x,))
+    (found,) = outputs_without(Calls(function), (x,))
     assert abs(found - function(x).numpy()).max() > 0.1, "move_constants is no longer needed"
 
 
@@ -174,7 +157,7 @@ SORTS: dict[str, Callable[..., Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SORTS)
 def test_sorts_are_still_refused_without_their_rewrite(name: str) -> None:
-    assert _refused_without(SORTS[name], (TIES,)), f"the rewrite of {name} is no longer needed"
+    assert is_refused_without(SORTS[name], (TIES,)), f"the rewrite of {name} is no longer needed"
 
 
 def test_what_has_no_lowering_still_has_none() -> None:
@@ -182,7 +165,7 @@ def test_what_has_no_lowering_still_has_none() -> None:
     from litert_torch.backend import lowerings
 
     packet = torch.ops.aten
-    lowered_wrongly = {packet.topk.default, packet.sort.default, packet.sort.stable}
+    lowered_wrongly = {packet.topk.default, packet.sort.default, packet.sort.stable, packet.repeat.default}
     table = fx_infra.decomp.pre_lower_decomp()
     gained = [str(op) for op in REWRITES if op not in lowered_wrongly and (op in table or lowerings.lookup(op))]
     assert lowerings.lookup(packet._assert_async.msg) is None, "drop_assertions is no longer needed"

@@ -67,7 +67,7 @@ def _squeezebert() -> Built:
     return pretrained_class("SqueezeBertConfig", "SqueezeBertModel", **SMALL, embedding_size=32), tokens()
 
 
-@architecture("DeBERTa V2", kind="text encoder", is_refused=True)
+@architecture("DeBERTa V2", kind="text encoder")
 def _deberta() -> Built:
     options = {**SMALL, "relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"]}
     return pretrained_class("DebertaV2Config", "DebertaV2Model", **options), tokens()
@@ -91,7 +91,7 @@ def _gpt2() -> Built:
     return pretrained_class("GPT2Config", "GPT2LMHeadModel", **options), {"input_ids": tokens()["input_ids"]}
 
 
-@architecture("Llama", kind="text decoder", is_refused=True)
+@architecture("Llama", kind="text decoder")
 def _llama() -> Built:
     options = {**SMALL, "num_key_value_heads": 1, "use_cache": False}
     return pretrained_class("LlamaConfig", "LlamaForCausalLM", **options), {"input_ids": tokens()["input_ids"]}

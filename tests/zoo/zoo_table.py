@@ -26,15 +26,12 @@ class Architecture:
         Returns the module in eval mode and its example inputs.
     is_quick
         Whether it is tried in the default suite too.
-    is_refused
-        Whether it is known not to compile; the page gives the reason.
     """
 
     name: str
     kind: str
     build: Callable[[], Built]
     is_quick: bool = False
-    is_refused: bool = False
 
     def make(self) -> Built:
         """Build it with the same random weights each time."""
@@ -49,13 +46,13 @@ ZOO: dict[str, Architecture] = {}
 
 
 def architecture(
-    name: str, *, kind: str, is_quick: bool = False, is_refused: bool = False
+    name: str, *, kind: str, is_quick: bool = False
 ) -> Callable[[Callable[[], Built]], Callable[[], Built]]:
     """Enter the decorated function under ``name``."""
 
     def enter(build: Callable[[], Built]) -> Callable[[], Built]:
         assert name not in ZOO, f"{name} is there already"
-        ZOO[name] = Architecture(name=name, kind=kind, build=build, is_quick=is_quick, is_refused=is_refused)
+        ZOO[name] = Architecture(name=name, kind=kind, build=build, is_quick=is_quick)
         return build
 
     return enter

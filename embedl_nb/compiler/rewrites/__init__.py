@@ -9,10 +9,19 @@ from typing import Any
 from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401 - they fill the table
 from embedl_nb.compiler.rewrites.aliases import drop_aliases
 from embedl_nb.compiler.rewrites.assertions import drop_assertions
+from embedl_nb.compiler.rewrites.broadcasts import lower_broadcasts
 from embedl_nb.compiler.rewrites.constants_first import move_constants
 from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite
 
-__all__ = ["REWRITES", "Rewrite", "decompositions", "drop_aliases", "drop_assertions", "move_constants"]
+__all__ = [
+    "REWRITES",
+    "Rewrite",
+    "decompositions",
+    "drop_aliases",
+    "drop_assertions",
+    "lower_broadcasts",
+    "move_constants",
+]
 
 
 def decompositions() -> dict[Any, Callable[..., Any]]:

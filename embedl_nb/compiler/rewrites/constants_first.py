@@ -14,9 +14,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx import Node
-from torch.fx.passes.shape_prop import _extract_tensor_metadata
 
-from embedl_nb.compiler.places import origin_of
+from embedl_nb.compiler.inserting import insert_call
 
 __all__ = ["move_constants"]
 
@@ -104,30 +103,18 @@ def _is_plain(target: Any) -> bool:
 
 def _subtract(node: Node, first: Any, second: Node) -> None:
     alpha = node.kwargs.get("alpha", node.args[2] if len(node.args) > 2 else 1)
-    negative = (
-        _before(node, _aten.mul.Tensor, second, -alpha) if alpha != 1 else _before(node, _aten.neg.default, second)
-    )
-    _replace(node, _before(node, _aten.add.Tensor, negative, first))
+    less = (_aten.neg.default, second) if alpha == 1 else (_aten.mul.Tensor, second, -alpha)
+    _replace(node, insert_call(node, _aten.add.Tensor, insert_call(node, *less), first))
 
 
 def _divide(node: Node, first: Any, second: Node) -> None:
     dtype = node.meta["val"].dtype
     if second.meta["val"].dtype != dtype:
-        second = _before(node, _aten._to_copy.default, second, dtype=dtype)
-    ones = _before(node, _aten._to_copy.default, _before(node, _aten.eq.Tensor, second, second), dtype=dtype)
+        second = insert_call(node, _aten._to_copy.default, second, dtype=dtype)
+    ones = insert_call(node, _aten._to_copy.default, insert_call(node, _aten.eq.Tensor, second, second), dtype=dtype)
     if isinstance(first, Node) or first != 1:
-        ones = _before(node, _aten.mul.Tensor, ones, first)
-    _replace(node, _before(node, _aten.div.Tensor, ones, second))
-
-
-def _before(node: Node, target: Any, *args: Any, dtype: torch.dtype | None = None) -> Node:
-    """Insert a call before ``node``, with the shape it gives."""
-    kwargs = {} if dtype is None else {"dtype": dtype}
-    with node.graph.inserting_before(node):
-        new = node.graph.call_function(target, args, kwargs)
-    value = target(*(arg.meta["val"] if isinstance(arg, Node) else arg for arg in args), **kwargs)
-    new.meta = {"val": value, "tensor_meta": _extract_tensor_metadata(value), **origin_of(node)}
-    return new
+        ones = insert_call(node, _aten.mul.Tensor, ones, first)
+    _replace(node, insert_call(node, _aten.div.Tensor, ones, second))
 
 
 def _replace(node: Node, new: Node) -> None:
