@@ -17,8 +17,10 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.display import Displayable, Table, View
 from embedl_nb.errors import InputError
 from embedl_nb.model.likeness import as_real, cosine, finite, largest_absolute, sqnr_db, top1_agreement
+from embedl_nb.units import Provenance, format_ratio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,8 +114,8 @@ def _to_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parity:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Parity(Displayable):
     """Whether a model computes what its reference computes.
 
     Attributes
@@ -170,6 +172,11 @@ class Parity:
             return ""
         first, last = self.errors_over_time[0], self.errors_over_time[-1]
         return f" in time, largest error {first:.2g} at the first and {last:.2g} at the last"
+
+    def _view(self) -> View:
+        columns = ("output", "matches", "SQNR", "largest error", "of the largest value", "top-1", "note")
+        table = Table(title="Outputs", columns=columns, rows=tuple(map(_cells, self.outputs)), numeric=columns[2:6])
+        return View(headline=self.sentence, provenance=Provenance.MEASURED, tables=(table,))
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -252,6 +259,20 @@ def compare_outputs(
         reference=against,
         errors_over_time=_errors_over_time(reference, outputs) if is_sequence else (),
         floor=floor,
+    )
+
+
+def _cells(output: OutputMatch) -> tuple[str, ...]:
+    """Return an output's row, as text."""
+    agreement = "" if output.top1_agreement is None else format_ratio(output.top1_agreement)
+    return (
+        output.name,
+        "yes" if output.matches else "no",
+        "exact" if output.matches and output.max_abs_error == 0 else f"{output.sqnr_db:.1f} dB",
+        f"{output.max_abs_error:.3g}",
+        f"{output.max_rel_error:.3g}",
+        agreement,
+        output.note,
     )
 
 

@@ -179,3 +179,16 @@ def test_a_model_that_computes_in_integers_is_held_to_a_floor_of_its_own_and_tha
     assert "held to 30 dB as it computes in 8-bit integers" in parity.sentence
     assert not compare_outputs([{"y": r}], [{"y": far}], floor=Floor.INTEGER).passed
     assert Parity.from_record(parity.to_record()) == parity
+
+
+def test_parity_shows_its_sentence_first_and_then_each_output() -> None:
+    parity = compare_outputs([{"y": [1.0, 2.0], "n": [3]}], [{"y": [1.0, 2.5], "n": [3]}])
+    lines = repr(parity).splitlines()
+    assert lines[0].startswith("not equal to its source (y: SQNR 13.0 dB, largest error 0.5")
+    assert [line.split()[:3] for line in lines[-2:]] == [["y", "no", "13.0"], ["n", "yes", "exact"]]
+
+
+def test_parity_escapes_the_names_of_outputs() -> None:
+    parity = compare_outputs([{"<b>y": [1.0]}], [{"<b>y": [1.0]}])
+    assert "<b>y" not in parity._repr_html_()
+    assert "&lt;b&gt;y" in parity._repr_html_()
