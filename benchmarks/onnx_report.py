@@ -24,6 +24,7 @@ _CAUSES = (
     ),
     (r"shape of its output depends on values", "the shape of an output depends on values"),
     (r"LiteRT has no implementation of (\w+)", "LiteRT does not run {0}"),
+    (r"no buffer without elements", "LiteRT takes no tensors without elements"),
     (r"ConverterCrashedError|RuntimeCrashedError", "LiteRT's converter or runtime crashed"),
     (r"ParityError|largest error|values are wrong|NaN or infinity", "other values"),
     (r"\bshape \(|\bdtype \w+ instead|outputs instead of", "another shape, dtype or number of outputs"),

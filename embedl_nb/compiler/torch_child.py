@@ -48,12 +48,14 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
         ) from _import_error
     from litert_torch import fx_infra
 
+    from embedl_nb.compiler.bits import lower_bit_casts
     from embedl_nb.compiler.composites import list_composites_once
     from embedl_nb.compiler.decompose import Rounds
     from embedl_nb.compiler.lowering_errors import lowering_error
 
     fx_infra.silence_torch_logs()
     list_composites_once()
+    lower_bit_casts()
     rounds = Rounds(is_local=payload["is_local"])
     while True:
         progress.emit("lower", "reading the exported program")
@@ -81,8 +83,10 @@ def _read(signature: dict[str, Any], steps: list[str]) -> Any:
     from embedl_nb.compiler.interface_graph import give_interface
     from embedl_nb.compiler.names import shorten_module_stacks
     from embedl_nb.compiler.quantized import ready_quantization
+    from embedl_nb.compiler.unsigned import carry_unsigned
 
     program = torch.export.load(signature["program_path"])
+    carry_unsigned(program)
     steps += give_interface(program, signature)
     if num_folded := fold_batch_norms(program):
         steps.append(f"{num_folded} BatchNorm folded")

@@ -68,6 +68,17 @@ def _linear() -> nn.Module:
 # -- inputs ------------------------------------------------------------------------------------------------------------
 
 
+def test_an_input_without_elements_is_named() -> None:
+    class Sum(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.sum(1)
+
+    with pytest.raises(
+        CompileError, match=r"input 'args_0' has the shape \(2, 0\), and LiteRT makes no buffer without"
+    ):
+        compile_model(Sum(), torch.zeros(2, 0))
+
+
 def test_no_example_inputs_says_what_to_give() -> None:
     with pytest.raises(InputError, match="none were given") as caught:
         compile_model(_linear())

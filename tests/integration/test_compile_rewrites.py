@@ -112,6 +112,24 @@ def test_a_constant_is_not_swapped_with_what_it_is_less_or_divided_by() -> None:
     assert model.parity.passed
 
 
+def test_unsigned_integers_are_carried_by_wider_ones_and_wrap_round() -> None:
+    narrow, wide = torch.tensor([0, 1, 7, 65535], dtype=torch.uint16), torch.tensor([3, 1], dtype=torch.uint32)
+    model = compiled(
+        lambda narrow, wide: (narrow.int() - 5).to(torch.uint16),
+        lambda narrow, wide: (narrow.float() * 0.5).to(torch.uint16),
+        lambda narrow, wide: torch.cat([wide, wide]),
+        lambda narrow, wide: narrow,
+        inputs=(narrow, wide),
+    )
+    assert {spec.dtype for spec in model.signatures[0].inputs} == {"int32"}
+    assert any("uint16 in the source and int32" in note for note in model.notes)
+
+
+def test_bits_are_read_as_another_type() -> None:
+    model = compiled(lambda x: x.view(torch.int32), lambda x: x[0, 0].view(torch.int32), inputs=(FRACTIONS,))
+    assert "BITCAST" in set(model.operators["operator"])
+
+
 KEYS = torch.linspace(-1, 1, 24).reshape(1, 1, 4, 6)
 
 

@@ -88,6 +88,21 @@ def test_places_that_the_running_model_finds_are_looked_up_and_written() -> None
     assert found.count("STABLEHLO_SCATTER") == 1  # the one that overwrites where the model says
 
 
+def test_what_litert_does_on_few_axes_or_in_doubles_is_written_otherwise() -> None:
+    node = helper.make_node
+    nodes = [
+        node("LpPool", ["x"], ["y_norm"], kernel_shape=[2, 2, 2], p=3),
+        node("Resize", ["x", "", "less"], ["y_row"], mode="linear"),
+        node("ArgMax", ["x"], ["places"], axis=4, keepdims=0),
+        node("Pow", ["places", "places"], ["y_power"]),
+        node("SoftmaxCrossEntropyLoss", ["many", "y_class"], ["y_loss", "y_log"]),
+        node("Reshape", ["x", "seven"], ["many"]),
+        node("ArgMax", ["many"], ["y_class"], axis=1, keepdims=0),
+    ]
+    constants = [known("less", 1, 1, 0.5, 1, 1, dtype=np.float32), known("seven", 1, 4, 3, 2, 2, 2, 1)]
+    assert compiled(nodes, (1, 4, 3, 2, 4), constants).parity.passed
+
+
 @pytest.mark.slow
 def test_volumes_are_convolved_and_pooled_by_operators_that_exist() -> None:
     node = helper.make_node

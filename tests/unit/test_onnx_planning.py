@@ -281,6 +281,31 @@ def test_a_node_that_fails_on_its_inputs_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("operator", "inputs", "said"),
+    [
+        (
+            "Add",
+            ["x"],
+            r"node 'n' \(Add\): input 1 is left out; Add needs 2 in opset 17; its inputs are float32 \(2, 3\)",
+        ),
+        ("Gather", ["x", "", "x"], r"Gather takes at most 2"),
+        ("Where", ["", "x", "x"], r"node 'n' \(Where\): input 0 is left out; Where needs 3"),
+        ("Concat", [], r"node 'n' \(Concat\): input 0 is left out; Concat needs 1"),
+    ],
+)
+def test_a_node_that_lacks_an_input_says_which(operator: str, inputs: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run(model(node(operator, inputs, ["y"], name="n")), X)
+
+
+def test_a_known_value_stays_known_where_only_the_type_of_another_counts() -> None:
+    nodes = [node("CastLike", ["k", "x"], ["c"]), node("Neg", ["c"], ["d"]), node("Add", ["x", "d"], ["y"])]
+    outputs, operators = run(model(*nodes, constants=[const("k", [1, 2, 3], np.int64)]), X)
+    assert operators == ["Add"]
+    assert np.array_equal(outputs[0], X - np.array([1, 2, 3], np.float32))
+
+
+@pytest.mark.parametrize(
     ("nodes", "said"),
     [
         ([node("Add", ["x", "b"], ["a"], name="p"), node("Exp", ["a"], ["b"], name="q")], "circle: 'p', 'q'"),

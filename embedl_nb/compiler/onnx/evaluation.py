@@ -152,6 +152,12 @@ def _arguments(
             f"it has {len(values)} inputs; {call.operator} takes at most {len(row.arrivals)} in opset {call.opset}",
             hint="the file is damaged, or says the wrong opset: export the model again",
         )
+    for position in range(row.num_required):
+        if position >= len(values) or values[position] is None:
+            raise InputError(
+                f"input {position} is left out; {call.operator} needs {row.num_required} in opset {call.opset}",
+                hint="the file is damaged, or says the wrong opset: export the model again",
+            )
     arguments = [_argument(row.arrival(position), position, call, value) for position, value in enumerate(values)]
     num_missing = 0 if row.is_variadic else len(row.arrivals) - len(values)
     return (*arguments, *[None] * num_missing)

@@ -69,6 +69,8 @@ class Operator:
     arrivals: tuple[str, ...]
     """How each input arrives, by position; the last one counts for all that follow where ``is_variadic``."""
     is_variadic: bool
+    num_required: int = 1
+    """How many inputs a node must give; they come first."""
     is_folded: bool = True
     """Whether it is computed at import where its inputs are known; a dequantized weight stays one, to be seen later."""
 
@@ -94,6 +96,7 @@ def operator(
             since=since,
             function=function,
             arrivals=arrivals,
+            num_required=sum(parameter.default is parameter.empty for parameter in parameters),
             is_variadic=any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters),
             is_folded=is_folded,
         )

@@ -103,7 +103,20 @@ def power(call: Call, x: Tensor, y: Known) -> Tensor:
         exponent = exponent.to(x.dtype)
     if exponent.dtype.is_floating_point and not x.dtype.is_floating_point:
         return torch.pow(x.to(exponent.dtype), exponent).to(x.dtype)
-    return with_dtype(torch.pow, x, exponent)
+    return with_dtype(torch.pow if x.dtype.is_floating_point else _integer_power, x, exponent)
+
+
+def _integer_power(x: Tensor, y: Tensor) -> Tensor:
+    """Multiply the squares of ``x`` that the bits of ``y`` name: LiteRT's power of integers is one of doubles.
+
+    Beyond 31 only powers of 0, 1 and -1 are integers of 32 bits, and those repeat.
+    """
+    result = torch.ones_like(x)
+    for _ in range(5):
+        half = torch.div(y, 2, rounding_mode="floor")
+        result = torch.where(y != 2 * half, result * x, result)
+        x, y = x * x, half
+    return torch.where(y > 0, result * x, result)
 
 
 def _constant_power(x: Tensor, *, exponent: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from embedl_nb.compiler.onnx.operators.dtypes import torch_dtype
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.onnx.registry import Call
+    from embedl_nb.compiler.onnx.registry import Call, Known
 
 __all__ = ["converted"]
 
@@ -33,9 +34,12 @@ def cast(call: Call, x: Tensor) -> Tensor:
 
 
 @operator("CastLike", since=15)
-def cast_like(call: Call, x: Tensor, target: Tensor) -> Tensor:
-    """Convert to the other input's dtype."""
-    return converted(x, target.dtype)
+def cast_like(call: Call, x: Known, target: Tensor) -> Known:
+    """Convert to the other input's dtype; a known value stays known, whatever the other one's values are."""
+    if isinstance(x, Tensor):
+        return converted(x, target.dtype)
+    x = x.astype(np.int32) if x.dtype.kind == "f" and target.dtype in _SMALL else x
+    return x.astype(str(target.dtype).removeprefix("torch."))
 
 
 @operator("BitCast", since=26)
@@ -46,4 +50,4 @@ def bit_cast(call: Call, x: Tensor) -> Tensor:
         raise refused(
             call, f"reads {x.dtype} as a type that is computed as {dtype}", hint="compute it outside the model"
         )
-    return x.view(dtype)
+    return x.to(dtype) if torch.bool in (x.dtype, dtype) else x.view(dtype)

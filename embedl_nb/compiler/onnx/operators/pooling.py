@@ -135,13 +135,18 @@ def _mean(x: Tensor, window: Window) -> Tensor:
 def _power(x: Tensor, p: float) -> Tensor:
     if p == 1:
         return x.abs()
-    return x * x if p == 2 else x.abs().pow(p)
+    return x * x if p == 2 else _flat_power(x.abs(), p)
 
 
 def _root(x: Tensor, p: float) -> Tensor:
     if p == 1:
         return x
-    return x.sqrt() if p == 2 else x.pow(1.0 / p)
+    return x.sqrt() if p == 2 else _flat_power(x, 1.0 / p)
+
+
+def _flat_power(x: Tensor, exponent: float) -> Tensor:
+    """Raise to a power over one axis: LiteRT's operator takes four at most."""
+    return x.reshape(-1).pow(exponent).reshape(x.shape)
 
 
 @operator("GlobalAveragePool")
