@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,13 @@ import pytest
 
 from embedl_nb import imports, progress
 from embedl_nb.compiler import compile_model
-from embedl_nb.errors import CompileError, InputError, SignatureMismatchError, UnsupportedOperatorError
+from embedl_nb.errors import (
+    CompileError,
+    InputError,
+    OutOfMemoryError,
+    SignatureMismatchError,
+    UnsupportedOperatorError,
+)
 from embedl_nb.model import LiteRTModel
 
 pytestmark = [
@@ -211,6 +219,20 @@ def test_files_that_run_code_or_hold_no_model_are_refused(keras: Any, tmp_path: 
         compile_model(tmp_path / "empty")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory")
+def test_a_layer_that_no_memory_can_hold_is_refused_at_once(net: Any, tmp_path: Path) -> None:
+    net.save(tmp_path / "net.keras")
+    with zipfile.ZipFile(tmp_path / "net.keras") as whole, zipfile.ZipFile(tmp_path / "wide.keras", "w") as wide:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "config.json":
+                content = re.sub(rb'"units": \d+', b'"units": 1000000000', content)
+            wide.writestr(name, content)
+    with pytest.raises(OutOfMemoryError, match=r"wide\.keras asks for more memory than a LiteRT model of 2 GiB needs"):
+        compile_model(tmp_path / "wide.keras")
+    assert _passes(compile_model(tmp_path / "net.keras"))  # by the same child
+
+
 @pytest.mark.parametrize("kind", ["WriteFile", "EagerPyFunc", "SaveV2"])
 def test_a_saved_model_that_does_more_than_compute_is_refused(keras: Any, tmp_path: Path, kind: str) -> None:
     import tensorflow as tf
@@ -249,8 +271,11 @@ def test_options_of_other_frameworks_are_refused(keras: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_brings_no_tensorflow_into_the_kernel(net: Any, tmp_path: Path, project_root: Path) -> None:
+def test_a_file_brings_no_tensorflow_into_the_kernel_and_leaves_no_file(
+    net: Any, tmp_path: Path, project_root: Path
+) -> None:
     net.save(tmp_path / "net.keras")
+    (tmp_path / "temporary").mkdir()
     script = """
 import sys
 from embedl_nb.compiler import compile_model
@@ -258,9 +283,15 @@ assert compile_model(sys.argv[1]).parity.passed
 heavy = {"tensorflow", "keras", "torch", "h5py"} & set(sys.modules)
 assert not heavy, heavy
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project_root), *sys.path])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(project_root), *sys.path]),
+        "EMBEDL_NB_HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
     command = [sys.executable, "-c", script, str(tmp_path / "net.keras")]
     subprocess.run(command, env=environment, check=True, timeout=600)
+    assert [path.name for path in (tmp_path / "temporary").iterdir()] == []
 
 
 def _layers_of_many_kinds(keras: Any) -> dict[str, Callable[[], Any]]:

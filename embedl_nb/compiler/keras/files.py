@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,14 @@ from embedl_nb.compiler.keras.entries import Entry, entries_of_keras, entries_of
 from embedl_nb.compiler.keras.graph_check import refuse_untrusted_graph
 from embedl_nb.compiler.keras.tracing import Traced
 from embedl_nb.compiler.one_line import one_line
-from embedl_nb.errors import CompileError, InputError
+from embedl_nb.errors import CompileError, InputError, OutOfMemoryError
+from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 
 __all__ = ["Opened", "load_graphs", "open_model"]
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Weights, the random ones that they replace, and what was read: of a model that can be compiled it is less.
+_MOST_BYTES = 4 * LARGEST_MODEL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +64,17 @@ def open_model(path: Path, given: Given) -> Opened:
 
 def _load_keras(path: Path) -> Any:
     import keras
+    import tensorflow as tf
 
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except MemoryError:
-        raise
+        with _little_memory():
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as err:
+        raise OutOfMemoryError(
+            f"{path} asks for more memory than a LiteRT model of {LARGEST_MODEL} needs, or than there is",
+            hint="see whether its layers are as wide as they should be; else close other programs",
+            details=str(err),
+        ) from err
     except Exception as err:
         text = str(err)
         is_custom = "Unknown layer" in text or "Could not locate" in text
@@ -71,6 +83,26 @@ def _load_keras(path: Path) -> Any:
             hint=LOAD_YOURSELF if is_custom else "load it where it comes from and save it with this Keras",
             details=f"{type(err).__name__}: {text}",
         ) from err
+
+
+@contextlib.contextmanager
+def _little_memory() -> Iterator[None]:
+    """Let what needs far too much memory fail at once, not this machine slowly: layers can be of any size in a file."""
+    if sys.platform != "linux":  # others have no such limit, or do not keep to it
+        yield
+        return
+    import resource
+
+    import psutil
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = psutil.Process().memory_info().vms + _MOST_BYTES
+    given = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([most, *given]), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _open_saved_model(folder: Path) -> Opened:

@@ -5,9 +5,10 @@ Runs in the child only. Nothing falls back in silence: operators outside LiteRT'
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def lower(traced: tuple[Traced, ...], *, name: str, scratch: Path) -> bytes:
         setattr(module, f"entry_{index}", function)
         signatures[each.key] = function.get_concrete_function()
     with tempfile.TemporaryDirectory(prefix="embedl_nb-frozen-", dir=scratch) as folder:
-        tf.saved_model.save(module, folder, signatures=signatures, options=without_gradients())
+        with _temporary_files_in(folder):
+            tf.saved_model.save(module, folder, signatures=signatures, options=without_gradients())
         progress.emit("lower", "converting to LiteRT")
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -54,6 +56,17 @@ def lower(traced: tuple[Traced, ...], *, name: str, scratch: Path) -> bytes:
         except Exception as err:
             raise conversion_error(err, name=name, traced=traced) from err
     return _named(content, traced)
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """Have autograph write the functions it makes there: it removes them at this process's end, which may be a kill."""
+    usual = tempfile.tempdir
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 def _frozen(traced: Traced) -> Any:
