@@ -6,9 +6,12 @@ folder and what can be made again goes to the cache folder. Nothing is created b
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import os
 import re
+import stat
 import sys
 import tempfile
 import warnings
@@ -78,17 +81,33 @@ def _base(kind: str) -> Path:
 
 @functools.cache
 def _writable(path: Path) -> Path:
-    """Create ``path``, or say that it cannot be written and use a private temporary folder for this process."""
+    """Create ``path``, or say that it cannot be written and use a private temporary folder."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as err:
-        substitute = Path(tempfile.mkdtemp(prefix=f"embedl_nb-{path.name}-"))
+        substitute = _substitute(path)
         warnings.warn(
-            f"{path} cannot be written ({err.strerror or err}); using {substitute} for this session. "
+            f"{path} cannot be written ({err.strerror or err}); using {substitute}, which the system clears. "
             "Set EMBEDL_NB_HOME to a folder that can be written to keep results.",
             EmbedlWarning,
             stacklevel=4,
         )
         return substitute
+
+
+def _substitute(path: Path) -> Path:
+    """Return the same temporary folder in every process of this user: what errors point to is in there afterwards.
+
+    Anybody can make a folder of that name before we do; one that is not ours alone is left, and a new one is made.
+    """
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    folder = Path(tempfile.gettempdir()) / f"embedl_nb-{path.name}-{digest}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        is_private = sys.platform == "win32" or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+        if stat.S_ISDIR(found.st_mode) and is_private:
+            return folder
+    return Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
