@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embedl_nb.compiler.keras.binding import Given, InputSpec, bind, read_given
+from embedl_nb.compiler.pictures import image_input
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 IMAGE = InputSpec(name="image", shape=(-1, 4, 4, 3), dtype="float32")
@@ -96,3 +97,9 @@ def test_several_signatures_take_their_samples_by_key() -> None:
     assert read_given(None).of(("encode", "decode")) == {"encode": (), "decode": ()}
     with pytest.raises(SignatureMismatchError, match="signatures encode, decode"):
         read_given(X).of(("encode", "decode"))
+
+
+def test_an_image_input_is_refused_by_its_name() -> None:
+    with pytest.raises(InputError, match="input 'x' is an image_input, which Keras") as caught:
+        read_given({"x": image_input(8)})
+    assert "Rescaling" in caught.value.hint

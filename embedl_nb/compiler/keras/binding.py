@@ -1,6 +1,6 @@
 """Example inputs meet the inputs that a model declares: by name, by position, or made up where none were given.
 
-In: declared inputs and what the caller gave. Out: arrays by name, in the declared dtypes. It knows numpy only.
+In: declared inputs and what the caller gave. Out: arrays by name, in the declared dtypes. It knows no TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
@@ -202,6 +203,11 @@ def _read_one(sample: Any, name: str) -> Sample:
 def _array(value: Any, name: str) -> Array:
     import numpy as np
 
+    if isinstance(value, ImageInput):
+        raise InputError(
+            f"input {name!r} is an image_input, which Keras and TensorFlow models do not take",
+            hint="give the pixels as an array, and put the normalization into the model (keras.layers.Rescaling)",
+        )
     if value is None or isinstance(value, str | bytes | Mapping):
         raise InputError(f"input {name!r} is a {type(value).__name__}, which is no array of numbers", hint=_WAYS)
     value = value.detach().cpu() if hasattr(value, "detach") else value
