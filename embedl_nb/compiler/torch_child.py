@@ -123,6 +123,7 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
         drop_assertions,
         lower_broadcasts,
         move_constants,
+        part_reshapes,
     )
 
     drop_aliases(program)
@@ -134,6 +135,7 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     program = core._run_convert_passes(program)
     move_constants(program)
     lower_broadcasts(program)
+    part_reshapes(program)
     _name_outputs(program, signature["output_names"])
     return program
 

@@ -125,6 +125,23 @@ def test_unsigned_integers_are_carried_by_wider_ones_and_wrap_round() -> None:
     assert any("uint16 in the source and int32" in note for note in model.notes)
 
 
+WEIGHT = torch.linspace(-1, 1, 12).reshape(2, 6)
+
+
+def test_a_linear_layer_on_axes_of_one_compiles() -> None:
+    compiled(
+        lambda x: torch.nn.functional.linear(x[:, :, :1], WEIGHT, WEIGHT[:, 0]),
+        lambda x: torch.relu(x[:, :, :1]) @ WEIGHT.T,
+        inputs=(torch.linspace(-1, 1, 24).reshape(1, 2, 2, 6),),
+    )
+
+
+@pytest.mark.slow
+def test_a_linear_layer_on_axes_of_one_is_still_refused_without_its_barrier() -> None:
+    row = torch.ones(1, 1, 1, 6)
+    assert is_refused_without(lambda x: x @ WEIGHT.T, (row,)), "part_reshapes is no longer needed"
+
+
 def test_bits_are_read_as_another_type() -> None:
     model = compiled(lambda x: x.view(torch.int32), lambda x: x[0, 0].view(torch.int32), inputs=(FRACTIONS,))
     assert "BITCAST" in set(model.operators["operator"])

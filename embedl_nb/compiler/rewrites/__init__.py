@@ -11,6 +11,7 @@ from embedl_nb.compiler.rewrites.aliases import drop_aliases
 from embedl_nb.compiler.rewrites.assertions import drop_assertions
 from embedl_nb.compiler.rewrites.broadcasts import lower_broadcasts
 from embedl_nb.compiler.rewrites.constants_first import move_constants
+from embedl_nb.compiler.rewrites.products import part_reshapes
 from embedl_nb.compiler.rewrites.table import REWRITES, Rewrite
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "drop_assertions",
     "lower_broadcasts",
     "move_constants",
+    "part_reshapes",
 ]
 
 

@@ -121,9 +121,6 @@ def _is_torchs(weights: Static, *, is_aligned: bool) -> bool:
 def _multiplied(x: Tensor, each: Axis) -> Tensor:
     matrix = torch.from_numpy(each.weights).to(x.dtype)
     before, after = int(np.prod(x.shape[: each.axis])), int(np.prod(x.shape[each.axis + 1 :]))
-    if len(matrix) == 1:  # LiteRT's converter makes no product of a single row
-        sizes = [-1 if axis == each.axis else 1 for axis in range(x.ndim)]
-        return (x * matrix.reshape(sizes)).sum(each.axis, keepdim=True)
     if after == 1:
         result = torch.matmul(x.reshape(before, -1), matrix.T)
     elif before == 1:
