@@ -115,6 +115,8 @@ def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[
 
 def _take_file(path: Path, example_inputs: Any) -> Source:
     suffix = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"there is no file {path}", hint="check the path")
     if suffix == formats.PROGRAM:
         _require_torch()
         from embedl_nb.compiler.from_export import load_program
@@ -123,7 +125,7 @@ def _take_file(path: Path, example_inputs: Any) -> Source:
         return _take_program(load_program(path), example_inputs, name=path.stem)
     if suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors"):
         raise InputError(
-            f"{path} holds weights, not a model",
+            f"{path} holds weights or a pickled module; it is not opened, as that can run any code",
             hint="build the module, load_state_dict(torch.load(path, weights_only=True)) into it, and compile that",
         )
     raise InputError(f"{str(path)!r} is no kind of model file that can be compiled", hint=_KNOWN)

@@ -19,12 +19,14 @@ def test_something_that_is_no_model_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["net.xyz", "net"])
 def test_a_file_of_another_kind_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match="no kind of model file"):
         compile_model(tmp_path / name)
 
 
 def test_a_checkpoint_says_what_to_do_with_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds weights, not a model") as caught:
+    (tmp_path / "net.pth").write_bytes(b"x")
+    with pytest.raises(InputError, match="holds weights or a pickled module; it is not opened") as caught:
         compile_model(tmp_path / "net.pth")
     assert "weights_only=True" in caught.value.hint
 
@@ -35,9 +37,10 @@ def test_shapes_are_for_onnx_models(name: str, tmp_path: Path) -> None:
         compile_model(tmp_path / name, input_shapes={"x": (1, 3)})
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.tflite"):
-        compile_model(tmp_path / "nowhere.tflite")
+@pytest.mark.parametrize("suffix", [".tflite", ".pt2", ".pth", ""])
+def test_a_missing_file_is_named(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"no file .*nowhere{suffix}"):
+        compile_model(tmp_path / f"nowhere{suffix}")
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,15 @@ def test_a_constant_of_enormous_size_is_refused_before_it_is_made() -> None:
         run(proto, X)
 
 
+def test_an_output_of_enormous_size_is_refused_before_anything_computes_it() -> None:
+    sizes = const("sizes", [1, 3, 10**6, 10**6], np.int64)
+    proto = model(
+        node("Resize", ["x", "", "", "sizes"], ["y"], name="up"), inputs=[info("x", (1, 3, 8, 8))], constants=[sizes]
+    )
+    with pytest.raises(CompileError, match=r"node 'up' \(Resize\): its output has 3e\+12 elements"):
+        run(proto, np.ones((1, 3, 8, 8), np.float32))
+
+
 def test_doubles_and_halves_are_computed_in_float32() -> None:
     proto = model(
         node("Add", ["x", "w"], ["h"]),

@@ -116,6 +116,14 @@ def test_a_model_object_with_external_data_asks_for_the_path() -> None:
     assert "path" in caught.value.hint
 
 
+def test_a_model_that_says_no_opset_is_refused_with_the_line_that_adds_one() -> None:
+    proto = model()
+    del proto.opset_import[:]
+    with pytest.raises(InputError, match="does not say which opset") as caught:
+        read_object(proto)
+    assert "make_opsetid" in caught.value.hint
+
+
 def test_two_gibibytes_of_constants_are_refused_before_they_are_read(tmp_path: Path) -> None:
     huge = external("w.bin", dims=(40_000, 40_000), length=6_400_000_000)
     with pytest.raises(CompileError, match=r"5\.96 GiB of constants.*2 GiB.* w \(5\.96 GiB\)"):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "Outcome", "described"]
 
 _MOST_ELEMENTS = LARGEST_MODEL_BYTES // 4  # of float32
+_MOST_INDEXED = 2**31 - 1  # LiteRT counts elements in 32 bits
 # With little input, what these make can be of any size.
 _GROWING = frozenset({"Expand", "Tile", "Pad", "Resize", "Upsample", "OneHot"})
 _FROM_VALUES = ("DynamicOutputShapeException", "DataDependentOutputException", "GuardOnDataDependentSymNode")
@@ -87,6 +88,7 @@ class Evaluation:
                 known[position] = Constant.of(result)
             else:
                 fakes[position] = computed_tensor(result)
+                _refuse_unindexed(fakes[position])
         return Outcome(known=known, fakes=fakes, arguments=arguments)
 
     def _refuse_huge(self, row: Operator, call: Call, arguments: tuple[Any, ...]) -> None:
@@ -130,6 +132,14 @@ class Evaluation:
         if isinstance(argument, Constant):
             return self.mode.from_tensor(argument.tensor) if is_fake else argument.tensor
         return argument
+
+
+def _refuse_unindexed(fake: torch.Tensor) -> None:
+    if fake.numel() > _MOST_INDEXED:
+        raise CompileError(
+            f"its output has {fake.numel():.3g} elements, {tuple(fake.shape)}, and LiteRT can count to {_MOST_INDEXED}",
+            hint="make it smaller: look at the sizes that this node is given",
+        )
 
 
 def described(values: Sequence[Value | None]) -> str:

@@ -241,7 +241,12 @@ def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
     for domain, version in opsets.items():
         if version < 1:
             raise InputError(f"{what} imports version {version} of the domain {domain!r}", hint=DAMAGED)
-    opsets.setdefault("", 1)  # before IR version 3 there was no such field, and one opset only
+    if not opsets and proto.ir_version >= 3:  # before IR version 3 there was no such field, and one opset only
+        raise InputError(
+            f"{what} does not say which opset it is written in",
+            hint="export it again, or add it: model.opset_import.append(onnx.helper.make_opsetid('', 17))",
+        )
+    opsets.setdefault("", 1)
     return opsets
 
 
