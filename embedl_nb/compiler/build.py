@@ -1,6 +1,6 @@
 """Build what the cache does not have: export, lower in a child, verify, and put the whole into the cache.
 
-What the source is, how it is run and which child lowers it are the :class:`Source`'s own business.
+What the source is, how it is run and which child lowers it are the source's own business (source.py).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, progress
 from embedl_nb.compiler.advice import RANDOM, advice_for
 from embedl_nb.compiler.converter import Converter
-from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples
+from embedl_nb.compiler.fingerprint import fingerprint_samples
 from embedl_nb.compiler.sample_source import source_of
 from embedl_nb.compiler.sequence import with_states
-from embedl_nb.compiler.several import SeveralSources, parts_of
+from embedl_nb.compiler.source import Divided, Source, parts_of
 from embedl_nb.compiler.verify import (
     TypedSamples,
     are_equal,
@@ -52,69 +52,20 @@ from embedl_nb.runtime.running import WORKER, WORKER_NAME
 if TYPE_CHECKING:
     import numpy as np
 
-    from embedl_nb.compiler.samples import Samples
-
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["Request", "Source", "build", "evidence_for", "evidence_on_hit"]
+__all__ = ["Request", "build", "evidence_for", "evidence_on_hit"]
 
 _EXPORTED = "exported"
 _RUN_TIMEOUT_S = 600.0
 _NO_SPACE_BYTES = 2**20
 
 
-class Source(Protocol):
-    """A source model with its samples, of whatever kind."""
-
-    converter: Converter
-    """Which child lowers it."""
-    samples: Samples
-
-    @property
-    def can_vary(self) -> bool:
-        """Whether dimensions of its inputs can stay open."""
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Known once it has run."""
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Outputs that are numbers or strings, which a LiteRT model does not return."""
-
-    @property
-    def reference_notes(self) -> tuple[str, ...]:
-        """Known once it has run: what a reader must know of the reference."""
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-
-    @property
-    def origin(self) -> str:
-        """What it is, for the model's lineage."""
-
-    def fingerprint(self) -> Fingerprint:
-        """Return the key of compiling it."""
-
-    def notes(self) -> tuple[str, ...]:
-        """Say what a reader of the result must know."""
-
-    def check(self) -> None:
-        """Raise if it cannot be compiled."""
-
-    def run(self, samples: Samples) -> dict[str, np.ndarray[Any, Any]]:
-        """Compute the reference on ``samples``, which are like its own: every output, as ``"<sample>/<name>"``."""
-
-    def export(self, folder: Path) -> dict[str, Any]:
-        """Write what the child needs into ``folder``, and return what to ask it: the payload of ``lower``."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What was asked for."""
 
-    source: Source | SeveralSources
+    source: Source | Divided
     name: str
     verify: bool
     timeout_s: float

@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.converter import TENSORFLOW
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_tensorflow
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.keras.entries import Entry
     from embedl_nb.compiler.keras.tracing import Traced
-    from embedl_nb.compiler.several import SeveralSources
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -53,7 +52,7 @@ def is_tensorflow_object(source: Any) -> bool:
     return isinstance(source, tensorflow.Module) or is_loaded
 
 
-def model_object_source(source: Any, example_inputs: Any) -> SeveralSources:
+def model_object_source(source: Any, example_inputs: Any) -> ModelObjectSource:
     """Take an object that :func:`is_tensorflow_object`.
 
     Raises
@@ -61,11 +60,10 @@ def model_object_source(source: Any, example_inputs: Any) -> SeveralSources:
     InputError, SignatureMismatchError
         If it has no entry point, or the example inputs do not fit.
     """
-    # Of the same use as several sources; its samples are arrays where those have tensors.
-    return cast("SeveralSources", ModelObjectSource(source, example_inputs))
+    return ModelObjectSource(source, example_inputs)
 
 
-def model_file_source(path: Path, example_inputs: Any, *, timeout_s: float) -> SeveralSources:
+def model_file_source(path: Path, example_inputs: Any, *, timeout_s: float) -> ModelFileSource:
     """Take a ``.keras`` or HDF5 file, or the folder of a SavedModel.
 
     Raises
@@ -73,7 +71,7 @@ def model_file_source(path: Path, example_inputs: Any, *, timeout_s: float) -> S
     InputError
         If there is nothing, or a folder without a model.
     """
-    return cast("SeveralSources", ModelFileSource(path, read_given(example_inputs), timeout_s=timeout_s))
+    return ModelFileSource(path, read_given(example_inputs), timeout_s=timeout_s)
 
 
 class ModelObjectSource:

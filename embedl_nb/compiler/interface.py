@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from embedl_nb.compiler.build import Source
     from embedl_nb.compiler.pictures import ImageInput
     from embedl_nb.compiler.samples import Samples
+    from embedl_nb.compiler.source import Source
 
 __all__ = ["AdaptedSource", "adapted", "read_layout"]
 

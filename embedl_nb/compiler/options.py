@@ -13,7 +13,7 @@ from embedl_nb.errors import InputError
 from embedl_nb.units import Layout
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.build import Source
+    from embedl_nb.compiler.source import Source
 
 __all__ = ["Options", "dressed", "read_options"]
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from embedl_nb.compiler.build import Source
     from embedl_nb.compiler.samples import Sample, Samples
+    from embedl_nb.compiler.source import Source
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -1,22 +1,21 @@
 """Several sources in one file: each is a signature of the compiled model, and weights that they share are stored once.
 
-In: sources by signature key. What is done to one source is done to each here; who runs or verifies them takes them
-apart with :func:`parts_of`.
+In: sources by signature key. What is done to one source is done to each here.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, extended
 from embedl_nb.errors import InputError
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.build import Source
+    from embedl_nb.compiler.source import Source
 
-__all__ = ["SeveralSources", "parts_of", "samples_by_key"]
+__all__ = ["SeveralSources", "samples_by_key"]
 
 
 class SeveralSources:
@@ -72,12 +71,6 @@ class SeveralSources:
             (folder / str(index)).mkdir()
             signatures.append({**part.export(folder / str(index)), "signature_key": key})
         return {"signatures": signatures}
-
-
-def parts_of(source: Source | SeveralSources) -> dict[str, Source]:
-    """Return the sources by signature key; a single one has the key ``""``, whatever its signature is called."""
-    # Models of TensorFlow have parts as well: a SavedModel keeps its signatures.
-    return cast("SeveralSources", source).parts if hasattr(source, "parts") else {"": source}
 
 
 def samples_by_key(keys: list[Any], example_inputs: Any) -> dict[str, Any]:

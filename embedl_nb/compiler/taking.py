@@ -21,7 +21,7 @@ from embedl_nb.compiler.source_path import source_path
 from embedl_nb.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.build import Source
+    from embedl_nb.compiler.source import Divided, Source
 
 __all__ = ["TIMEOUT_S", "refuse_shapes", "take"]
 
@@ -40,7 +40,7 @@ def take(
     options: Options | None = None,
     *,
     timeout_s: float = TIMEOUT_S,
-) -> Source | SeveralSources:
+) -> Source | Divided:
     """Take one source, or a dict of them by signature.
 
     Raises
@@ -77,7 +77,7 @@ def _is_tensorflow(source: Any) -> bool:
     return path.is_dir() or path.suffix.lower() in formats.KERAS
 
 
-def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> SeveralSources:
+def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> Divided:
     if not isinstance(source, str | Path):
         return model_object_source(source, example_inputs)
     _require(("tensorflow",), what="Keras models and SavedModels", extra="keras")

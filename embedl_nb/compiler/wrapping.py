@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.build import Source
+    from embedl_nb.compiler.source import Source
 
 __all__ = ["WrappedSource"]
 
