@@ -15,6 +15,7 @@ import collections
 import json
 import queue
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -86,10 +87,11 @@ def main() -> int:
         pending = [case for case in cases if known.get(_key(case), {}).get("failure")]
     random.Random(0).shuffle(pending)  # so that what is done when it is stopped tells of the whole
     folders = [store_case(case, arguments.work / "cases") for case in pending]
+    commit = _commit()
     with kept.open("a", encoding="utf-8") as file:
         for outcome in run_cases(folders, level, num_processes=arguments.processes):
             print(_line(outcome), flush=True)
-            file.write(json.dumps(outcome) + "\n")
+            file.write(json.dumps({**outcome, "commit": commit}) + "\n")
             file.flush()
     known = _read(kept)
     print(summary([known[_key(case)] for case in cases if _key(case) in known]))
@@ -121,6 +123,12 @@ def _is_wanted(case: Case, arguments: argparse.Namespace) -> bool:
 
 def _key(case: Case) -> str:
     return f"{case.kind}/{case.name}"
+
+
+def _commit() -> str:
+    """Return which code is asked; the page says it beside the numbers, since not every case is run at once."""
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=_ROOT, capture_output=True, text=True)
+    return told.stdout.strip() or "an unknown commit"
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

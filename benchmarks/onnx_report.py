@@ -80,7 +80,8 @@ def page(
             "ONNX's own backend tests (in the `onnx` package), each compiled as a user does, run in LiteRT, and",
             f"compared with the outputs that the standard expects: floats within {RTOL:g} of the value or {ATOL:g} of",
             "the largest, integers and bools equal, expected float64 brought down to float32. Made by",
-            f"`python benchmarks/onnx_conformance.py --write` on {today} with {versions}.\n",
+            f"`python benchmarks/onnx_conformance.py --write` on {today} with {versions}.",
+            f"{_provenance(outcomes)}\n",
             "| tests | pass | asked | rate |\n| --- | --- | --- | --- |",
             *_rows(outcomes, num_asked),
             "",
@@ -94,6 +95,15 @@ def page(
             "\n## Failures by cause\n",
             *_failures(outcomes),
         ]
+    )
+
+
+def _provenance(outcomes: list[Mapping[str, Any]]) -> str:
+    counts = collections.Counter(outcome["commit"] for outcome in outcomes)
+    return (
+        "Cases by the commit they were last run at: "
+        + ", ".join(f"{number} at {commit}" for commit, number in counts.most_common())
+        + "."
     )
 
 
