@@ -280,6 +280,13 @@ def test_a_node_that_fails_on_its_inputs_is_named() -> None:
         run(proto, X)
 
 
+def test_a_constant_without_elements_is_exported(tmp_path: Path) -> None:
+    nodes = [node("Expand", ["k", "sizes"], ["none"]), node("Concat", ["none", "x"], ["y"], axis=1)]
+    constants = [const("k", np.ones((1, 1))), const("sizes", [2, 0], np.int64)]
+    source = take_onnx(model(*nodes, constants=constants), X, None)
+    assert source.export(tmp_path)["output_names"] == ["y"]
+
+
 @pytest.mark.parametrize(
     ("operator", "inputs", "said"),
     [

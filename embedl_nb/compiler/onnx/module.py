@@ -75,7 +75,9 @@ class PlannedModule(torch.nn.Module):  # type: ignore[misc]  # torch is not type
             return
         name = f"c{len(self._names)}"
         self._names[id(value)] = name
-        self.register_buffer(name, value.tensor)
+        tensor = value.tensor
+        # Of what has no elements, torch saves no view.
+        self.register_buffer(name, tensor if tensor.numel() else torch.empty(tensor.shape, dtype=tensor.dtype))
 
     def _value(self, value: Computed | Constant, values: dict[int, torch.Tensor]) -> torch.Tensor:
         if isinstance(value, Computed):
