@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.given import listed, place_of
 from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.compiler.varying import Varying
 from embedl_nb.errors import InputError, SignatureMismatchError
@@ -129,11 +130,9 @@ def read_samples(example_inputs: Any) -> Samples:
             "a torch module is compiled for example inputs, and none were given",
             hint="give example_inputs, e.g. torch.randn(1, 3, 224, 224)",
         )
-    given = example_inputs if isinstance(example_inputs, list) else [example_inputs]
-    if not given:
-        raise InputError("example_inputs is an empty list", hint=_WAYS)
-    given = [_ordered_like(given[0], sample) for sample in given]
-    named = [_read_one(sample, where=f"sample {index}: " * (len(given) > 1)) for index, sample in enumerate(given)]
+    samples = listed(example_inputs)
+    given = [_ordered_like(samples[0], sample) for sample in samples]
+    named = [_read_one(sample, where=place_of(index, len(given))) for index, sample in enumerate(given)]
     return _with_each_picture(_common(named))
 
 

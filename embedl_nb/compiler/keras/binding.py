@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from embedl_nb.compiler.given import WAYS, as_array, by_name, listed, place_of
 from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.errors import InputError, SignatureMismatchError
 
@@ -26,7 +27,6 @@ _DTYPES = {
     *("float16", "float32", "float64", "bool"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
-_WAYS = "one sample is an array, a tuple of positional inputs or a dict by input name; a list holds several samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Given:
         sample = {}
         for name, samples in self.by_key.items():
             if len(samples) != 1 or not isinstance(samples[0], tuple) or len(samples[0]) != 1:
-                raise InputError(f"input {name!r} is no array of numbers but several", hint=_WAYS)
+                raise InputError(f"input {name!r} is no array of numbers but several", hint=WAYS)
             sample[name] = samples[0][0]
         return sample
 
@@ -179,47 +179,31 @@ def read_given(example_inputs: Any) -> Given:
         return Given()
     if isinstance(example_inputs, Mapping):
         if not example_inputs or not all(isinstance(key, str) for key in example_inputs):
-            raise InputError("example_inputs is a dict without names, or with keys that are none", hint=_WAYS)
+            raise InputError("example_inputs is a dict without names, or with keys that are none", hint=WAYS)
         return Given(by_key={key: _read_samples(value, key) for key, value in example_inputs.items()})
     return Given(samples=_read_samples(example_inputs, ""))
 
 
 def _read_samples(value: Any, name: str) -> tuple[Sample, ...]:
-    given = value if isinstance(value, list) else [value]
-    if not given:
-        raise InputError("example_inputs is an empty list", hint=_WAYS)
-    return tuple(_read_one(sample, name) for sample in given)
+    return tuple(_read_one(sample, name) for sample in listed(value))
 
 
 def _read_one(sample: Any, name: str) -> Sample:
     if isinstance(sample, Mapping):
         if not all(isinstance(key, str) for key in sample):
-            raise InputError("example_inputs is a dict whose keys are not all strings", hint=_WAYS)
+            raise InputError("example_inputs is a dict whose keys are not all strings", hint=WAYS)
         return {name: _array(value, name) for name, value in sample.items()}
     values = sample if isinstance(sample, tuple) else (sample,)
     return tuple(_array(value, name or str(position)) for position, value in enumerate(values))
 
 
 def _array(value: Any, name: str) -> Array:
-    import numpy as np
-
     if isinstance(value, ImageInput):
         raise InputError(
             f"input {name!r} is an image_input, which Keras and TensorFlow models do not take",
             hint="give the pixels as an array, and put the normalization into the model (keras.layers.Rescaling)",
         )
-    if value is None or isinstance(value, str | bytes | Mapping):
-        raise InputError(f"input {name!r} is a {type(value).__name__}, which is no array of numbers", hint=_WAYS)
-    value = value.detach().cpu() if hasattr(value, "detach") else value
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as err:
-        raise InputError(
-            f"input {name!r} is a {type(value).__name__}, which is no array of numbers", hint=_WAYS
-        ) from err
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"input {name!r} holds {array.dtype}, which is no array of numbers", hint=_WAYS)
-    return array
+    return as_array(value, name)
 
 
 def bind(specs: tuple[InputSpec, ...], given: tuple[Sample, ...], *, name: str) -> ArraySamples:
@@ -251,7 +235,7 @@ def bind(specs: tuple[InputSpec, ...], given: tuple[Sample, ...], *, name: str) 
             is_made_up=True,
             notes=_pinned(specs, None),
         )
-    samples = tuple(_bound(specs, sample, f"sample {index}: " * (len(given) > 1)) for index, sample in enumerate(given))
+    samples = tuple(_bound(specs, sample, place_of(index, len(given))) for index, sample in enumerate(given))
     for index, sample in enumerate(samples[1:], start=1):
         for key, array in sample.items():
             if array.shape != samples[0][key].shape:
@@ -262,26 +246,12 @@ def bind(specs: tuple[InputSpec, ...], given: tuple[Sample, ...], *, name: str) 
     return ArraySamples(samples=samples, notes=_pinned(specs, samples[0]))
 
 
-def _bound(specs: tuple[InputSpec, ...], sample: Sample, where: str) -> dict[str, Array]:
-    declared = ", ".join(map(str, specs))
-    names = [spec.name for spec in specs]
-    if isinstance(sample, tuple):
-        if len(sample) != len(specs):
-            raise SignatureMismatchError(
-                f"{where}{len(sample)} inputs were given, and the model takes {len(specs)}: {declared}",
-                hint="give a tuple of positional inputs, or a dict by name",
-            )
-        sample = dict(zip(names, sample, strict=True))
-    odd = sorted(set(names) ^ set(sample))
-    if odd:
-        what = "has no input" if odd[0] in sample else "also needs"
-        raise SignatureMismatchError(
-            f"{where}the model {what} {odd[0]!r}; it takes {declared}", hint="give a dict with just these names"
-        )
-    return {spec.name: _fitted(spec, sample[spec.name], where) for spec in specs}
+def _bound(specs: tuple[InputSpec, ...], sample: Sample, place: str) -> dict[str, Array]:
+    values = by_name(sample, {spec.name: spec for spec in specs}, place=place)
+    return {spec.name: _fitted(spec, values[spec.name], place) for spec in specs}
 
 
-def _fitted(spec: InputSpec, array: Array, where: str) -> Array:
+def _fitted(spec: InputSpec, array: Array, place: str) -> Array:
     import numpy as np
 
     dtype = np.dtype(spec.dtype)
@@ -290,14 +260,14 @@ def _fitted(spec: InputSpec, array: Array, where: str) -> Array:
     )
     if not fits:
         raise SignatureMismatchError(
-            f"{where}input {spec.name!r} has shape {array.shape}; the model declares {spec}",
+            f"{place}input {spec.name!r} has shape {array.shape}; the model declares {spec}",
             hint="an open dimension (?) takes any size, the others one",
         )
     converted = array.astype(dtype)
     is_same = array.dtype.kind == dtype.kind == "f" or bool((converted == array).all())
     if not is_same:
         raise SignatureMismatchError(
-            f"{where}input {spec.name!r} holds {array.dtype} values that {dtype} cannot hold",
+            f"{place}input {spec.name!r} holds {array.dtype} values that {dtype} cannot hold",
             hint=f"give an array of {dtype}",
         )
     return converted

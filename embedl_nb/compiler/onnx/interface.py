@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.compiler.given import as_array, by_name, listed, place_of
 from embedl_nb.compiler.onnx.dtypes import dtype_name, numpy_dtype
 from embedl_nb.compiler.onnx.reading import InputSpec, Model
 from embedl_nb.compiler.pictures import ImageInput
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Interface", "interface_of"]
 
 _MOST_ELEMENTS = LARGEST_MODEL_BYTES // 4  # of float32
-_WAYS = "one sample is an array, a tuple in the order of the graph's inputs, or a dict by their names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,9 @@ def interface_of(model: Model, example_inputs: Any, input_shapes: Mapping[str, S
         for spec in specs:
             _refuse_open(spec)
         return Interface(samples=replace(read_samples([_made_up(specs)]), is_made_up=True), notes=())
-    given = example_inputs if isinstance(example_inputs, list) else [example_inputs]
+    given = listed(example_inputs)
     sizes: dict[str, int] = {}
-    named = [
-        _sample(specs, sample, sizes, where=f"sample {index}: " * (len(given) > 1))
-        for index, sample in enumerate(given)
-    ]
+    named = [_sample(specs, sample, sizes, where=place_of(index, len(given))) for index, sample in enumerate(given)]
     samples = read_samples(named)
     return Interface(samples=samples, notes=_taken(specs, samples))
 
@@ -169,25 +166,8 @@ def _refuse_huge(name: str, shape: tuple[int, ...]) -> None:
 
 
 def _sample(specs: tuple[InputSpec, ...], sample: Any, sizes: dict[str, int], *, where: str) -> dict[str, Any]:
-    names = [spec.name for spec in specs]
-    if isinstance(sample, Mapping):
-        arrays = dict(sample)
-    else:
-        values = sample if isinstance(sample, tuple) else (sample,)
-        arrays = dict(zip(names, values, strict=False))
-        if len(values) != len(names):
-            raise SignatureMismatchError(
-                f"{where}{len(values)} inputs are given, and the graph has {len(names)}: {', '.join(map(str, specs))}",
-                hint=_WAYS,
-            )
-    unknown = [str(name) for name in arrays if name not in names]
-    missing = [name for name in names if name not in arrays]
-    if unknown or missing:
-        what = f"no input {unknown[0]!r}" if unknown else f"the input {missing[0]!r}, which is not given"
-        raise SignatureMismatchError(
-            f"{where}the graph has {what}; its inputs are {', '.join(map(str, specs))}", hint=_WAYS
-        )
-    return {spec.name: _fitting(spec, arrays[spec.name], sizes, where=where) for spec in specs}
+    values = by_name(sample, {spec.name: spec for spec in specs}, place=where)
+    return {spec.name: _fitting(spec, values[spec.name], sizes, where=where) for spec in specs}
 
 
 def _fitting(spec: InputSpec, value: Any, sizes: dict[str, int], *, where: str) -> Any:
@@ -197,10 +177,7 @@ def _fitting(spec: InputSpec, value: Any, sizes: dict[str, int], *, where: str) 
     if isinstance(value, ImageInput):
         _fitting(spec, value.preprocessed(value.pixels(0)), sizes, where=where)
         return value
-    try:
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError, RuntimeError) as err:
-        raise InputError(f"{where}input {spec.name!r} is no array: {err}", hint=_WAYS) from err
+    array = as_array(value, spec.name, place=where)
     dtype = numpy_dtype(spec.data_type)
     is_fitting = array.dtype.kind == dtype.kind or (array.dtype.kind in "iu" and dtype.kind in "iu")
     is_number = not hasattr(value, "dtype") and array.dtype.kind in "biuf" and dtype.kind in "biuf"
