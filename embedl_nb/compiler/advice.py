@@ -84,12 +84,6 @@ ADVICE = (
         seen="aten.copysign.Tensor",
     ),
     Advice(
-        operators=r"aten\.__[lr]shift__\..*|aten\.bitwise_(left|right)_shift.*|aten\.ldexp.*",
-        suggestion="multiply by a power of two, or divide by it with torch.floor_divide",
-        sample="Lowering not found: aten.__lshift__.Scalar",
-        seen="aten.__lshift__.Scalar",
-    ),
-    Advice(
         operators=r"Bitwise\w+",
         suggestion="use torch.logical_and, logical_or and logical_not on booleans, and floor_divide and remainder by "
         "powers of two on integers",
@@ -140,7 +134,7 @@ ADVICE = (
         seen="aten.nonzero_static",
     ),
     Advice(
-        operators=r"aten\.(masked_select|masked_scatter|index\.Tensor|index_put)",
+        operators=r"aten\.(masked_select|index\.Tensor|index_put)",
         suggestion=_FIXED_SIZE,
         sample="Lowering not found: aten.masked_select.default",
         seen="aten.masked_select",
@@ -150,12 +144,6 @@ ADVICE = (
         suggestion="count outside the model, or compare with every possible value: (x[..., None] == values).sum(0)",
         sample="Lowering not found: aten._unique2.default",
         seen="aten._unique2",
-    ),
-    Advice(
-        operators=r"aten\.(bucketize|searchsorted)\..*",
-        suggestion="compare with every boundary and count: (x[..., None] >= boundaries).sum(-1)",
-        sample="Lowering not found: aten.bucketize.Tensor",
-        seen="aten.bucketize.Tensor",
     ),
     Advice(
         operators=r"aten\.repeat_interleave\.Tensor",
@@ -189,10 +177,10 @@ ADVICE = (
         seen="aten.rand_like",
     ),
     Advice(
-        operators=r"aten\.adaptive_max_pool[123]d",
+        operators=r"aten\.adaptive_max_pool3d",
         suggestion="use max_pool with the kernel size and stride that give this output size for your input size",
-        sample="Lowering not found: aten.adaptive_max_pool2d.default",
-        seen="aten.adaptive_max_pool2d",
+        sample="Lowering not found: aten.adaptive_max_pool3d.default",
+        seen="aten.adaptive_max_pool3d",
     ),
     Advice(
         operators=r"aten\._upsample_\w+_aa",
@@ -201,9 +189,8 @@ ADVICE = (
         seen="aten._upsample_bilinear2d_aa",
     ),
     Advice(
-        operators=r"STABLEHLO_SCATTER|aten\.(col2im|put)",
-        suggestion="for fold of blocks that do not overlap reshape and permute; to add by index, multiply by a one-hot "
-        "matrix",
+        operators=r"STABLEHLO_SCATTER|aten\.(put|scatter\.value_reduce)",
+        suggestion="use torch.scatter_reduce, scatter_add or index_add, which compile, or write values that replace",
         sample="Only update, Add, Multiply, Maximum and Minimum operations are currently supported for "
         "stablehlo.scatter.Node number 7 (STABLEHLO_SCATTER) failed to prepare.",
         seen="STABLEHLO_SCATTER",

@@ -6,7 +6,16 @@ Each rewrite is a line of :mod:`table`; the families below fill it. Runs in the 
 from collections.abc import Callable
 from typing import Any
 
-from embedl_nb.compiler.rewrites import functions, ordering, scans  # noqa: F401 - they fill the table
+from embedl_nb.compiler.rewrites import (  # noqa: F401 - they fill the table
+    functions,
+    ordering,
+    resizing,
+    scans,
+    scattering,
+    searching,
+    shifts,
+    windows,
+)
 from embedl_nb.compiler.rewrites.aliases import drop_aliases
 from embedl_nb.compiler.rewrites.assertions import drop_assertions
 from embedl_nb.compiler.rewrites.broadcasts import lower_broadcasts
