@@ -66,10 +66,11 @@ def compile_model(
     input_shapes
         Of an ONNX model, by input: the sizes of dimensions that it leaves open.
     dynamic_shapes
-        Dimensions that stay open in the compiled model, by input and dimension: ``{"audio": {2: (64, 512)}}`` with the
-        smallest and largest size, or a name (``{0: "batch"}``; the same name is the same size), or as torch.export
-        takes them. It is verified at the example's, the smallest and the largest size. Convolutions, pooling and
-        element-wise operators can vary; linear layers, embeddings and attention are refused.
+        Dimensions of a PyTorch or ONNX model that stay open in the compiled model, by input and dimension:
+        ``{"audio": {2: (64, 512)}}`` with the smallest and largest size, or a name (``{0: "batch"}``: any size; the
+        same name is the same size), or as torch.export takes them. The names that an ONNX file has for its dimensions
+        can stand in the place of input and dimension: ``{"batch": (1, 8)}``; all dimensions of that name stay open. It
+        is verified at the example's, the smallest and the largest size; an operator that cannot vary is named.
     layout
         ``"nhwc"`` gives all 4-D inputs and outputs their channels last: axes (N, C, H, W) of the source become
         (N, H, W, C); example inputs stay as the source takes them. ``"keep"`` changes nothing.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from embedl_nb.compiler.varying import Symbols
+
 __all__ = ["ProgramSource", "load_program"]
 
 
@@ -28,6 +30,7 @@ class ProgramSource:
     converter = TORCH
     reference_notes: tuple[str, ...] = ()
     can_vary = False
+    symbols: Symbols = {}  # noqa: RUF012 - read only
 
     def __init__(self, program: torch.export.ExportedProgram, samples: Samples, *, name: str) -> None:
         self.program = program

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.converter import TORCH
 from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_onnx
-from embedl_nb.compiler.from_torch import PROGRAM, lowering_payload, save_program
+from embedl_nb.compiler.from_torch import PROGRAM, failed_export, lowering_payload, save_program
 from embedl_nb.compiler.one_line import one_line
 from embedl_nb.compiler.onnx import reference
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
-from embedl_nb.compiler.onnx.interface import interface_of
+from embedl_nb.compiler.onnx.interface import interface_of, symbols_of
 from embedl_nb.compiler.onnx.planning import plan_of
 from embedl_nb.compiler.onnx.reading import Model, read_file, read_object
 from embedl_nb.compiler.torch_noise import quiet
+from embedl_nb.compiler.varying import export_sample, torch_dimensions, without_symbols
 from embedl_nb.errors import CompileError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class OnnxSource:
         One sample, a list of samples, or None for a random one.
     input_shapes
         Sizes of inputs by name.
+    dynamic_shapes
+        Which dimensions are to stay open; an example of them is made up where none is given.
 
     Raises
     ------
@@ -52,11 +55,18 @@ class OnnxSource:
     """
 
     converter = TORCH
-    can_vary = False
+    can_vary = True
 
-    def __init__(self, model: Model, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        example_inputs: Any,
+        input_shapes: Mapping[str, Sequence[int]] | None,
+        dynamic_shapes: Any = None,
+    ) -> None:
         self.model = model
-        interface = interface_of(model, example_inputs, input_shapes)
+        self.symbols = symbols_of(model)
+        interface = interface_of(model, example_inputs, input_shapes, without_symbols(dynamic_shapes, self.symbols))
         self.samples = interface.samples
         self.output_names = model.outputs
         self.dropped: tuple[str, ...] = ()
@@ -119,11 +129,14 @@ class OnnxSource:
 
         from embedl_nb.compiler.onnx.module import module_of, node_names
 
-        module, inputs = module_of(self._planned()), tuple(map(computed_tensor, self.samples.first.tensors))
+        module, inputs = module_of(self._planned()), tuple(map(computed_tensor, export_sample(self.samples)))
+        dynamic_shapes = (torch_dimensions(self.samples),) if self.samples.varying else None
         try:
             with torch.no_grad(), quiet():
-                program = torch.export.export(module, inputs, strict=False)
+                program = torch.export.export(module, inputs, dynamic_shapes=dynamic_shapes, strict=False)
         except Exception as err:
+            if self.samples.varying:
+                raise failed_export(self.name, err) from err
             raise CompileError(
                 f"torch cannot export {self.name}: {one_line(err)}",
                 hint="compile parts of the graph to find the node (onnx.utils.extract_model cuts them out)",
@@ -136,14 +149,17 @@ class OnnxSource:
 
     def _planned(self) -> Plan:
         if self._plan is None:
-            inputs = [_wide_spec(tensor) for tensor in self.samples.first.tensors]
+            inputs = [_wide_spec(tensor) for tensor in export_sample(self.samples)]
             with quiet():
-                self._plan = plan_of(self.model, inputs)
+                self._plan = plan_of(self.model, inputs, self.samples.varying)
         return self._plan
 
 
 def take_onnx(
-    source: Path | onnx.ModelProto, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None
+    source: Path | onnx.ModelProto,
+    example_inputs: Any,
+    input_shapes: Mapping[str, Sequence[int]] | None,
+    dynamic_shapes: Any = None,
 ) -> OnnxSource:
     """Return the source for an ``.onnx`` file or a ModelProto.
 
@@ -153,7 +169,7 @@ def take_onnx(
         If it cannot be read, or the samples do not fit.
     """
     model = read_file(source) if isinstance(source, Path) else read_object(source)
-    return OnnxSource(model, example_inputs, input_shapes)
+    return OnnxSource(model, example_inputs, input_shapes, dynamic_shapes)
 
 
 def _wide_spec(tensor: torch.Tensor) -> tuple[tuple[int, ...], torch.dtype]:

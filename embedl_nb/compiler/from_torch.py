@@ -21,7 +21,7 @@ from embedl_nb.compiler.samples import Samples
 from embedl_nb.compiler.stand_in import as_in_eval, cpu_copy, unwrap, with_flat_calls
 from embedl_nb.compiler.torch_noise import quiet
 from embedl_nb.compiler.user_code import user_line
-from embedl_nb.compiler.varying import export_sample, torch_dimensions
+from embedl_nb.compiler.varying import Symbols, export_sample, torch_dimensions
 from embedl_nb.errors import CompileError, InputError, SignatureMismatchError
 
 if TYPE_CHECKING:
@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["PROGRAM", "TorchSource", "failed_forward", "lowering_payload", "output_array", "save_program"]
+__all__ = [
+    "PROGRAM",
+    "TorchSource",
+    "failed_export",
+    "failed_forward",
+    "lowering_payload",
+    "output_array",
+    "save_program",
+]
 
 PROGRAM = "program.pt2"
 """The file in the folder of an export."""
@@ -59,6 +67,7 @@ class TorchSource:
     converter = TORCH
     reference_notes: tuple[str, ...] = ()
     can_vary = True
+    symbols: Symbols = {}  # noqa: RUF012 - read only
 
     def __init__(self, module: torch.nn.Module, samples: Samples) -> None:
         self.samples = samples
@@ -148,7 +157,7 @@ class TorchSource:
                         flat, export_sample(self.samples), dynamic_shapes=_dynamic_shapes(self.samples), strict=False
                     )
             except Exception as err:
-                raise _failed_export(self.name, err) from err
+                raise failed_export(self.name, err) from err
         refuse_custom_operators(program, self.name)
         self.reference_notes = _lost_state(program)
         try:
@@ -258,7 +267,8 @@ def _schema(node: torch.fx.Node) -> Any:
     return getattr(node.target, "_schema", None) if node.op == "call_function" else None
 
 
-def _failed_export(name: str, err: Exception) -> CompileError:
+def failed_export(name: str, err: Exception) -> CompileError:
+    """Return the error for a source that torch cannot export; it names the user's line."""
     line, text = user_line(err), f"{type(err).__name__}: {err}"
     if any(sign in text for sign in _DATA_DEPENDENT):
         return CompileError(
@@ -273,6 +283,12 @@ def _failed_export(name: str, err: Exception) -> CompileError:
             details=text,
         )
     first = one_line(err)
+    if "must always be equal" in text:
+        return CompileError(
+            f"{name} needs dimensions to be equal that dynamic_shapes leaves open apart: {first}",
+            hint="give them one name, e.g. 'sequence' or torch.export.Dim('sequence', max=512); .details says which",
+            details=text,
+        )
     if "Constraints violated" in text:
         return CompileError(
             f"{name} fixes a dimension that dynamic_shapes leaves open: {first}",

@@ -137,7 +137,7 @@ def _hint(program: ExportedProgram | None, nodes: list[Node], operators: tuple[s
     """Return the nearest rewrite; without one, what is special about the program (its dtypes, open sizes)."""
     known = advice_for(operators)
     if known == DEFAULT and program is not None and program.range_constraints:
-        return "compile with fixed sizes, without dynamic_shapes: what lowers a dimension that varies is often missing"
+        return "leave the dimension that it works on out of dynamic_shapes, or compile for one size of it"
     around = nodes or (list(program.graph.nodes) if program is not None else [])
     values = [
         leaf

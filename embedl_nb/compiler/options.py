@@ -82,9 +82,9 @@ def _open_dimensions(source: Source, dynamic_shapes: Any) -> None:
     if not source.can_vary:
         raise InputError(
             f"dynamic_shapes was given for {source.origin}, whose dimensions are its own",
-            hint="it is for torch modules; export a program with its dynamic_shapes, give an ONNX model input_shapes",
+            hint="it is for torch modules and ONNX models; export a program with its own dynamic_shapes",
         )
     if source.samples.images:
         raise InputError("dynamic_shapes was given with an image_input, which has one size", hint="leave one out")
-    samples = replace(source.samples, varying=read_varying(dynamic_shapes, source.samples))
+    samples = replace(source.samples, varying=read_varying(dynamic_shapes, source.samples, source.symbols))
     source.samples = with_other_sizes(samples)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from embedl_nb.compiler.fingerprint import Fingerprint
     from embedl_nb.compiler.keras.binding import ArraySamples
     from embedl_nb.compiler.samples import Samples
+    from embedl_nb.compiler.varying import Symbols
 
 __all__ = ["Divided", "Part", "Source", "parts_of"]
 
@@ -75,6 +76,10 @@ class Source(Part, _Whole, Protocol):
     @property
     def can_vary(self) -> bool:
         """Whether dimensions of its inputs can stay open."""
+
+    @property
+    def symbols(self) -> Symbols:
+        """Its own names of dimensions that are open in it."""
 
     @property
     def output_names(self) -> tuple[str, ...]:

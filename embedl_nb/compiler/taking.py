@@ -54,7 +54,8 @@ def take(
         options.refuse("a Keras or TensorFlow model", hint="leave it out: it is for PyTorch and ONNX models")
         return _take_tensorflow(source, example_inputs, timeout_s=timeout_s)
     if not isinstance(source, Mapping) or not source:
-        return dressed(_take(source, with_state_filled(example_inputs, options.state), input_shapes), options)
+        given = with_state_filled(example_inputs, options.state)
+        return dressed(_take(source, given, input_shapes, options.dynamic_shapes), options)
     if options.dynamic_shapes is not None:
         raise InputError("dynamic_shapes was given for several signatures", hint="compile that one by itself")
     if options.state:
@@ -84,13 +85,15 @@ def _take_tensorflow(source: Any, example_inputs: Any, *, timeout_s: float) -> D
     return model_file_source(source_path(source), example_inputs, timeout_s=timeout_s)
 
 
-def _take(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
+def _take(
+    source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None, dynamic_shapes: Any = None
+) -> Source:
     path = source_path(source) if isinstance(source, str | Path) else None
     onnx = sys.modules.get("onnx")
     if (path is not None and path.suffix.lower() == formats.ONNX) or isinstance(
         source, getattr(onnx, "ModelProto", ())
     ):
-        return _take_onnx(path or source, example_inputs, input_shapes)
+        return _take_onnx(path or source, example_inputs, input_shapes, dynamic_shapes)
     refuse_shapes(input_shapes)
     if path is not None:
         return _take_file(path, example_inputs)
@@ -139,14 +142,16 @@ def refuse_shapes(input_shapes: Mapping[str, Sequence[int]] | None) -> None:
         )
 
 
-def _take_onnx(source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Source:
+def _take_onnx(
+    source: Any, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None, dynamic_shapes: Any
+) -> Source:
     _require_torch()
     _require(("onnx", "onnxruntime"), what="ONNX models", extra="onnx")
     from embedl_nb.compiler.from_onnx import take_onnx
 
     TORCH.prewarm()  # reading takes as long as half of the converter's imports
     progress.emit("export", f"reading {source.name if isinstance(source, Path) else 'the ONNX model'}")
-    return take_onnx(source, example_inputs, input_shapes)
+    return take_onnx(source, example_inputs, input_shapes, dynamic_shapes)
 
 
 def _take_program(program: Any, example_inputs: Any, *, name: str) -> Source:

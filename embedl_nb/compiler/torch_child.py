@@ -52,10 +52,12 @@ def _lower(payload: dict[str, Any]) -> dict[str, Any]:
     from embedl_nb.compiler.composites import list_composites_once
     from embedl_nb.compiler.decompose import Rounds
     from embedl_nb.compiler.lowering_errors import lowering_error
+    from embedl_nb.compiler.open_sizes import install
 
     fx_infra.silence_torch_logs()
     list_composites_once()
     lower_bit_casts()
+    install()
     rounds = Rounds(is_local=payload["is_local"])
     while True:
         progress.emit("lower", "reading the exported program")
@@ -117,6 +119,7 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     from litert_torch._convert import core
 
     from embedl_nb.compiler.decompose import with_rounds
+    from embedl_nb.compiler.open_sizes import decompositions as open_decompositions
     from embedl_nb.compiler.rewrites import (
         decompositions,
         drop_aliases,
@@ -130,6 +133,8 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
     program = with_rounds(program, rounds)
     table = fx_infra.decomp.pre_convert_decomp()
     table.update(decompositions())
+    if program.range_constraints:
+        table.update(open_decompositions())
     program = fx_infra.safe_run_decompositions(program, table, can_skip=False)
     drop_assertions(program)
     program = core._run_convert_passes(program)

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.samples import Samples
 
-__all__ = ["Varying", "export_sample", "read_varying", "torch_dimensions", "with_other_sizes"]
+__all__ = [
+    "Symbols",
+    "Varying",
+    "example_size",
+    "export_sample",
+    "read_varying",
+    "torch_dimensions",
+    "with_other_sizes",
+    "without_symbols",
+]
+
+Symbols = Mapping[str, tuple[tuple[str, int], ...]]
+"""A source's own names of open dimensions, and the dimensions that have them: input and number."""
 
 _WAYS = 'e.g. {"audio": {2: (64, 512)}}: by input and dimension the smallest and largest size, or a name like "batch"'
 
@@ -51,8 +63,8 @@ class Varying:
         return f"dimension {self.dimension} of input {self.input!r} may be {self.low} to {most}"
 
 
-def read_varying(dynamic_shapes: Any, samples: Samples) -> tuple[Varying, ...]:
-    """Read what the user wrote.
+def read_varying(dynamic_shapes: Any, samples: Samples, symbols: Symbols | None = None) -> tuple[Varying, ...]:
+    """Read what the user wrote; ``symbols`` are the source's own names, which may stand for dimensions there.
 
     Raises
     ------
@@ -63,9 +75,11 @@ def read_varying(dynamic_shapes: Any, samples: Samples) -> tuple[Varying, ...]:
     """
     found = []
     tensors = dict(zip(samples.names, samples.first.tensors, strict=True))
-    for name, spec in _by_input(dynamic_shapes, samples.names).items():
+    spelled = without_symbols(dynamic_shapes, symbols or {})
+    for name, spec in _by_input(spelled, samples.names).items():
         for dimension, size in _by_dimension(name, spec, tensors[name].dim()).items():
             found.append(_varying(name, dimension, size))
+    found = _of_symbols(found, symbols or {})
     for each in found:
         size = tensors[each.input].shape[each.dimension]
         if size < each.low or (each.high is not None and size > each.high):
@@ -77,6 +91,51 @@ def read_varying(dynamic_shapes: Any, samples: Samples) -> tuple[Varying, ...]:
     if not found:
         raise InputError("dynamic_shapes names no dimension", hint=_WAYS)
     return _agreed(found)
+
+
+def without_symbols(dynamic_shapes: Any, symbols: Symbols) -> Any:
+    """Return the same with ``{"batch": (1, 8)}`` spelled by input and dimension.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has such a name.
+    """
+    if not symbols or not isinstance(dynamic_shapes, Mapping):
+        return dynamic_shapes
+    named = {key: size for key, size in dynamic_shapes.items() if isinstance(key, str) and _is_size(size)}
+    spelled = {key: dict(spec) if isinstance(spec, Mapping) else spec for key, spec in dynamic_shapes.items()}
+    for symbol, size in named.items():
+        if symbol not in symbols:
+            raise UnknownNameError.among("dimension for dynamic_shapes", symbol, list(symbols))
+        del spelled[symbol]
+        for name, dimension in symbols[symbol]:
+            spelled.setdefault(name, {})[dimension] = size
+    return spelled
+
+
+def _is_size(value: Any) -> bool:
+    """Say whether a value is one dimension's size, and not an input's dimensions."""
+    is_range = isinstance(value, tuple | list) and len(value) == 2 and all(type(each) is int for each in value)
+    return is_range or isinstance(value, str) or type(value).__name__ == "_DimHint" or hasattr(value, "__name__")
+
+
+def _of_symbols(found: list[Varying], symbols: Symbols) -> list[Varying]:
+    """Return all dimensions of each symbol of which one varies, under the symbol's name: they have one size."""
+    symbol_of = {place: symbol for symbol, places in symbols.items() for place in places}
+    opened: dict[tuple[str, int], Varying] = {}
+    for each in found:
+        symbol = symbol_of.get((each.input, each.dimension))
+        places = symbols[symbol] if symbol else ((each.input, each.dimension),)
+        for name, dimension in places:
+            low, high = each.low, each.high
+            known = opened.get((name, dimension))
+            if known is not None:
+                low, high = max(low, known.low), min((b for b in (high, known.high) if b is not None), default=None)
+            opened[name, dimension] = Varying(
+                input=name, dimension=dimension, label=symbol or each.label, low=low, high=high
+            )
+    return list(opened.values())
 
 
 def torch_dimensions(samples: Samples) -> tuple[dict[int, Any], ...]:
@@ -179,6 +238,12 @@ def _varying(name: str, dimension: int, size: Any) -> Varying:
         high = size.max if isinstance(size.max, int) and size.max < 2**31 else None
         return Varying(input=name, dimension=dimension, label=size.__name__, low=max(1, size.min), high=high)
     raise InputError(f"dynamic_shapes gives dimension {dimension} of {name!r} the size {size!r}", hint=_WAYS)
+
+
+def example_size(size: Any) -> int:
+    """Return a size for an example that nobody gave: one within the range, and not 1 where there is a choice."""
+    each = _varying("", 0, size)
+    return max(each.low, 2)
 
 
 def _agreed(found: list[Varying]) -> tuple[Varying, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embedl_nb.compiler.source import Source
+    from embedl_nb.compiler.varying import Symbols
 
 __all__ = ["WrappedSource"]
 
@@ -23,6 +24,11 @@ class WrappedSource:
     def can_vary(self) -> bool:
         """Whether dimensions of its inputs can stay open."""
         return self._inner.can_vary
+
+    @property
+    def symbols(self) -> Symbols:
+        """See :class:`~embedl_nb.compiler.build.Source`."""
+        return self._inner.symbols
 
     @property
     def name(self) -> str:

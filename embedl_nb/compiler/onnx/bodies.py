@@ -14,7 +14,7 @@ from embedl_nb.compiler.onnx.hints import SENSELESS
 from embedl_nb.compiler.onnx.reading import all_graphs
 from embedl_nb.compiler.onnx.registry import find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
-from embedl_nb.compiler.onnx.values import Computed, Value
+from embedl_nb.compiler.onnx.values import Computed, Sizes, Value
 from embedl_nb.errors import InputError
 
 if TYPE_CHECKING:
@@ -150,7 +150,10 @@ def _type_of(value: Value | None) -> onnx.TypeProto:
 
     if value is None:
         return onnx.TypeProto()
+    if isinstance(value, Sizes):
+        return onnx.helper.make_tensor_type_proto(onnx.TensorProto.INT64, value.array.shape)
     tensor: Any = value.fake if isinstance(value, Computed) else value.tensor
     name = str(tensor.dtype).removeprefix("torch.")
     number = onnx.TensorProto.FLOAT if name == "float32" else onnx.TensorProto.DataType.Value(name.upper())
-    return onnx.helper.make_tensor_type_proto(number, tuple(tensor.shape))
+    sizes = [size if isinstance(size, int) else None for size in tensor.shape]
+    return onnx.helper.make_tensor_type_proto(number, sizes)

@@ -13,7 +13,7 @@ from embedl_nb.compiler.onnx.evaluation import described
 from embedl_nb.compiler.onnx.hints import SENSELESS
 from embedl_nb.compiler.onnx.registry import Call, Operator
 from embedl_nb.compiler.onnx.scope import Scope
-from embedl_nb.compiler.onnx.values import Computed, Constant, Value
+from embedl_nb.compiler.onnx.values import Computed, Constant, Sizes, Value
 from embedl_nb.errors import InputError, UnsupportedOperatorError
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def _chosen(planner: Planner, call: Call, condition: Value, yes: Value | None, n
 
 
 def _kind(value: Value) -> tuple[Any, Any]:
+    if isinstance(value, Sizes):
+        return "sizes", value.array.shape
     tensor = value.fake if isinstance(value, Computed) else value.tensor
     return tensor.dtype, tensor.shape
 
@@ -216,7 +218,8 @@ def _computed(planner: Planner, call: Call, function: Any, values: Sequence[Valu
     outcome = planner.evaluated(row, call, values)
     if outcome.known:
         return outcome.known[0]
-    return planner.add_step(call, function, outcome.arguments, outcome.fakes)[0]
+    step: Value = planner.add_step(call, function, outcome.arguments, outcome.fakes)[0]
+    return step
 
 
 def _graph(call: Call, attributes: Mapping[str, onnx.AttributeProto], name: str) -> onnx.GraphProto:

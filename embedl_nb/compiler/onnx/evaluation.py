@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.one_line import one_line
+from embedl_nb.compiler.onnx import open_sizes
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
-from embedl_nb.compiler.onnx.values import Computed, Constant, Value
+from embedl_nb.compiler.onnx.values import Computed, Constant, Sizes, Value
 from embedl_nb.errors import CompileError, EmbedlError, InputError, OutOfMemoryError, UnsupportedOperatorError
 from embedl_nb.formats import LARGEST_MODEL, LARGEST_MODEL_BYTES
 
@@ -39,14 +40,16 @@ class Outcome:
     Attributes
     ----------
     known, fakes
-        By position among the results: values that are known, and tensors that are computed when the model runs.
-    arguments
-        As the function takes them, for a step.
+        By position among the results: values that are known, and what is computed when the model runs: tensors, and
+        arrays of sizes that stay open.
+    function, arguments
+        What was called, for a step.
     """
 
     known: dict[int, Constant]
-    fakes: dict[int, torch.Tensor]
-    arguments: tuple[Computed | Constant | np.ndarray[Any, Any] | None, ...]
+    fakes: dict[int, torch.Tensor | np.ndarray[Any, Any]]
+    function: Callable[..., Any]
+    arguments: tuple[Value | np.ndarray[Any, Any] | None, ...]
 
 
 class Evaluation:
@@ -54,10 +57,24 @@ class Evaluation:
 
     def __init__(self) -> None:
         from torch._subclasses.fake_tensor import FakeTensorMode
+        from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._sizes = ShapeEnv()
+        self._open: dict[str, Any] = {}
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=self._sizes)
 
-    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    def open_size(self, label: str, example: int) -> torch.SymInt:
+        """Return a size that stays open; the same one for the same label."""
+        from torch._dynamo.source import ConstantSource
+        from torch.fx.experimental.symbolic_shapes import DimDynamic
+
+        if label not in self._open:
+            source = ConstantSource(label)
+            symbol = self._sizes.create_symbol(example, source, DimDynamic.DYNAMIC, constraint_dim=None)
+            self._open[label] = self._sizes.create_symintnode(symbol, hint=example, source=source)
+        return self._open[label]
+
+    def empty(self, shape: Sequence[int | torch.SymInt], dtype: torch.dtype) -> torch.Tensor:
         """Return a fake tensor."""
         import torch
 
@@ -74,22 +91,50 @@ class Evaluation:
         CompileError
             If it fails on its inputs.
         """
-        arguments = _arguments(row, call, values)
-        is_known = row.is_folded and not any(isinstance(argument, Computed) for argument in arguments)
-        if is_known:
-            self._refuse_huge(row, call, arguments)
-        returned = self._call(row, call, arguments, is_fake=not is_known)
+        function, is_known = row.function, False
+        arguments: tuple[Value | np.ndarray[Any, Any] | None, ...]
+        returned = self._on_sizes(call, values)
+        if returned is not NotImplemented:
+            function = open_sizes.FUNCTIONS[call.operator]
+            arguments = tuple(value.array if isinstance(value, Constant) else value for value in values)
+        else:
+            arguments = _arguments(row, call, values)
+            is_known = row.is_folded and not any(isinstance(argument, Computed | Sizes) for argument in arguments)
+            if is_known:
+                self._refuse_huge(row, call, arguments)
+            returned = self._call(row, call, arguments, is_fake=not is_known)
+            self._refuse_fixed(call)
         known: dict[int, Constant] = {}
-        fakes: dict[int, torch.Tensor] = {}
+        fakes: dict[int, torch.Tensor | np.ndarray[Any, Any]] = {}
         for position, result in enumerate(returned if isinstance(returned, tuple) else (returned,)):
             if result is None:
                 continue
-            if is_known or not hasattr(result, "untyped_storage"):
-                known[position] = Constant.of(result)
+            if hasattr(result, "untyped_storage") and not is_known:
+                fake = fakes[position] = computed_tensor(result)
+                _refuse_unindexed(fake)
+            elif open_sizes.stays_open(result):
+                fakes[position] = result
             else:
-                fakes[position] = computed_tensor(result)
-                _refuse_unindexed(fakes[position])
-        return Outcome(known=known, fakes=fakes, arguments=arguments)
+                known[position] = Constant.of(open_sizes.settled(result))
+        return Outcome(known=known, fakes=fakes, function=function, arguments=arguments)
+
+    def _on_sizes(self, call: Call, values: Sequence[Value | None]) -> Any:
+        """Return what an operator gives on sizes that stay open; NotImplemented where it is given something else."""
+        kinds = {type(each) for each in values}
+        if call.domain or call.operator not in open_sizes.FUNCTIONS or Sizes not in kinds or Computed in kinds:
+            return NotImplemented
+        arrays = [each.array if isinstance(each, Constant | Sizes) else None for each in values]
+        return open_sizes.FUNCTIONS[call.operator](call, *arrays)
+
+    def _refuse_fixed(self, call: Call) -> None:
+        """Refuse an operator that works for one size only; torch notes which it has taken to be a number."""
+        fixed = {label: size for label, size in self._open.items() if size.node.expr.is_number}
+        for label, size in fixed.items():
+            raise UnsupportedOperatorError(
+                f"it fixes the dimension {label!r}, which dynamic_shapes leaves open, to {size}",
+                operators=(call.operator,),
+                hint=f"leave {label!r} out of dynamic_shapes",
+            )
 
     def _refuse_huge(self, row: Operator, call: Call, arguments: tuple[Any, ...]) -> None:
         size = 0.0
@@ -129,13 +174,15 @@ class Evaluation:
     def _taken(self, argument: Any, *, is_fake: bool) -> Any:
         if isinstance(argument, Computed):
             return argument.fake
+        if isinstance(argument, Sizes):
+            return argument.array
         if isinstance(argument, Constant):
             return self.mode.from_tensor(argument.tensor) if is_fake else argument.tensor
         return argument
 
 
 def _refuse_unindexed(fake: torch.Tensor) -> None:
-    if fake.numel() > _MOST_INDEXED:
+    if isinstance(fake.numel(), int) and fake.numel() > _MOST_INDEXED:
         raise CompileError(
             f"its output has {fake.numel():.3g} elements, {tuple(fake.shape)}, and LiteRT can count to {_MOST_INDEXED}",
             hint="make it smaller: look at the sizes that this node is given",
@@ -150,13 +197,15 @@ def described(values: Sequence[Value | None]) -> str:
 def _described(value: Value | None) -> str:
     if value is None:
         return "none"
+    if isinstance(value, Sizes):
+        return f"sizes {value.array.tolist()}"
     tensor: Any = value.fake if isinstance(value, Computed) else value.array
     return f"{str(tensor.dtype).removeprefix('torch.')} ({', '.join(map(str, tensor.shape))})"
 
 
 def _arguments(
     row: Operator, call: Call, values: Sequence[Value | None]
-) -> tuple[Computed | Constant | np.ndarray[Any, Any] | None, ...]:
+) -> tuple[Value | np.ndarray[Any, Any] | None, ...]:
     if len(values) > len(row.arrivals) and not row.is_variadic:
         raise InputError(
             f"it has {len(values)} inputs; {call.operator} takes at most {len(row.arrivals)} in opset {call.opset}",
@@ -173,10 +222,14 @@ def _arguments(
     return (*arguments, *[None] * num_missing)
 
 
-def _argument(
-    arrival: str, position: int, call: Call, value: Value | None
-) -> Computed | Constant | np.ndarray[Any, Any] | None:
-    if value is None or arrival == "Tensor":
+def _argument(arrival: str, position: int, call: Call, value: Value | None) -> Value | np.ndarray[Any, Any] | None:
+    if isinstance(value, Sizes) and arrival == "Tensor":
+        raise UnsupportedOperatorError(
+            f"input {position} is made of sizes that dynamic_shapes leaves open, and {call.operator} cannot take them",
+            operators=(call.operator,),
+            hint="leave these dimensions out of dynamic_shapes",
+        )
+    if value is None or arrival == "Tensor" or isinstance(value, Sizes):
         return value
     if isinstance(value, Constant):
         return value.array

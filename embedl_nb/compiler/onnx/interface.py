@@ -17,13 +17,14 @@ from embedl_nb.compiler.onnx.dtypes import dtype_name, numpy_dtype
 from embedl_nb.compiler.onnx.reading import InputSpec, Model
 from embedl_nb.compiler.pictures import ImageInput
 from embedl_nb.compiler.samples import Samples, read_samples
+from embedl_nb.compiler.varying import example_size
 from embedl_nb.errors import InputError, SignatureMismatchError, UnknownNameError
 from embedl_nb.formats import LARGEST_MODEL_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Interface", "interface_of"]
+__all__ = ["Interface", "interface_of", "symbols_of"]
 
 _MOST_ELEMENTS = LARGEST_MODEL_BYTES // 4  # of float32
 
@@ -42,8 +43,23 @@ class Interface:
     notes: tuple[str, ...]
 
 
-def interface_of(model: Model, example_inputs: Any, input_shapes: Mapping[str, Sequence[int]] | None) -> Interface:
-    """Fix the sizes of a model's inputs and read its samples.
+def symbols_of(model: Model) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Return the names of open dimensions, and the dimensions that have them: input and number."""
+    found: dict[str, tuple[tuple[str, int], ...]] = {}
+    for spec in model.inputs:
+        for dimension, size in enumerate(spec.shape or ()):
+            if isinstance(size, str):
+                found[size] = (*found.get(size, ()), (spec.name, dimension))
+    return found
+
+
+def interface_of(
+    model: Model,
+    example_inputs: Any,
+    input_shapes: Mapping[str, Sequence[int]] | None,
+    dynamic_shapes: Any = None,
+) -> Interface:
+    """Fix the sizes of a model's inputs and read its samples; those in ``dynamic_shapes``, by input, for now only.
 
     Raises
     ------
@@ -53,7 +69,10 @@ def interface_of(model: Model, example_inputs: Any, input_shapes: Mapping[str, S
         If a sample or a shape does not fit what the graph declares.
     """
     specs = _pinned(model, input_shapes or {})
+    opened = dynamic_shapes if isinstance(dynamic_shapes, Mapping) else {}
+    _refuse_numbered(model, opened)
     if example_inputs is None:
+        specs = _with_examples(specs, opened)
         for spec in specs:
             _refuse_open(spec)
         return Interface(samples=replace(read_samples([_made_up(specs)]), is_made_up=True), notes=())
@@ -62,6 +81,39 @@ def interface_of(model: Model, example_inputs: Any, input_shapes: Mapping[str, S
     named = [_sample(specs, sample, sizes, where=place_of(index, len(given))) for index, sample in enumerate(given)]
     samples = read_samples(named)
     return Interface(samples=samples, notes=_taken(specs, samples))
+
+
+def _refuse_numbered(model: Model, opened: Mapping[Any, Any]) -> None:
+    """Refuse to open a dimension whose size the file gives: its graph may hold for no other."""
+    for spec in model.inputs:
+        dimensions = opened.get(spec.name)
+        shape = spec.shape or ()
+        for dimension, size in dimensions.items() if isinstance(dimensions, Mapping) else ():
+            if isinstance(dimension, int) and -len(shape) <= dimension < len(shape):
+                given = shape[dimension]
+                if size is not None and isinstance(given, int):
+                    raise InputError(
+                        f"dynamic_shapes opens dimension {dimension} of input {spec}, which the file fixes to {given}",
+                        hint="export the model with this dimension open (dynamic_axes or dynamic_shapes)",
+                    )
+
+
+def _with_examples(specs: tuple[InputSpec, ...], opened: Mapping[Any, Any]) -> tuple[InputSpec, ...]:
+    """Return the inputs with a size in the place of those that are to stay open and that nobody gave an example of."""
+    sizes: dict[str, int] = {}
+    shapes = {spec.name: list(spec.shape or ()) for spec in specs}
+    for spec in specs:
+        dimensions = opened.get(spec.name)
+        for dimension, size in dimensions.items() if isinstance(dimensions, Mapping) else ():
+            place = shapes[spec.name]
+            if isinstance(dimension, int) and -len(place) <= dimension < len(place) and size is not None:
+                symbol = place[dimension]
+                if isinstance(symbol, str):
+                    sizes[symbol] = max(example_size(size), sizes.get(symbol, 0))
+                elif symbol is None:
+                    place[dimension] = example_size(size)
+    fixed = (replace(spec, shape=None if spec.shape is None else tuple(shapes[spec.name])) for spec in specs)
+    return tuple(_filled(spec, sizes) for spec in fixed)
 
 
 def _pinned(model: Model, input_shapes: Mapping[str, Sequence[int]]) -> tuple[InputSpec, ...]:

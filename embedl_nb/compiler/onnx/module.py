@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from embedl_nb.compiler.onnx.dtypes import computed_tensor
-from embedl_nb.compiler.onnx.values import Computed, Constant, Plan, Step
+from embedl_nb.compiler.onnx.values import Computed, Constant, Plan, Sizes, Step, Value
 
 __all__ = ["PlannedModule", "module_of", "node_names"]
 
@@ -27,12 +27,13 @@ class _StepModule(torch.nn.Module):  # type: ignore[misc]  # torch is not typed 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the function with ``tensors`` in the places of the step's tensors."""
         given = iter(tensors)
-        arguments = [
-            next(given) if isinstance(argument, Computed | Constant) else argument for argument in self._step.arguments
-        ]
+        arguments = [next(given) if isinstance(argument, Value) else argument for argument in self._step.arguments]
         returned = self._step.function(self._step.call, *arguments)
         results = returned if isinstance(returned, tuple) else (returned,)
-        return tuple(computed_tensor(results[position]) for position in self._step.outputs)
+        return tuple(
+            computed_tensor(result) if isinstance(result, torch.Tensor) else result
+            for result in (results[position] for position in self._step.outputs)
+        )
 
 
 class PlannedModule(torch.nn.Module):  # type: ignore[misc]  # torch is not typed here
@@ -54,11 +55,7 @@ class PlannedModule(torch.nn.Module):  # type: ignore[misc]  # torch is not type
         """Compute the graph's outputs."""
         values: dict[int, torch.Tensor] = dict(enumerate(inputs))
         for index, step in enumerate(self._plan.steps):
-            arguments = [
-                self._value(argument, values)
-                for argument in step.arguments
-                if isinstance(argument, Computed | Constant)
-            ]
+            arguments = [self._value(argument, values) for argument in step.arguments if isinstance(argument, Value)]
             returned = getattr(self, f"n{index}")(*arguments)
             values |= zip(step.outputs.values(), returned, strict=True)
         # A model returns tensors of its own, also where the graph passes an input or a constant on.
@@ -79,8 +76,8 @@ class PlannedModule(torch.nn.Module):  # type: ignore[misc]  # torch is not type
         # Of what has no elements, torch saves no view.
         self.register_buffer(name, tensor if tensor.numel() else torch.empty(tensor.shape, dtype=tensor.dtype))
 
-    def _value(self, value: Computed | Constant, values: dict[int, torch.Tensor]) -> torch.Tensor:
-        if isinstance(value, Computed):
+    def _value(self, value: Value, values: dict[int, torch.Tensor]) -> torch.Tensor:
+        if isinstance(value, Computed | Sizes):
             return values[value.slot]
         constant: torch.Tensor = getattr(self, self._names[id(value)])
         return constant

@@ -27,7 +27,13 @@ counterpart in a LiteRT model; a random number would differ from call to call.
 """
 _NEEDED = """## What has to be known
 
-A compiled model has fixed shapes. Where an input of an operator decides a shape (the `shape` of Reshape, `axes`,
+A compiled model has fixed shapes, but for dimensions that `dynamic_shapes` leaves open: by the names that the file has
+for them, `enb.compile("net.onnx", dynamic_shapes={"batch": (1, 8), "sequence": (2, 128)})`, or by input and dimension,
+`{"x": {0: (1, 8)}}`; a name in the place of the range stands for any size. What a graph computes from its own shapes
+(Shape, Gather, Concat, Mul and others into Reshape, Expand, Slice, Range) follows them, and the model is compared with
+onnxruntime at the example's, the smallest and the largest size. A node that holds for one size only is named.
+
+Where an input of an operator decides a shape (the `shape` of Reshape, `axes`,
 `pads`, `k` of TopK), its value has to follow from constants and from the shapes of the model's inputs; else the model
 is refused. `Loop` and `Scan` are unrolled, so the number of rounds has to be known as well; of an `If` both branches
 are computed where its condition is not known. float64 and float16 are computed in float32, and 64-bit integers in

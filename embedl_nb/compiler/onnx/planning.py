@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.compiler.onnx import bodies, control
@@ -23,7 +23,7 @@ from embedl_nb.compiler.onnx.order import in_order
 from embedl_nb.compiler.onnx.registry import Call, find, full_name, plain_domain
 from embedl_nb.compiler.onnx.scope import Scope
 from embedl_nb.compiler.onnx.tensors import dense_of_sparse, read_tensor
-from embedl_nb.compiler.onnx.values import Computed, Constant, Plan, Step, Value
+from embedl_nb.compiler.onnx.values import Computed, Constant, Plan, Sizes, Step, Value
 from embedl_nb.errors import EmbedlError, InputError, UnsupportedOperatorError
 
 if TYPE_CHECKING:
@@ -33,14 +33,17 @@ if TYPE_CHECKING:
     from embedl_nb.compiler.onnx.evaluation import Outcome
     from embedl_nb.compiler.onnx.reading import Model
     from embedl_nb.compiler.onnx.registry import Operator
+    from embedl_nb.compiler.varying import Varying
 
 __all__ = ["Planner", "plan_of"]
 
 _MOST_STEPS = 20_000
 
 
-def plan_of(model: Model, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]]) -> Plan:
-    """Plan a model for inputs of these shapes and dtypes, in the order of ``model.inputs``.
+def plan_of(
+    model: Model, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]], varying: Sequence[Varying] = ()
+) -> Plan:
+    """Plan a model for inputs of these shapes and dtypes, in the order of ``model.inputs``; ``varying`` stay open.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def plan_of(model: Model, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]])
     import embedl_nb.compiler.onnx.operators  # noqa: F401 - fills the registry
 
     planner = Planner(model)
-    return planner.plan(inputs)
+    return planner.plan(inputs, varying)
 
 
 class Planner:
@@ -65,12 +68,16 @@ class Planner:
         self.steps: list[Step] = []
         self._num_slots = 0
 
-    def plan(self, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]]) -> Plan:
+    def plan(self, inputs: Sequence[tuple[tuple[int, ...], torch.dtype]], varying: Sequence[Varying]) -> Plan:
         """Walk the whole graph."""
         graph = self.model.proto.graph
         scope = Scope(opsets=self.model.opsets)
         for spec, (shape, dtype) in zip(self.model.inputs, inputs, strict=True):
-            scope.define(spec.name, self.computed(self.evaluation.empty(shape, dtype)))
+            sizes: list[Any] = list(shape)
+            for each in varying:
+                if each.input == spec.name:
+                    sizes[each.dimension] = self.evaluation.open_size(each.label, sizes[each.dimension])
+            scope.define(spec.name, self.computed(self.evaluation.empty(sizes, dtype)))
         self.walk_graph(graph, scope)
         outputs = tuple(_output(name, scope) for name in self.model.outputs)
         return Plan(num_inputs=len(inputs), steps=_without_unused(self.steps, outputs), outputs=outputs)
@@ -96,8 +103,8 @@ class Planner:
                     scope.define(name, value)
 
     def add_step(
-        self, call: Call, function: Callable[..., Any], arguments: Iterable[Any], fakes: dict[int, torch.Tensor]
-    ) -> dict[int, Computed]:
+        self, call: Call, function: Callable[..., Any], arguments: Iterable[Any], fakes: Mapping[int, Any]
+    ) -> dict[int, Any]:
         """Add a step whose function returns ``fakes``, by position, and return its outputs."""
         if len(self.steps) >= _MOST_STEPS:
             raise UnsupportedOperatorError(
@@ -105,7 +112,10 @@ class Planner:
                 operators=(call.operator,),
                 hint="export the part inside the loop as a model of its own",
             )
-        outputs = {position: self.computed(fake) for position, fake in fakes.items()}
+        outputs = {
+            position: self.computed(fake) if hasattr(fake, "untyped_storage") else Sizes(self._new_slot(), fake)
+            for position, fake in fakes.items()
+        }
         slots = {position: value.slot for position, value in outputs.items()}
         self.steps.append(Step(call=call, function=function, arguments=tuple(arguments), outputs=slots))
         return outputs
@@ -117,8 +127,11 @@ class Planner:
 
     def computed(self, fake: torch.Tensor) -> Computed:
         """Return a new tensor of the running model."""
+        return Computed(self._new_slot(), fake)
+
+    def _new_slot(self) -> int:
         self._num_slots += 1
-        return Computed(self._num_slots - 1, fake)
+        return self._num_slots - 1
 
     def _outputs(
         self, call: Call, node: onnx.NodeProto, arguments: list[Value | None], scope: Scope
@@ -142,7 +155,7 @@ class Planner:
         outcome = self.evaluated(row, call, arguments)
         values: dict[int, Value] = dict(outcome.known)
         if outcome.fakes:
-            values |= self.add_step(call, row.function, outcome.arguments, outcome.fakes)
+            values |= self.add_step(call, outcome.function, outcome.arguments, outcome.fakes)
         missing = [name for position, name in enumerate(node.output) if name and position not in values]
         if missing:
             raise UnsupportedOperatorError(
@@ -206,6 +219,10 @@ def _output(name: str, scope: Scope) -> Value:
         )
     if value is None:
         raise InputError(f"output {name!r} has no value", hint="leave it out of the graph")
+    if isinstance(value, Sizes):
+        raise InputError(
+            f"output {name!r} is made of sizes that dynamic_shapes leaves open", hint="leave it out of the graph"
+        )
     return value
 
 
@@ -214,7 +231,7 @@ def _without_unused(steps: list[Step], outputs: Sequence[Value]) -> tuple[Step, 
     kept: list[Step] = []
     for step in reversed(steps):
         if not needed.isdisjoint(step.outputs.values()):
-            needed |= {argument.slot for argument in step.arguments if isinstance(argument, Computed)}
+            needed |= {argument.slot for argument in step.arguments if isinstance(argument, Computed | Sizes)}
             kept.append(step)
     return tuple(reversed(kept))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.onnx.registry import Call
 
-__all__ = ["Computed", "Constant", "Plan", "Step", "Value"]
+__all__ = ["Computed", "Constant", "Plan", "Sizes", "Step", "Value"]
 
 
 class Constant:
@@ -85,7 +85,23 @@ class Computed:
     fake: torch.Tensor
 
 
-Value = Constant | Computed
+@dataclass(frozen=True, slots=True, eq=False)
+class Sizes:
+    """Whole numbers that follow from sizes that stay open: a step computes them, and no tensor of the model holds them.
+
+    Attributes
+    ----------
+    slot
+        Its number, among those of computed tensors.
+    array
+        Of Python integers and torch's symbolic ones, dtype object.
+    """
+
+    slot: int
+    array: np.ndarray[Any, Any]
+
+
+Value = Constant | Computed | Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +113,14 @@ class Step:
     function
         Of the registry.
     arguments
-        Computed tensors, constant tensors, known arrays, or None for an input that is left out.
+        Computed tensors and sizes, constant tensors, known arrays, or None for an input that is left out.
     outputs
         Position of a result among what the function returns -> the slot it goes to.
     """
 
     call: Call
     function: Callable[..., Any]
-    arguments: tuple[Computed | Constant | np.ndarray[Any, Any] | None, ...]
+    arguments: tuple[Value | np.ndarray[Any, Any] | None, ...]
     outputs: dict[int, int]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import torch
+
 from embedl_nb.errors import UnsupportedOperatorError
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ def refused(call: Call, why: str, *, hint: str) -> UnsupportedOperatorError:
 
 
 def integers(values: Iterable[int]) -> list[int]:
-    """Return Python integers: torch's export takes no numpy ones."""
-    return [int(value) for value in values]
+    """Return Python integers, torch's export takes no numpy ones; sizes that stay open as they are."""
+    return [value if isinstance(value, torch.SymInt) else int(value) for value in values]
 
 
 def positive_axis(axis: int, rank: int) -> int:

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from onnx.helper import tensor_dtype_to_np_dtype
 
+from embedl_nb.compiler.onnx.open_sizes import has_open
 from embedl_nb.compiler.onnx.operators.arguments import integers, positive_axis, refused
 from embedl_nb.compiler.onnx.registry import operator
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from embedl_nb.compiler.onnx.registry import Call, Static
+    from embedl_nb.compiler.onnx.registry import Call, Known, Static
 
 _LITERALS: dict[str, Any] = {
     "value_float": np.float32,
@@ -37,13 +38,17 @@ def constant(call: Call) -> Static:
 
 
 @operator("ConstantOfShape", since=9)
-def constant_of_shape(call: Call, sizes: Static) -> Static:
+def constant_of_shape(call: Call, sizes: Static) -> Known:
     value = np.asarray(call.get("value", np.zeros(1, np.float32))).reshape(-1)
+    if has_open(sizes):
+        return torch.full(integers(sizes), value[0].item(), dtype=torch.from_numpy(value).dtype)
     return np.full(integers(sizes), value[0], dtype=value.dtype)
 
 
 @operator("Range", since=11)
-def range_(call: Call, start: Static, limit: Static, delta: Static) -> Static:
+def range_(call: Call, start: Static, limit: Static, delta: Static) -> Known:
+    if has_open(bound.item() for bound in (start, limit, delta)):
+        return torch.arange(*integers(bound.item() for bound in (start, limit, delta)))
     count = max(int(np.ceil((limit.item() - start.item()) / delta.item())), 0)
     return (start + np.arange(count) * delta).astype(start.dtype)
 

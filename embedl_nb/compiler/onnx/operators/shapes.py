@@ -6,11 +6,13 @@ imported.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from embedl_nb.compiler.onnx.open_sizes import size_array
 from embedl_nb.compiler.onnx.operators.arguments import integers, positive_axes, positive_axis
 from embedl_nb.compiler.onnx.registry import operator
 
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
 @operator("Shape")
 def shape(call: Call, x: Tensor) -> Static:
     """Return the sizes of the axes from ``start`` to ``end``."""
-    return np.array(x.shape[call.get("start", 0) : call.get("end", x.ndim)], dtype=np.int64)
+    return size_array(x.shape[call.get("start", 0) : call.get("end", x.ndim)])
 
 
 @operator("Size")
 def size(call: Call, x: Tensor) -> Static:
-    return np.array(x.numel(), dtype=np.int64)
+    return size_array([x.numel()]).reshape(())
 
 
 @operator("Reshape")
@@ -53,7 +55,7 @@ def _reshaped(x: Tensor, sizes: Static | list[int], *, keeps_zeros: bool) -> Ten
 @operator("Flatten")
 def flatten(call: Call, x: Tensor) -> Tensor:
     axis = positive_axis(call.get("axis", 1), x.ndim)
-    return x.reshape(int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis:])))
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
 @operator("Squeeze")

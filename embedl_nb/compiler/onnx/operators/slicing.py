@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedl_nb.compiler.onnx.open_sizes import has_open
 from embedl_nb.compiler.onnx.operators.arguments import integers, positive_axes, positive_axis
 from embedl_nb.compiler.onnx.registry import operator
 
@@ -44,6 +45,8 @@ def _sliced(x: Tensor, *bounds: Static | list[int] | range) -> Tensor:
 
 def cut(x: Tensor, axis: int, part: slice) -> Tensor:
     """Return what a Python slice, whose step may be negative, takes along ``axis``."""
+    if has_open([x.shape[axis], part.start, part.stop]) and (part.step is None or part.step > 0):
+        return x[(*(slice(None),) * axis, part)]
     taken = range(*part.indices(x.shape[axis]))
     if taken.step < 0 and len(taken):
         taken = taken[::-1]
