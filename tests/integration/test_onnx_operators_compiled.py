@@ -97,6 +97,9 @@ def test_what_litert_does_on_few_axes_or_in_doubles_is_written_otherwise() -> No
         node("Pow", ["places", "places"], ["y_power"]),
         node("SoftmaxCrossEntropyLoss", ["many", "y_class"], ["y_loss", "y_log"]),
         node("Reshape", ["x", "seven"], ["many"]),
+        node("Abs", ["x"], ["positive"]),
+        node("Cast", ["positive"], ["bytes"], to=2),
+        node("MaxPool", ["bytes"], ["y_bytes"], kernel_shape=[2, 2, 2], pads=[1] * 6),
         node("ArgMax", ["many"], ["y_class"], axis=1, keepdims=0),
     ]
     constants = [known("less", 1, 1, 0.5, 1, 1, dtype=np.float32), known("seven", 1, 4, 3, 2, 2, 2, 1)]

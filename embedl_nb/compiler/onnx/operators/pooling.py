@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from embedl_nb.compiler.onnx.operators.arguments import integers
+from embedl_nb.compiler.onnx.operators.casting import converted
 from embedl_nb.compiler.onnx.operators.windows import Window, padded, window_of
 from embedl_nb.compiler.onnx.registry import operator
 
@@ -29,25 +30,29 @@ _MEAN: list[Callable[..., Tensor]] = [F.avg_pool1d, F.avg_pool2d]
 
 @operator("MaxPool")
 def max_pool(call: Call, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-    """Return the largest of each window and, where the graph asks for them, where in ``x`` it was found."""
+    """Return the largest of each window and, where the graph asks for them, where in ``x`` it was found.
+
+    Bytes are compared as floats, which hold them exactly: LiteRT does not pad uint8.
+    """
     window = window_of(call, list(x.shape[2:]), call.attributes["kernel_shape"])
+    real = x.to(torch.float32)
     if call.num_outputs > 1:
-        return _max_with_indices(x, window, is_column_major=bool(call.get("storage_order", 0)))
+        values, places = _max_with_indices(real, window, is_column_major=bool(call.get("storage_order", 0)))
+        return converted(values, x.dtype), places
+    return converted(_largest(real, window), x.dtype)
+
+
+def _largest(x: Tensor, window: Window) -> Tensor:
     pads = window.symmetric
-    is_plain = x.is_floating_point() and not window.is_dilated
     if (
         pads
-        and is_plain
+        and not window.is_dilated
         and len(pads) < 3
         and all(2 * pad <= size for pad, size in zip(pads, window.kernel, strict=True))
     ):
         return _MAX[len(pads) - 1](x, window.kernel, window.strides, pads)
-    x = padded(x, window.all_pads, _lowest(x))
-    return _by_planes(x, window, _MAX) if is_plain else _by_slices(x, window, torch.maximum)
-
-
-def _lowest(x: Tensor) -> float:
-    return -math.inf if x.is_floating_point() else int(torch.iinfo(x.dtype).min)
+    x = padded(x, window.all_pads, -math.inf)
+    return _by_slices(x, window, torch.maximum) if window.is_dilated else _by_planes(x, window, _MAX)
 
 
 def _by_planes(x: Tensor, window: Window, functions: list[Callable[..., Tensor]]) -> Tensor:
@@ -84,7 +89,7 @@ def _max_with_indices(x: Tensor, window: Window, *, is_column_major: bool) -> tu
     within = np.arange(int(np.prod(sizes))).reshape(sizes, order="F" if is_column_major else "C")
     planes = np.arange(x.shape[0] * x.shape[1]).reshape([*x.shape[:2]] + [1] * len(sizes))
     places = padded(torch.from_numpy(planes * within.size + within), window.all_pads)
-    x = padded(x, window.all_pads, _lowest(x))
+    x = padded(x, window.all_pads, -math.inf)
     for axis in reversed(range(len(sizes))):
         values, indices = _taps(x, window, axis), _taps(places, window, axis)
         x, places = values[0], indices[0]
