@@ -50,4 +50,5 @@ def bit_cast(call: Call, x: Tensor) -> Tensor:
         raise refused(
             call, f"reads {x.dtype} as a type that is computed as {dtype}", hint="compute it outside the model"
         )
-    return x.to(dtype) if torch.bool in (x.dtype, dtype) else x.view(dtype)
+    # Integers of the same width wrap round to the same bits.
+    return x.to(dtype) if x.dtype.is_floating_point == dtype.is_floating_point else x.view(dtype)
