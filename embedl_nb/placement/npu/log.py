@@ -1,0 +1,229 @@
+"""What the log of LiteRT's Qualcomm plugin says: who was refused and why, who made the compile fail. Text in, data out.
+
+LiteRT writes on the standard error, Qualcomm's libraries on the standard output; the two are told apart by the file
+they were written to and joined by the names of Qualcomm's own operators. All text patterns on them live here, each
+with a sample that was recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from embedl_nb.placement.answers import Reason
+
+__all__ = ["REASON_PATTERNS", "CompilerLog", "Culprit", "ReasonPattern", "Refusal", "parse_log"]
+
+_SOURCE = "ai-edge-litert 2.3.0, QAIRT 2.51"
+_KEPT = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonPattern:
+    """One sentence of Qualcomm's validator, and the class of reason it stands for.
+
+    Attributes
+    ----------
+    sample
+        A line as it was seen.
+    cause
+        What holds for the whole chip where it is said once; ``""`` where it is about one operator.
+    """
+
+    pattern: re.Pattern[str]
+    reason: Reason
+    sample: str
+    cause: str = ""
+    source: str = _SOURCE
+
+
+REASON_PATTERNS = (
+    ReasonPattern(
+        pattern=re.compile(r"SocModel doesn't support FP16"),
+        reason=Reason.DTYPE,
+        sample="The SocModel doesn't support FP16",
+        cause="this chip's NPU has no float16, in which Qualcomm's compiler computes float operators: quantize to int8",
+    ),
+    ReasonPattern(
+        pattern=re.compile(r"Unsupported input/output datatypes|[Ii]ncorrect [Dd]atatype"),
+        reason=Reason.DTYPE,
+        sample="Unsupported input/output datatypes requested for the HTP Op 'ElementWiseUnary' in the node "
+        "'ElementWiseUnary_0'. There is a mismatch for the combination of inputs and output",
+    ),
+    ReasonPattern(
+        pattern=re.compile(r"incorrect Rank"), reason=Reason.RANK, sample="[4294967295] has incorrect Rank 7."
+    ),
+)
+
+# Of a record of LiteRT: "ERROR: [qnn_manager.cc:480] " and the lines up to the next record.
+_RECORD = re.compile(r"^(INFO|WARNING|ERROR): \[[\w.]+:\d+\] ?", re.MULTILINE)
+_REFUSED = re.compile(r"^LiteRT Op #(?P<index>\d+) '(?P<operator>[^']*)' \(code=\d+\) is not supported in .*$", re.M)
+_OUTPUTS = re.compile(r"^  Outputs:\n(?P<lines>(?:    \[.*\n?)*)", re.MULTILINE)
+_TENSOR = re.compile(r'^    \[\d+\] name="(?P<name>.*)"  tensor_idx=-?\d+', re.MULTILINE)
+_INVALID = re.compile(r"^QNN op validation failed: '(?P<name>[^']+)'", re.MULTILINE)
+_CUSTOM = re.compile(r"No custom package registered for custom op.*")
+_SDK_VERSION = re.compile(r"Applying plugin with SDK version: v?(?P<version>\S+)")
+_SOC = re.compile(r"Using provided SoC info\. SoC name: (?P<name>\w+)")
+_UNKNOWN_SOC = re.compile(r"Unexpected SoC model: .*")
+_UNLOADABLE = re.compile(r"Could not load shared library .*")
+_PARTITION = re.compile(r"Entry point name: qnn_partition_(?P<index>\d+)")
+_NOTHING_SELECTED = re.compile(r"Skipped for non partitioned model")
+# Of a message of Qualcomm's libraries: "     0.0ms [ ERROR ]   <E> ..." and the lines up to the next one.
+_MESSAGE = re.compile(r"^\s*\d+\.\d+ms \[\s*\w+\s*\]\s*(?:<\w>\s*)?", re.MULTILINE)
+_NOT_VALID = re.compile(r"Failed to validate op (?P<name>\S+) with error")
+_VALIDATED = re.compile(r"QnnBackend_validateOpConfig failed")
+_CULPRIT = re.compile(r'^"(?P<name>.*)_LiteRt_OpId_(?P<position>\d+)" generated: .*', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An operator that the compiler did not take.
+
+    Attributes
+    ----------
+    index
+        As the compiler counts, after it has put the bodies of composites in their place.
+    outputs
+        Names of the tensors that it makes.
+    cause
+        See :class:`ReasonPattern`.
+    """
+
+    index: int
+    outputs: tuple[str, ...]
+    reason: Reason
+    evidence: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Culprit:
+    """An operator that made the whole compile fail, by its partition and its position in it."""
+
+    partition: int
+    position: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerLog:
+    """What one run of the compiler has said.
+
+    Attributes
+    ----------
+    sdk_version
+        Of Qualcomm's libraries; ``""`` where the plugin was never ready.
+    soc
+        The chip that it compiles for; ``""`` where it did not come to that.
+    unknown_soc, unloadable
+        The line in which it says that it does not know the chip, or cannot load a library; ``""`` without.
+    custom
+        The line that it has for custom operators, without naming them.
+    selected_nothing
+        Whether it ended without a result because it takes none of the operators.
+    """
+
+    sdk_version: str
+    soc: str
+    unknown_soc: str
+    unloadable: str
+    refusals: tuple[Refusal, ...]
+    custom: str
+    culprit: Culprit | None
+    selected_nothing: bool
+
+
+def parse_log(litert: str, qualcomm: str) -> CompilerLog:
+    """Read a run's log.
+
+    Parameters
+    ----------
+    litert
+        Its standard error.
+    qualcomm
+        Its standard output.
+    """
+    version, soc = _SDK_VERSION.search(litert), _SOC.search(litert)
+    return CompilerLog(
+        sdk_version=version["version"] if version else "",
+        soc=soc["name"] if soc else "",
+        unknown_soc=_line(_UNKNOWN_SOC, litert),
+        unloadable=_line(_UNLOADABLE, litert),
+        refusals=tuple(_refusals(litert, _validators_words(qualcomm))),
+        custom=_line(_CUSTOM, litert),
+        culprit=_culprit(litert, qualcomm),
+        selected_nothing=bool(_NOTHING_SELECTED.search(litert)),
+    )
+
+
+def _line(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return match[0].strip() if match else ""
+
+
+def _refusals(litert: str, said: dict[str, tuple[str, ...]]) -> Iterator[Refusal]:
+    """Yield each operator that was refused, with what the validator said of Qualcomm's operators it was made into."""
+    invalid: list[str] = []
+    for record in _pieces(_RECORD, litert):
+        if match := _INVALID.search(record):
+            invalid.append(match["name"])
+        if match := _REFUSED.search(record):
+            words = tuple(dict.fromkeys(word for name in invalid for word in said.get(name, ())))
+            yield _refusal(match, record, words, was_validated=bool(invalid))
+            invalid.clear()
+
+
+def _refusal(match: re.Match[str], record: str, words: tuple[str, ...], *, was_validated: bool) -> Refusal:
+    known = next((entry for entry in REASON_PATTERNS for word in words if entry.pattern.search(word)), None)
+    # What the validator was asked about exists in Qualcomm's set, but not in this form.
+    otherwise = Reason.FORM if was_validated else Reason.UNSUPPORTED_OPERATOR
+    outputs = _OUTPUTS.search(record)
+    return Refusal(
+        index=int(match["index"]),
+        outputs=tuple(m["name"] for m in _TENSOR.finditer(outputs["lines"])) if outputs else (),
+        reason=known.reason if known else otherwise,
+        evidence=_one_line(match[0], *words),
+        cause=known.cause if known else "",
+    )
+
+
+def _validators_words(qualcomm: str) -> dict[str, tuple[str, ...]]:
+    """Return what was said of each of Qualcomm's operators that is not valid, by its name."""
+    said: dict[str, tuple[str, ...]] = {}
+    pending: list[str] = []
+    for message in _pieces(_MESSAGE, qualcomm):
+        if match := _NOT_VALID.search(message):
+            said[match["name"]] = tuple(dict.fromkeys(pending))
+            pending.clear()
+        elif not _VALIDATED.search(message):
+            pending.append(message.strip())
+    return said
+
+
+def _culprit(litert: str, qualcomm: str) -> Culprit | None:
+    partitions = _PARTITION.findall(litert)
+    messages = [message.strip() for message in _pieces(_MESSAGE, qualcomm)]
+    for place, message in enumerate(messages):
+        if (match := _CULPRIT.search(message)) and partitions:
+            before = [said for said in messages[:place] if "could not create op" in said]
+            return Culprit(
+                partition=int(partitions[-1]),
+                position=int(match["position"]),
+                evidence=_one_line(*before[-1:], match[0]),
+            )
+    return None
+
+
+def _pieces(start: re.Pattern[str], text: str) -> Iterator[str]:
+    """Yield what follows each match of ``start``, up to the next one."""
+    matches = list(start.finditer(text))
+    ends = [match.start() for match in matches[1:]] + [len(text)]
+    for match, end in zip(matches, ends, strict=False):  # without a match there is one end too many
+        yield text[match.end() : end]
+
+
+def _one_line(*parts: str) -> str:
+    """Return words of several lines in one, cut where they are long."""
+    text = " | ".join(" ".join(part.split()) for part in parts if part.strip())
+    return text if len(text) <= _KEPT else f"{text[: _KEPT - 4]} ..."

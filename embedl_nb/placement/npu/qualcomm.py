@@ -1,0 +1,183 @@
+"""Ask Qualcomm's compiler what a Snapdragon's NPU does with a model, once for each model, chip and SDK."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from embedl_nb import cache, progress
+from embedl_nb.device.catalog import Chip
+from embedl_nb.errors import EmbedlError
+from embedl_nb.model import LiteRTModel
+from embedl_nb.model.graph import Operator
+from embedl_nb.model.spec import Signature
+from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
+from embedl_nb.placement.npu.compiling import Compiled, Compiler
+from embedl_nb.placement.npu.log import Refusal
+from embedl_nb.placement.npu.sdk import QualcommSdk, find_sdk
+from embedl_nb.runtime.logs import ChildLog
+from embedl_nb.units import ComputeUnit, format_bytes
+
+__all__ = ["ask_qualcomm"]
+
+_VERSION = 1  # raised when an answer is made in another way from the same compile
+_LOG = "compiler.log"
+_OPEN_SHAPES = "an NPU needs fixed shapes, and this model has open dimensions: compile it for the size that you use"
+_DROPPED = "left out: nothing reads its result"
+
+
+def ask_qualcomm(model: LiteRTModel, chip: Chip, *, signature: Signature, timeout_s: float) -> UnitAnswer:
+    """Say what the NPU of ``chip`` would do with each operator of a signature (see :func:`~.asking.ask_npu`)."""
+    start = time.monotonic()
+    work = Path(tempfile.mkdtemp(prefix="embedl_nb-npu-"))
+    said: list[str] = []
+    try:
+        sdk = find_sdk()
+        key = _key(model, signature, chip, sdk)
+        entry = cache.find(key)
+        if entry is None:
+            with cache.locked(key, timeout_s=timeout_s):
+                entry = cache.find(key)  # another process may have been at it
+                if entry is None:
+                    progress.emit("npu", f"compiling {model.name} for {chip}")
+                    compiler = Compiler(
+                        sdk, model, signature, part=chip.part, work=work, timeout_s=timeout_s, said=said
+                    )
+                    answer, data = _answer(compiler, chip, sdk)
+                    entry = _kept(key, answer, data, said)
+        answer = _answer_in(entry)
+    except EmbedlError as err:
+        answer = UnitAnswer(
+            unit=ComputeUnit.NPU,
+            asked=f"Qualcomm's compiler for {chip.part}",
+            not_checked=err.message,
+            next_step=err.hint,
+            log_path=_log_of_failure(said),
+        )
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return dataclasses.replace(answer, seconds=time.monotonic() - start)
+
+
+def _key(model: LiteRTModel, signature: Signature, chip: Chip, sdk: QualcommSdk) -> str:
+    parts = ("npu", _VERSION, model.sha256, signature.subgraph_index, signature.key, chip.part, sdk.digest)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _answer(compiler: Compiler, chip: Chip, sdk: QualcommSdk) -> tuple[UnitAnswer, bytes]:
+    """Compile, and return the answer that the result holds together with the compiled model."""
+    start = time.monotonic()
+    compiled = compiler.compile()
+    refusals = _refusals(compiler, compiled)
+    operators = tuple(_of_operator(operator, compiled, refusals) for operator in compiler.subgraph.operators)
+    causes = [refusals[each.index].cause for each in operators if not each.runs and each.index in refusals]
+    if any(each.reason is Reason.DYNAMIC_SHAPE for each in operators):
+        causes.append(_OPEN_SHAPES)
+    version = compiled.log.sdk_version if compiled.log else ""
+    qairt = f" (QAIRT {'.'.join(version.split('.')[:3])})" if version else ""
+    answer = UnitAnswer(
+        unit=ComputeUnit.NPU,
+        asked=f"Qualcomm's compiler{qairt} for {chip.part}",
+        operators=operators,
+        cause="; ".join(cause for cause in dict.fromkeys(causes) if cause),
+        partitions=compiled.result.partitions if compiled.result else (),
+        facts=tuple(_facts(compiled, version, sdk, time.monotonic() - start)),
+    )
+    return answer, compiled.data
+
+
+def _facts(compiled: Compiled, version: str, sdk: QualcommSdk, seconds: float) -> Iterator[tuple[str, str]]:
+    if version:
+        yield "QAIRT", version
+    yield "libraries", sdk.package
+    if compiled.result and compiled.result.bytecode_bytes:
+        sizes = compiled.result.bytecode_bytes
+        yield "bytecode", " + ".join(format_bytes(size) for size in sizes)
+        yield "artifact", format_bytes(len(compiled.data))
+    yield "compile", f"{seconds:.2f} s"
+
+
+def _refusals(compiler: Compiler, compiled: Compiled) -> dict[int, Refusal]:
+    """Return the compiler's own refusal of each operator of the source; of a composite, the first in its body."""
+    found: dict[int, Refusal] = {}
+    for refusal in compiled.log.refusals if compiled.log else ():
+        for index in compiler.origins.named(refusal.outputs):
+            found.setdefault(index, refusal)
+    return found
+
+
+def _of_operator(operator: Operator, compiled: Compiled, refusals: dict[int, Refusal]) -> OperatorAnswer:
+    index = operator.index
+    if index in compiled.left_out:
+        left_out = compiled.left_out[index]
+        return OperatorAnswer(index=index, runs=False, reason=left_out.reason, evidence=left_out.evidence)
+    if compiled.result and index in compiled.result.dropped:
+        return OperatorAnswer(index=index, runs=True, by=_DROPPED)
+    if compiled.result and index not in compiled.result.remaining:
+        return OperatorAnswer(index=index, runs=True)
+    if index in refusals:
+        refusal = refusals[index]
+        return OperatorAnswer(index=index, runs=False, reason=refusal.reason, evidence=refusal.evidence)
+    if operator.code == "CUSTOM" and compiled.log and compiled.log.custom:
+        return OperatorAnswer(index=index, runs=False, reason=Reason.UNSUPPORTED_OPERATOR, evidence=compiled.log.custom)
+    return OperatorAnswer(index=index, runs=False, reason=Reason.UNKNOWN)
+
+
+def _kept(key: str, answer: UnitAnswer, data: bytes, said: list[str]) -> cache.Entry:
+    """Put an answer with its artifact and its log where the next asker finds it."""
+    folder = Path(tempfile.mkdtemp(prefix="embedl_nb-npu-"))
+    (folder / cache.MODEL).write_bytes(data)
+    (folder / _LOG).write_text("\n".join(said), encoding="utf-8")
+    built = cache.write_meta(folder, {"sha256": hashlib.sha256(data).hexdigest(), "answer": _record(answer)})
+    published = cache.publish(key, built)
+    if published is None:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return built
+    shutil.rmtree(folder, ignore_errors=True)
+    return published
+
+
+def _record(answer: UnitAnswer) -> dict[str, Any]:
+    operators = [dataclasses.asdict(each) for each in answer.operators]
+    return {
+        "asked": answer.asked,
+        "operators": operators,
+        "cause": answer.cause,
+        "partitions": answer.partitions,
+        "facts": answer.facts,
+    }
+
+
+def _answer_in(entry: cache.Entry) -> UnitAnswer:
+    record = entry.meta["answer"]
+    operators = [{**each, "reason": Reason(each["reason"]) if each["reason"] else None} for each in record["operators"]]
+    return UnitAnswer(
+        unit=ComputeUnit.NPU,
+        asked=record["asked"],
+        operators=tuple(OperatorAnswer(**each) for each in operators),
+        cause=record["cause"],
+        partitions=tuple(tuple(each) for each in record["partitions"]),
+        artifact=entry.model_path if record["partitions"] else None,
+        log_path=entry.folder / _LOG,
+        facts=tuple((label, text) for label, text in record["facts"]),
+    )
+
+
+def _log_of_failure(said: list[str]) -> Path | None:
+    if not said:
+        return None
+    log = ChildLog("npu")
+    with contextlib.suppress(OSError):  # a full disk costs the log, not the answer
+        os.write(log.fd, "\n".join(said).encode())
+    log.close()
+    return log.path

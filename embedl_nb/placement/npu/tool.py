@@ -1,0 +1,151 @@
+"""Run LiteRT's tool that applies a compiler plugin to a model: in a session of its own, under limits, its log kept.
+
+The vendor's compiler is somebody else's native code: it may crash, hang, or fill memory and disk. Whatever it does, it
+ends here as a :class:`ToolRun`, and nothing of it stays behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedl_nb.errors import EmbedlError
+from embedl_nb.placement.npu.sdk import QualcommSdk
+
+__all__ = ["ToolRun", "run_tool"]
+
+_FIRST_TO_GO = 1000
+_LARGEST_LOG_BYTES = 64 * 2**20
+# Bytecode holds the weights once more and, for each partition, a few hundred KiB.
+_LEAST_DISK_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRun:
+    """How one run of the tool ended, and what it said.
+
+    Attributes
+    ----------
+    returncode
+        As ``subprocess`` gives it: negative is a signal.
+    timed_out
+        Whether it was stopped because its time was over.
+    litert, qualcomm
+        Its standard error and its standard output.
+    """
+
+    returncode: int
+    timed_out: bool
+    litert: str
+    qualcomm: str
+    seconds: float
+
+    @property
+    def log(self) -> str:
+        """Everything it said."""
+        return f"{self.litert}\n{self.qualcomm}"
+
+
+def run_tool(
+    sdk: QualcommSdk,
+    model_path: Path,
+    result_path: Path,
+    *,
+    command: str = "apply",
+    part: str,
+    subgraph_index: int,
+    timeout_s: float,
+) -> ToolRun:
+    """Compile, or only divide, one subgraph of a model for a chip.
+
+    Parameters
+    ----------
+    result_path
+        Where the result is written; its folder takes the tool's other files.
+    command
+        ``"apply"`` to compile, ``"partition"`` to see what would be compiled together.
+    part
+        The chip: ``"SM8650"``.
+
+    Raises
+    ------
+    EmbedlError
+        If the tool cannot be started.
+    """
+    work = result_path.parent
+    arguments = [
+        str(sdk.tool),
+        f"--cmd={command}",
+        f"--model={model_path}",
+        f"--o={result_path}",
+        "--soc_manufacturer=Qualcomm",
+        f"--soc_model={part}",
+        "--err=none",
+        f"--libs={sdk.plugin_folder}",
+        f"--subgraphs={subgraph_index}",
+        "--qualcomm_log_level=error",
+    ]
+    folders = ":".join(str(folder) for folder in sdk.library_folders)
+    environment = {**os.environ, "LD_LIBRARY_PATH": folders, "TMPDIR": str(work)}
+    litert, qualcomm = work / "litert.log", work / "qualcomm.log"
+    start = time.monotonic()
+    try:
+        with qualcomm.open("wb") as stdout, litert.open("wb") as stderr:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=work,
+                env=environment,
+                start_new_session=True,
+            )
+    except OSError as err:
+        raise EmbedlError(
+            f"{sdk.tool.name} could not be started: {err.strerror}",
+            hint="pip install --force-reinstall ai-edge-litert",
+        ) from err
+    timed_out = _wait(process, timeout_s, largest_file=_LEAST_DISK_BYTES + 4 * model_path.stat().st_size)
+    return ToolRun(
+        returncode=process.returncode,
+        timed_out=timed_out,
+        litert=_text(litert),
+        qualcomm=_text(qualcomm),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, *, largest_file: int) -> bool:
+    """Wait for the end, or make it; say whether it was made."""
+    try:
+        _limit(process.pid, largest_file)
+        process.wait(max(0.0, timeout_s))
+    except subprocess.TimeoutExpired:
+        return True
+    finally:  # Ctrl-C too: nothing of it may go on
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return False
+
+
+def _limit(pid: int, largest_file: int) -> None:
+    """Keep a process from the machine's whole memory and disk."""
+    import resource  # Windows has none, and imports this module too
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError):  # it has ended already, or a tighter limit is set from outside
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(_FIRST_TO_GO))
+
+
+def _text(log: Path) -> str:
+    with log.open("rb") as file:
+        return file.read(_LARGEST_LOG_BYTES).decode(errors="replace")
