@@ -14,7 +14,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from embedl_nb.errors import BenchmarkError, MissingDependencyError, OutOfMemory
 
 __all__ = [
     "CPU_ACCELERATOR",
+    "GPU_ACCELERATOR",
     "HOST_READ",
     "HOST_WRITE",
     "EventType",
@@ -71,7 +72,8 @@ _STATUS_TEXTS = {
 }
 _STATUS_NO_MEMORY = 2
 
-CPU_ACCELERATOR = 1  # litert_common.h: kLiteRtHwAcceleratorCpu
+# litert_common.h: LiteRtHwAccelerators, to be added up
+CPU_ACCELERATOR, GPU_ACCELERATOR = 1, 2
 HOST_READ, HOST_WRITE = 0, 1  # litert_common.h: LiteRtTensorBufferLockMode
 
 # litert_layout.h: LITERT_TENSOR_MAX_RANK
@@ -167,10 +169,11 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "LiteRtCreateOpaqueOptions": (c_char_p, c_void_p, PayloadDestructor, _OUT),
     # litert_compiled_model.h
     "LiteRtCreateCompiledModel": (c_void_p, c_void_p, c_void_p, _OUT),
+    "LiteRtCompiledModelIsNonCpuFullyAccelerated": (c_void_p, POINTER(c_bool)),
     "LiteRtGetCompiledModelInputBufferRequirements": (c_void_p, c_size_t, c_size_t, _OUT),
     "LiteRtGetCompiledModelOutputBufferRequirements": (c_void_p, c_size_t, c_size_t, _OUT),
     "LiteRtGetCompiledModelInputTensorLayout": (c_void_p, c_size_t, c_size_t, POINTER(Layout)),
-    "LiteRtGetCompiledModelOutputTensorLayouts": (c_void_p, c_size_t, c_size_t, POINTER(Layout), ctypes.c_bool),
+    "LiteRtGetCompiledModelOutputTensorLayouts": (c_void_p, c_size_t, c_size_t, POINTER(Layout), c_bool),
     "LiteRtCompiledModelResizeInputTensor": (c_void_p, c_size_t, c_size_t, POINTER(c_int), c_size_t),
     "LiteRtRunCompiledModel": (c_void_p, c_size_t, c_size_t, _OUT, c_size_t, _OUT),
     "LiteRtCompiledModelGetProfiler": (c_void_p, _OUT),

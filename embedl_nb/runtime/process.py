@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -50,6 +51,8 @@ class Child:
         Dotted name of what to run; it calls :func:`embedl_nb.runtime.serve.serve`.
     what
         Who it is in an error's sentence: ``"the LiteRT runtime"``.
+    environment
+        Variables that it has besides this process's own.
 
     Raises
     ------
@@ -57,14 +60,14 @@ class Child:
         If the system cannot start a process.
     """
 
-    def __init__(self, module: str, *, what: str) -> None:
+    def __init__(self, module: str, *, what: str, environment: Mapping[str, str] | None = None) -> None:
         self._what = what
         self._owner_pid = os.getpid()
         self._lock = threading.Lock()
         self._is_new = True
         self._log = ChildLog(module.rsplit(".", 1)[-1])
         try:
-            self._process = _start(module, self._log.fd, what)
+            self._process = _start(module, self._log.fd, what, environment or {})
         except BaseException:
             self._log.close()
             raise
@@ -236,10 +239,10 @@ class Child:
         os.close(nothing)
 
 
-def _start(module: str, log_fd: int, what: str) -> subprocess.Popen[bytes]:
+def _start(module: str, log_fd: int, what: str, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     search_path = [str(Path(entry or ".").absolute()) for entry in sys.path]
     command = [sys.executable, "-P", "-c", _BOOTSTRAP, module, json.dumps(search_path)]
-    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, **variables, "PYTHONFAULTHANDLER": "1", "PYTHONIOENCODING": "utf-8"}
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

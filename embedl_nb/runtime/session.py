@@ -1,4 +1,4 @@
-"""A model in the LiteRT runtime of this process: loaded, compiled for the CPU, profiled.
+"""A model in the LiteRT runtime of this process: loaded, compiled for the CPU or the GPU, profiled.
 
 Above it are the worker's commands, below it the C API. Handles are closed explicitly, in reverse order; this module
 runs in a child process only.
@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
+from ctypes import byref, c_bool, c_char_p, c_int, c_size_t, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,7 +134,7 @@ class LoadedModel:
 
 
 class CompiledModel:
-    """A loaded model made ready to run on the CPU.
+    """A loaded model made ready to run.
 
     Parameters
     ----------
@@ -146,6 +146,8 @@ class CompiledModel:
         See :data:`embedl_nb.runtime.options.RUNTIME_OPTIONS`.
     profile
         Whether operators can be timed; costs memory, and a little time while the profiler is started.
+    accelerators
+        What may run it: the sum of the units' numbers in litert_c.py.
 
     Raises
     ------
@@ -156,16 +158,29 @@ class CompiledModel:
     """
 
     def __init__(
-        self, model: LoadedModel, *, num_threads: int, runtime_options: Mapping[str, str], profile: bool = False
+        self,
+        model: LoadedModel,
+        *,
+        num_threads: int,
+        runtime_options: Mapping[str, str],
+        profile: bool = False,
+        accelerators: int = litert_c.CPU_ACCELERATOR,
     ) -> None:
         self.model = model
         self.handle = c_void_p()
         self._profiler = c_void_p()
         sections = options_toml(runtime_options, num_threads=num_threads, profile=profile)
-        with refusals_explained(model.path), _compilation_options(sections) as options:
+        with refusals_explained(model.path), _compilation_options(sections, accelerators) as options:
             call("LiteRtCreateCompiledModel", environment(), model.handle, options, byref(self.handle))
         if profile:
             call("LiteRtCompiledModelGetProfiler", self.handle, byref(self._profiler))
+
+    @property
+    def is_all_off_cpu(self) -> bool:
+        """Whether no operator is left to the CPU."""
+        answer = c_bool()
+        call("LiteRtCompiledModelIsNonCpuFullyAccelerated", self.handle, byref(answer))
+        return answer.value
 
     @contextmanager
     def profiling(self) -> Iterator[None]:
@@ -238,12 +253,12 @@ def refusals_explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _compilation_options(sections: Mapping[str, str]) -> Iterator[c_void_p]:
+def _compilation_options(sections: Mapping[str, str], accelerators: int) -> Iterator[c_void_p]:
     options = c_void_p()
     call("LiteRtCreateOptions", byref(options))
     texts = {section: ctypes.create_string_buffer(toml.encode()) for section, toml in sections.items()}
     try:
-        call("LiteRtSetOptionsHardwareAccelerators", options, litert_c.CPU_ACCELERATOR)
+        call("LiteRtSetOptionsHardwareAccelerators", options, accelerators)
         for section, text in texts.items():
             opaque = c_void_p()
             call(
