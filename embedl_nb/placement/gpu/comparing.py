@@ -1,0 +1,55 @@
+"""Whether the GPU computes what the CPU computes, on the model's own sample where it has one."""
+
+from __future__ import annotations
+
+from embedl_nb.model.calling import restore_outputs
+from embedl_nb.model.evidence import Floor, OutputMatch, SampleSource, compare_outputs
+from embedl_nb.placement.gpu.question import Question
+from embedl_nb.runtime.arrays import take_arrays
+from embedl_nb.runtime.process import Child
+
+__all__ = ["compare_with_cpu"]
+
+
+def compare_with_cpu(
+    question: Question, child: Child, *, timeout_s: float
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return facts and notes on the outputs.
+
+    A GPU may compute in float16, so floats are held to 30 dB, not to a float model's 60.
+
+    Raises
+    ------
+    EmbedlError
+        If either unit cannot run the model.
+    """
+    paths = child.request(
+        "compare",
+        {
+            "model_path": str(question.path),
+            "signature_key": question.signature.key or None,
+            "inputs_path": str(question.samples_path or ""),
+        },
+        timeout_s=timeout_s,
+    )
+    on_cpu, on_gpu = (
+        restore_outputs(question.signature, take_arrays(paths[name])) for name in ("cpu_path", "gpu_path")
+    )
+    parity = compare_outputs(
+        [on_cpu], [on_gpu], sample_source=SampleSource.SYNTHETIC, against="the CPU", floor=Floor.INTEGER
+    )
+    inputs = "on the model's own sample" if question.samples_path else "on random inputs"
+    worst = min(parity.outputs, key=lambda output: output.sqnr_db, default=None)
+    if worst is None:
+        return (), ()
+    facts = (("outputs against the CPU's", f"{_likeness(worst)} {inputs}"),)
+    notes = [
+        f"output {output.name!r} is not the CPU's {inputs}: {output.note or _likeness(output)}"
+        for output in parity.outputs
+        if not output.matches
+    ]
+    return facts, tuple(notes)
+
+
+def _likeness(output: OutputMatch) -> str:
+    return "equal" if output.max_abs_error == 0 else f"SQNR {output.sqnr_db:.1f} dB"

@@ -1,0 +1,71 @@
+"""Answers that were given before, by what they depend on: a small file each in the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import uuid
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from embedl_nb import config
+from embedl_nb.imports import version_of
+from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
+from embedl_nb.units import ComputeUnit
+
+__all__ = ["answer_key", "find", "keep"]
+
+_FORMAT = 1
+
+
+def answer_key(model_sha256: str, signature_key: str | None, drivers: object) -> str:
+    """Return the hash of all that an answer depends on, hexadecimal."""
+    header = [_FORMAT, model_sha256, signature_key, drivers, version_of("ai-edge-litert"), version_of("embedl-nb")]
+    return hashlib.sha256(json.dumps(header).encode()).hexdigest()
+
+
+def find(key: str) -> UnitAnswer | None:
+    """Return the answer that was kept, None where there is none or it is damaged."""
+    try:
+        return _from_record(json.loads(_path(key).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep(key: str, answer: UnitAnswer) -> UnitAnswer:
+    """Keep an answer and its log, which is removed with other logs otherwise; on a full disk it is only returned."""
+    path = _path(key)
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if answer.log_path is not None:
+            answer = replace(answer, log_path=Path(shutil.copyfile(answer.log_path, path.with_suffix(".log"))))
+        temporary.write_text(json.dumps(asdict(answer), default=str), encoding="utf-8")
+        temporary.replace(path)
+    return answer
+
+
+def _path(key: str) -> Path:
+    return config.cache_dir() / "placement" / f"gpu-{key[:32]}.json"
+
+
+def _from_record(record: dict[str, Any]) -> UnitAnswer:
+    operators = tuple(
+        OperatorAnswer(**{**operator, "reason": Reason(operator["reason"]) if operator["reason"] else None})
+        for operator in record["operators"]
+    )
+    return UnitAnswer(
+        **{
+            **record,
+            "unit": ComputeUnit(record["unit"]),
+            "operators": operators,
+            "partitions": tuple(map(tuple, record["partitions"])),
+            "artifact": None,
+            "log_path": Path(record["log_path"]) if record["log_path"] else None,
+            "notes": tuple(record["notes"]),
+            "facts": tuple((label, text) for label, text in record["facts"]),
+        }
+    )

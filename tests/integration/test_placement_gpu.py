@@ -1,0 +1,146 @@
+"""LiteRT's GPU accelerator is asked, on the Vulkan driver that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedl_nb.model.litert_model import LiteRTModel
+from embedl_nb.model.schema import schema
+from embedl_nb.placement.answers import Reason, UnitAnswer
+from embedl_nb.placement.gpu import ask_gpu, asking
+from embedl_nb.placement.gpu.drivers import INSTALL_COMMAND, Driver, find_drivers
+from embedl_nb.testing import models
+from embedl_nb.testing.models import ModelBuilder
+
+needs_driver = pytest.mark.skipif(not find_drivers(), reason=f"no Vulkan driver: {INSTALL_COMMAND}")
+pytestmark = pytest.mark.litert
+
+Make = Callable[[bytes], LiteRTModel]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    return lambda data: LiteRTModel.open(models.write(tmp_path, data))
+
+
+def _cut_off() -> bytes:
+    """Build two operators, one that no GPU takes, and one behind it."""
+    builder = ModelBuilder()
+    value = builder.input("x", (1, 4))
+    for name in ("a", "b"):
+        value = builder.operator("TANH", [value], builder.tensor(name, (1, 4)))
+    where = builder.constant("where", np.zeros((3, 1), np.int32))
+    value = builder.operator("GATHER_ND", [value, where], builder.tensor("rows", (3, 4)))
+    return builder.build({"y": builder.operator("TANH", [value], builder.tensor("y", (3, 4)))})
+
+
+def _compared() -> bytes:
+    """Build a comparison of a value with itself, which the GPU refuses, and one with another value, both unnamed."""
+    builder = ModelBuilder()
+    a, b = builder.input("a", (1, 4)), builder.input("b", (1, 4))
+    same = builder.operator(
+        "NOT_EQUAL", [a, a], builder.tensor("same", (1, 4), "bool"), options=schema().NotEqualOptionsT()
+    )
+    other = builder.operator(
+        "NOT_EQUAL", [a, b], builder.tensor("other", (1, 4), "bool"), options=schema().NotEqualOptionsT()
+    )
+    return builder.build({"same": same, "other": other})
+
+
+def _reasons(answer: UnitAnswer) -> list[Reason | None]:
+    return [operator.reason for operator in answer.operators]
+
+
+@needs_driver
+def test_a_model_that_the_gpu_takes_whole_computes_what_the_cpu_computes(make: Make, empty_home: Path) -> None:
+    model = make(models.conv_relu())
+    answer = ask_gpu(model)
+    assert not answer.not_checked, answer
+    assert (answer.num_running, answer.partitions, answer.cause) == (1, ((0,),), "")
+    assert "ai-edge-litert" in answer.asked
+    assert " on " in answer.asked
+    assert dict(answer.facts)["outputs against the CPU's"].endswith("on random inputs")
+    assert answer.log_path is not None
+    assert "Selected adapter" in answer.log_path.read_text()
+    assert not [text for text in (*answer.notes, *dict(answer.facts).values()) if " ms" in text]
+
+
+@needs_driver
+def test_an_answer_is_kept(make: Make, empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(_cut_off())
+    first = ask_gpu(model)
+    monkeypatch.setattr(asking, "Child", None)  # nobody is asked again
+    again = ask_gpu(model)
+    assert again.operators == first.operators
+    assert (again.asked, again.notes, again.facts, again.partitions, again.log_path) == (
+        first.asked,
+        first.notes,
+        first.facts,
+        first.partitions,
+        first.log_path,
+    )
+
+
+@needs_driver
+def test_a_refused_operator_and_what_it_cuts_off_stay_on_the_cpu(make: Make) -> None:
+    answer = ask_gpu(make(_cut_off()))
+    assert _reasons(answer) == [None, None, Reason.UNSUPPORTED_OPERATOR, Reason.PARTITION_TOO_SMALL]
+    assert answer.operators[2].evidence == "GATHER_ND: Operation is not supported."
+    assert answer.operators[3].evidence.startswith("2 operations will run on the GPU")
+    assert answer.partitions == ((0, 1),)
+    assert any("1 that it would take" in note for note in answer.notes)
+
+
+@needs_driver
+def test_two_operators_that_a_line_may_mean_are_asked_about_alone(make: Make) -> None:
+    answer = ask_gpu(make(_compared()))
+    assert _reasons(answer) == [Reason.FORM, None]
+
+
+@needs_driver
+def test_a_signature_is_asked_about_alone(make: Make) -> None:
+    model = make(models.two_signatures())
+    assert [ask_gpu(model, signature_key=key).num_running for key in ("first", "second")] == [1, 1]
+
+
+@needs_driver
+def test_an_operator_that_litert_does_not_know_is_named(make: Make) -> None:
+    answer = ask_gpu(make(models.unsupported_operator()))
+    assert _reasons(answer) == [Reason.UNSUPPORTED_OPERATOR]
+    assert "STABLEHLO_SORT" in answer.cause
+    assert "STABLEHLO_SORT" in answer.operators[0].evidence
+
+
+@needs_driver
+def test_a_crash_of_the_accelerator_is_an_answer_with_its_log(make: Make) -> None:
+    answer = ask_gpu(make(models.add(dtype="uint8")))  # integers without a scale abort ai-edge-litert 2.3.0
+    assert "SIGABRT" in answer.not_checked
+    assert answer.log_path is not None
+    assert answer.log_path.is_file()
+
+
+@needs_driver
+def test_what_takes_too_long_is_stopped_and_said(make: Make) -> None:
+    answer = ask_gpu(make(models.chain(3)), timeout_s=0.05)
+    assert "within" in answer.not_checked or "in the time" in answer.not_checked
+    assert answer.operators == ()
+
+
+def test_without_a_driver_nothing_is_checked_and_the_command_is_named(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "find_drivers", list)
+    answer = ask_gpu(make(models.add()))
+    assert "no Vulkan driver" in answer.not_checked
+    assert answer.next_step == "apt-get install chromium"
+
+
+def test_a_driver_that_leads_to_no_gpu_is_named(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Driver(name="lavapipe", manifests=(tmp_path / "missing.json",))
+    monkeypatch.setattr(asking, "find_drivers", lambda: [nowhere])
+    answer = ask_gpu(make(models.add()))
+    assert answer.not_checked == "no GPU was found through lavapipe (Debian 12's is too old for LiteRT)"
