@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from embedl_nb.errors import EmbedlError, InputError, UnsupportedOperatorError
 
 __all__ = [
+    "INVOKE_PATTERN",
     "PREPARE_PATTERN",
     "REFUSAL_PATTERNS",
     "VALUE_SHAPE_PATTERN",
     "RefusalPattern",
     "refusal_error",
+    "refusal_line",
     "refused_operators",
     "unprepared_operators",
 ]
@@ -64,6 +66,11 @@ PREPARE_PATTERN = RefusalPattern(
     "stablehlo.scatter.Node number 7 (STABLEHLO_SCATTER) failed to prepare.",
     source="ai-edge-litert 2.3.0",
 )
+INVOKE_PATTERN = RefusalPattern(
+    pattern=re.compile(r"Node number \d+ \((?P<name>[A-Z][A-Z0-9_]+)\) failed to invoke"),
+    sample="ERROR: Node number 0 (TANH) failed to invoke.",
+    source="ai-edge-litert 2.3.0",
+)
 VALUE_SHAPE_PATTERN = RefusalPattern(
     pattern=re.compile(r"Failed to set custom allocation for output tensor (?P<name>\S+)"),
     sample="ERROR: [compiled_model.cc:1901] Failed to set custom allocation for output tensor y (index -1): 1",
@@ -90,6 +97,18 @@ def refusal_error(log_text: str, *, model: str) -> EmbedlError | None:
 def unprepared_operators(log_text: str) -> tuple[str, ...]:
     """Return the operators that the runtime knows and cannot run in the form that the model has them in."""
     return tuple(dict.fromkeys(match["name"] for match in PREPARE_PATTERN.pattern.finditer(log_text)))
+
+
+def refusal_line(log_text: str) -> str:
+    """Return the sentence in which the runtime gives an operator up, after the one that says why; "" without one."""
+    patterns = [entry.pattern for entry in (*REFUSAL_PATTERNS, PREPARE_PATTERN, INVOKE_PATTERN)]
+    before = ""
+    for line in log_text.splitlines():
+        said = line.strip().removeprefix("ERROR: ")
+        if any(pattern.search(said) for pattern in patterns):
+            return f"{before} {said}".strip()
+        before = said if line.startswith("ERROR: ") else ""
+    return ""
 
 
 def refused_operators(log_text: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The measured child: ``python -m embedl_nb.runtime.worker`` loads, compiles, runs and times models in LiteRT.
 
 ``run`` computes outputs for a caller who wants them (see running.py) and keeps models loaded; ``measure`` starts from
-nothing and records each stage. Paths to arrays come in and go out (see arrays.py), numbers as JSON.
+nothing and records each stage; ``built_in`` tells operators from what the CPU's delegate took (see built_in.py). Paths
+to arrays come in and go out (see arrays.py), numbers as JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb import progress
 from embedl_nb.errors import InputError
 from embedl_nb.runtime.arrays import by_sample, load_arrays
+from embedl_nb.runtime.built_in import built_in_operators
 from embedl_nb.runtime.invocation import Invocation
 from embedl_nb.runtime.measuring import measure
 from embedl_nb.runtime.raw_run import MeasureRequest
@@ -99,7 +101,7 @@ def _measure(payload: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Serve the commands until the parent hangs up."""
-    serve({"run": _run, "measure": _measure})
+    serve({"run": _run, "measure": _measure, "built_in": built_in_operators})
 
 
 if __name__ == "__main__":

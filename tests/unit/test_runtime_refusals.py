@@ -6,11 +6,13 @@ import pytest
 
 from embedl_nb.errors import InputError, UnsupportedOperatorError
 from embedl_nb.runtime.refusals import (
+    INVOKE_PATTERN,
     PREPARE_PATTERN,
     REFUSAL_PATTERNS,
     VALUE_SHAPE_PATTERN,
     RefusalPattern,
     refusal_error,
+    refusal_line,
     unprepared_operators,
 )
 
@@ -28,6 +30,13 @@ def test_a_recorded_refusal_names_its_operator(entry: RefusalPattern) -> None:
 
 def test_an_operator_that_failed_to_prepare_is_named() -> None:
     assert unprepared_operators(f"INFO: loading\n{PREPARE_PATTERN.sample}\n") == ("STABLEHLO_SCATTER",)
+
+
+def test_the_line_of_a_refusal_comes_with_the_reason_before_it() -> None:
+    why = "Only float32, uint8, int16 and int8 are supported currently, got INT64."
+    log = f"INFO: loading\nERROR: {why}\n{INVOKE_PATTERN.sample}\nERROR: [x.cc:164] Failed to invoke\n"
+    assert refusal_line(log) == f"{why} Node number 0 (TANH) failed to invoke."
+    assert refusal_line("INFO: loading\nERROR: something else\n") == ""
 
 
 def test_several_operators_are_named_once_each() -> None:
