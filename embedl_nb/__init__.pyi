@@ -2,6 +2,7 @@ from typing import Any
 
 from embedl_nb import errors as errors
 from embedl_nb.compiler import image_input as image_input
+from embedl_nb.display import ResultSet as ResultSet
 from embedl_nb.errors import EmbedlError as EmbedlError
 from embedl_nb.errors import EmbedlWarning as EmbedlWarning
 from embedl_nb.measure import Benchmark as Benchmark
@@ -13,10 +14,12 @@ from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public ver
 from embedl_nb.pipeline import devices as devices
 from embedl_nb.pipeline import doctor as doctor
 from embedl_nb.pipeline import load as load
+from embedl_nb.pipeline import preflight as preflight
 from embedl_nb.pipeline import quantize as quantize
 from embedl_nb.pipeline import report as report
 from embedl_nb.pipeline import runs as runs
 from embedl_nb.pipeline import sensitivity as sensitivity
+from embedl_nb.placement import Placement as Placement
 from embedl_nb.quantizer import images as images
 
 __version__: str

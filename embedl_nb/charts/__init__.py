@@ -10,6 +10,7 @@ from embedl_nb.charts.breakdown import operators_figure
 from embedl_nb.charts.fidelity import fidelity_figure
 from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
+from embedl_nb.charts.placement import placement_matrix_figure, placement_strip_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
 from embedl_nb.charts.waterfall import waterfall_figure
 from embedl_nb.charts.waterfall_svg import waterfall_picture
@@ -24,6 +25,8 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "latency": latency_figure,
         "fidelity": fidelity_figure,
         "tradeoff": tradeoff_figure,
+        "placement": placement_strip_figure,
+        "placement_matrix": placement_matrix_figure,
         "waterfall_svg": waterfall_picture,
         "fidelity_svg": fidelity_picture,
     }

@@ -98,6 +98,29 @@ def _compile(
     return model
 
 
+@click.command("preflight")
+@click.argument("model", type=MODEL)
+@click.option("--device", multiple=True, required=True, help="A phone or a chip: 'Samsung Galaxy S24', SM8650")
+@click.option(
+    "--compute-unit",
+    "compute_units",
+    type=OneOf("compute unit", ComputeUnit),
+    multiple=True,
+    default=[str(unit) for unit in ComputeUnit],
+    show_default=True,
+    help="Which units to ask about.",
+)
+@click.option("--signature-key", help="Which signature.  [default: the first]")
+@verbose
+@click.pass_obj
+def _preflight(names: Names, /, model: str, *, device: tuple[str, ...], **options: Any) -> Any:
+    """Say where every operator would run on a phone, and why, without the phone.
+
+    MODEL is a .tflite file or a run id, or in a notebook the name of a variable.
+    """
+    return pipeline.preflight(names.model(model), device if len(device) > 1 else device[0], **options)
+
+
 @click.command("benchmark")
 @click.argument("model", type=MODEL)
 @click.option("--device", type=DEVICE, default="host://", show_default=True, help="Address of the device.")
@@ -244,6 +267,7 @@ COMMANDS: dict[str, click.Command] = {
     "compile": _compile,
     "quantize": quantize,
     "sensitivity": sensitivity,
+    "preflight": _preflight,
     "benchmark": _benchmark,
     "runs": _runs,
     "devices": _devices,

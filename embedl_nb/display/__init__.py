@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedl_nb.display.mixin import Displayable
+from embedl_nb.display.result_set import ResultSet
 from embedl_nb.display.view import Fact, Table, View
 
-__all__ = ["Displayable", "Fact", "Table", "View"]
+__all__ = ["Displayable", "Fact", "ResultSet", "Table", "View"]

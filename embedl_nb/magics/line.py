@@ -21,6 +21,7 @@ MAGICS = {
     "embedl_compile": "compile",
     "embedl_quantize": "quantize",
     "embedl_sensitivity": "sensitivity",
+    "embedl_preflight": "preflight",
     "embedl_benchmark": "benchmark",
     "embedl_runs": "runs",
     "embedl_devices": "devices",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedl_nb.pipeline.catalog import catalog
 from embedl_nb.pipeline.doctor import doctor
+from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
 from embedl_nb.pipeline.steps import benchmark, bisect, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
@@ -17,6 +18,7 @@ __all__ = [
     "devices",
     "doctor",
     "load",
+    "preflight",
     "quantize",
     "quickstart",
     "report",

@@ -12,10 +12,11 @@ from embedl_nb.errors import EmbedlWarning, RunStoreError, UnknownNameError
 if TYPE_CHECKING:
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.placement import Placement
 
 __all__ = ["kept_path", "recorded"]
 
-_Result = TypeVar("_Result", "LiteRTModel", "Benchmark")
+_Result = TypeVar("_Result", "LiteRTModel", "Benchmark", "Placement")
 
 
 def kept_path(model: LiteRTModel) -> Path:
@@ -42,7 +43,7 @@ def recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: s
     return dataclasses.replace(result, run_id=run_id)
 
 
-def _pictures(result: LiteRTModel | Benchmark) -> dict[str, str]:
+def _pictures(result: LiteRTModel | Benchmark | Placement) -> dict[str, str]:
     """Draw what a reader of the run's page shall see."""
     from embedl_nb.display import figures
 

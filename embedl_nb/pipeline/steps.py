@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.placement import Placement
 
 __all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
 
@@ -253,7 +254,7 @@ def runs() -> pd.DataFrame:
     return runstore.runs()
 
 
-def load(run_id: str) -> LiteRTModel | Benchmark:
+def load(run_id: str) -> LiteRTModel | Benchmark | Placement:
     """Return a recorded result, in this or any later session.
 
     Parameters
@@ -271,8 +272,11 @@ def load(run_id: str) -> LiteRTModel | Benchmark:
     from embedl_nb import runstore
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.placement import Placement
 
     record = runstore.get(run_id)
+    if record["kind"] == "preflight":
+        return dataclasses.replace(Placement.from_record(record["result"]), run_id=record["run_id"])
     if record["kind"] == "benchmark":
         return dataclasses.replace(Benchmark.from_record(record["result"]), run_id=record["run_id"])
     model = LiteRTModel.from_record(record["result"])

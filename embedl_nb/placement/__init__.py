@@ -1,1 +1,8 @@
 """Where every operator of a model would run on a phone, and why: seen from runtimes and compilers, not guessed."""
+
+from __future__ import annotations
+
+from embedl_nb.placement.asking import place
+from embedl_nb.placement.placement import Placement
+
+__all__ = ["Placement", "place"]

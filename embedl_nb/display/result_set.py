@@ -1,0 +1,83 @@
+"""Several results of one verb, of devices or units that were asked at once, and what could not be had of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.display.mixin import Displayable
+from embedl_nb.display.view import Table, View
+from embedl_nb.errors import EmbedlError, UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ResultSet"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResultSet(Displayable):
+    """Results by name, in the order they were asked for.
+
+    Attributes
+    ----------
+    kind
+        What one is called: ``"placement"``.
+    results
+        Each by what it was asked for.
+    errors
+        What went wrong with others; one failure costs no other result.
+    """
+
+    kind: str
+    results: dict[str, Any]
+    errors: dict[str, EmbedlError]
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.results.values())
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the result called ``name``.
+
+        Raises
+        ------
+        EmbedlError
+            Its own error, if it failed.
+        UnknownNameError
+            If there is none of this name.
+        """
+        if name in self.errors:
+            raise self.errors[name]
+        if name not in self.results:
+            raise UnknownNameError.among("result", name, self.results)
+        return self.results[name]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the frames of all results as one, with the name of each in the first column, ``result``."""
+        import pandas as pd
+
+        frames = {name: result.frame() for name, result in self.results.items()}
+        if not frames:
+            return pd.DataFrame(columns=["result"])
+        joined: pd.DataFrame = pd.concat(frames, names=["result"]).reset_index(level=0).reset_index(drop=True)
+        return joined
+
+    def _view(self) -> View:
+        failed = f", {len(self.errors)} failed" if self.errors else ""
+        rows = tuple((name, _line(result)) for name, result in self.results.items())
+        noun = self.kind if len(self) == 1 else f"{self.kind}s"
+        return View(
+            headline=f"{len(self)} {noun}{failed}",
+            warnings=tuple(f"{name}: {error}" for name, error in self.errors.items()),
+            tables=(Table(title="Results", columns=("name", "result"), rows=rows),) if rows else (),
+        )
+
+
+def _line(result: Any) -> str:
+    """Return what a result says in one line: its verdict where it has one, without its own name again."""
+    line: str = getattr(result, "verdict", "") or result._view().headline
+    return line

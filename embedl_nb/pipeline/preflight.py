@@ -1,0 +1,130 @@
+"""Where a model would run on a phone, as a user asks for it: by the phone's name, for one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
+from embedl_nb.pipeline.bar import showing
+from embedl_nb.pipeline.recording import recorded
+from embedl_nb.units import ComputeUnit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from embedl_nb.device.catalog import Catalog, Chip
+    from embedl_nb.display import ResultSet
+    from embedl_nb.model import LiteRTModel
+    from embedl_nb.placement import Placement
+
+__all__ = ["preflight"]
+
+_SAME_FOR_EVERY_CHIP = (ComputeUnit.CPU, ComputeUnit.GPU)
+
+
+def preflight(
+    model: LiteRTModel | str | Path,
+    device: str | Sequence[str] | Catalog,
+    *,
+    compute_units: Sequence[str] = ("cpu", "gpu", "npu"),
+    signature_key: str | None = None,
+) -> Placement | ResultSet:
+    """Say where every operator would run on a phone, and why, before there is a phone.
+
+    Each unit is asked by what decides there: LiteRT's CPU runtime, LiteRT's GPU delegate on this machine's Vulkan
+    driver, and the vendor's own compiler for the NPU of that very chip. Nothing is looked up in a table, and what
+    cannot be asked here is "not checked", with the command that would change it.
+
+    Parameters
+    ----------
+    model
+        A compiled model, or the path of a ``.tflite`` file.
+    device
+        A phone's name (``"Samsung Galaxy S24"``), a chip (``"SM8650"``), several of them, or what :func:`catalog`
+        found. A phone that is sold with two chips is asked about with both.
+    compute_units
+        Which units to ask about.
+    signature_key
+        Which signature; by default the first.
+
+    Returns
+    -------
+    Placement or ResultSet
+        One placement for one chip; for several chips a set of them, one for each distinct chip.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        If there is no such model, phone, unit or signature.
+
+    Examples
+    --------
+    >>> enb.preflight(model, "Samsung Galaxy S24").verdict  # doctest: +SKIP
+    """
+    from embedl_nb.display import ResultSet
+    from embedl_nb.model import as_model
+    from embedl_nb.placement import place
+
+    subject, units = as_model(model), _units(compute_units)
+    targets, errors = _targets(device)
+    results: dict[str, Placement] = {}
+    with showing("preflight"):
+        for chip, (target, phones) in targets.items():
+            answers = [answer for placement in results.values() for answer in placement.answers]
+            known = [answer for answer in answers if answer.unit in _SAME_FOR_EVERY_CHIP]
+            placement = place(
+                subject, chip, target=target, phones=phones, units=units, signature_key=signature_key, known=known
+            )
+            results[f"{target} | {chip}"] = placement
+    results = {
+        name: recorded("preflight", placement, model=subject, parent_run_id=subject.run_id)
+        for name, placement in results.items()
+    }
+    if len(results) == 1 and not errors:
+        return next(iter(results.values()))
+    return ResultSet(kind="placement", results=results, errors=errors)
+
+
+def _units(names: Sequence[str]) -> tuple[ComputeUnit, ...]:
+    if isinstance(names, str):
+        names = (names,)
+    for name in names:
+        if name not in list(ComputeUnit):
+            raise UnknownNameError.among("compute unit", str(name), list(ComputeUnit))
+    if not names:
+        raise InputError("no compute unit was given", hint='give some of "cpu", "gpu", "npu"')
+    return tuple(ComputeUnit(name) for name in dict.fromkeys(names))
+
+
+def _targets(
+    device: str | Sequence[str] | Catalog,
+) -> tuple[dict[Chip, tuple[str, list[str]]], dict[str, EmbedlError]]:
+    """Return each distinct chip with what was asked for and the phones that have it, and what is not known."""
+    from embedl_nb.device.catalog import Catalog, Chip, targets_named
+
+    found: dict[Chip, tuple[str, list[str]]] = {}
+    errors: dict[str, EmbedlError] = {}
+    if isinstance(device, Catalog):
+        for phone in device:
+            found.setdefault(phone.chip, (device.query or phone.name, []))[1].append(phone.name)
+        if not found:
+            raise InputError("the catalog's answer is empty", hint="ask it for less: enb.catalog() lists all")
+        return found, errors
+    names = [device] if isinstance(device, str) else list(device)
+    for name in names:
+        try:
+            named = targets_named(name)
+        except UnknownNameError as err:
+            if len(names) == 1:
+                raise
+            errors[str(name)] = err
+            continue
+        if isinstance(named, Chip):
+            found.setdefault(named, (name, []))
+            continue
+        for phone in named:
+            found.setdefault(phone.chip, (name, []))[1].append(phone.name)
+    if not found:
+        raise InputError("no device was given", hint='give e.g. device="Samsung Galaxy S24"')
+    return found, errors

@@ -1,0 +1,77 @@
+"""Ask each compute unit of a chip about a model, one after the other; what one cannot say costs no other's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from embedl_nb import progress
+from embedl_nb.device.catalog import Chip
+from embedl_nb.errors import EmbedlError
+from embedl_nb.model import LiteRTModel
+from embedl_nb.model.calling import pick_signature
+from embedl_nb.model.operators import describe_operators
+from embedl_nb.placement.answers import UnitAnswer
+from embedl_nb.placement.cpu import ask_cpu
+from embedl_nb.placement.gpu import ask_gpu
+from embedl_nb.placement.npu import ask_npu
+from embedl_nb.placement.placement import OperatorRow, Placement
+from embedl_nb.placement.split import split
+from embedl_nb.units import ComputeUnit
+
+__all__ = ["place"]
+
+
+def place(
+    model: LiteRTModel,
+    chip: Chip,
+    *,
+    target: str,
+    phones: Sequence[str],
+    units: Sequence[ComputeUnit],
+    signature_key: str | None,
+    known: Sequence[UnitAnswer] = (),
+) -> Placement:
+    """Return where the operators of one signature would run on a chip.
+
+    Parameters
+    ----------
+    target, phones
+        What was asked for, and which phones of that name have this chip.
+    known
+        Answers that are the same for every chip and were given before.
+    """
+    signature = pick_signature(model.signatures, signature_key)
+    subgraph = model.graph.subgraphs[signature.subgraph_index]
+    by_unit = {answer.unit: answer for answer in known}
+    answers = tuple(by_unit.get(unit) or _answer(model, chip, unit, signature.key) for unit in units)
+    return Placement(
+        model_name=model.name,
+        model_sha256=model.sha256,
+        precision=model.precision,
+        target=target,
+        phones=tuple(phones),
+        chip=str(chip),
+        rows=tuple(
+            OperatorRow(index=info.index, operator=info.operator, name=info.name, source=info.source, macs=info.macs)
+            for info in describe_operators(model.graph, subgraph_index=subgraph.index)
+        ),
+        answers=answers,
+        splits={
+            answer.unit: split(model.graph, subgraph, {said.index for said in answer.operators if said.runs})
+            for answer in answers
+            if not answer.not_checked
+        },
+    )
+
+
+def _answer(model: LiteRTModel, chip: Chip, unit: ComputeUnit, signature_key: str) -> UnitAnswer:
+    progress.emit("preflight", f"asking the {unit.upper()} about {model.name}")
+    ask: dict[ComputeUnit, Callable[[], UnitAnswer]] = {
+        ComputeUnit.CPU: lambda: ask_cpu(model, signature_key=signature_key),
+        ComputeUnit.GPU: lambda: ask_gpu(model, signature_key=signature_key),
+        ComputeUnit.NPU: lambda: ask_npu(model, chip, signature_key=signature_key),
+    }
+    try:
+        return ask[unit]()
+    except EmbedlError as err:
+        return UnitAnswer(unit=unit, asked="", not_checked=err.message, next_step=err.hint)

@@ -1,0 +1,30 @@
+"""What to change so that an operator runs on a unit, where a remedy is known. A table; it never guesses."""
+
+from __future__ import annotations
+
+from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
+from embedl_nb.units import ComputeUnit
+
+__all__ = ["suggestion_for"]
+
+_BY_REASON = {
+    Reason.DYNAMIC_SHAPE: "compile it with fixed sizes: leave dynamic_shapes out",
+    Reason.RANK: "reshape to at most 4 dimensions before it",
+}
+_BY_OPERATOR = {
+    "ATAN2": "compute the angle outside of the model, or keep its sine and cosine instead",
+    "GATHER_ND": "gather along one axis (torch.index_select), or slice where the indices are fixed",
+    "CUMSUM": "multiply by a fixed triangular matrix of ones",
+    "TOPK_V2": "return the scores and choose the best outside of the model",
+    "CAST": "keep one dtype through the network",
+}
+_INT8 = 'quantize it: enb.quantize(model, data, recipe="static_wi8_ai8")'
+
+
+def suggestion_for(operator: str, answer: UnitAnswer, said: OperatorAnswer) -> str:
+    """Return what may bring ``operator`` onto the unit; ``""`` where nothing is known."""
+    if answer.unit is ComputeUnit.NPU and "float16" in answer.cause:
+        return _INT8
+    if said.reason in _BY_REASON:
+        return _BY_REASON[said.reason]
+    return _BY_OPERATOR.get(operator, "")

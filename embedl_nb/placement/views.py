@@ -1,0 +1,143 @@
+"""How a placement reads: the verdict first, a row a unit, then the operators that stay off it, each with the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from embedl_nb.display import Fact, Table, View
+from embedl_nb.placement.answers import OperatorAnswer, UnitAnswer
+from embedl_nb.placement.suggestions import suggestion_for
+from embedl_nb.units import ComputeUnit, format_bytes, format_ratio
+
+if TYPE_CHECKING:
+    from embedl_nb.placement.placement import OperatorRow, Placement
+
+__all__ = ["placement_view", "summary_row", "verdict"]
+
+_FASTEST_FIRST = (ComputeUnit.NPU, ComputeUnit.GPU, ComputeUnit.CPU)
+_TITLES = {ComputeUnit.CPU: "CPU", ComputeUnit.GPU: "GPU", ComputeUnit.NPU: "NPU"}
+_NUM_NAMED = 3
+
+
+def verdict(placement: Placement) -> str:
+    """Return the sentence of the fastest unit that was checked."""
+    checked = {answer.unit: answer for answer in placement.answers if not answer.not_checked}
+    unit = next((unit for unit in _FASTEST_FIRST if unit in checked), None)
+    if unit is None:
+        return "Nothing was checked: " + "; ".join(answer.not_checked for answer in placement.answers)
+    return _sentence(placement, checked[unit])
+
+
+def _sentence(placement: Placement, answer: UnitAnswer) -> str:
+    split, title = placement.splits[answer.unit], _TITLES[answer.unit]
+    work = "" if split.macs_share is None else f", {format_ratio(split.macs_share)} of the work,"
+    if split.is_whole:
+        return f"All {split.num_operators} operators would run on the {title}"
+    if not split.num_running:
+        return f"None of {split.num_operators} operators would run on the {title}{_because(placement, answer)}"
+    parts = "" if split.num_parts == 1 else f" in {split.num_parts} parts"
+    head = f"{split.num_running} of {split.num_operators} operators{work} would run on the {title}{parts}"
+    return head + _because(placement, answer)
+
+
+def _because(placement: Placement, answer: UnitAnswer) -> str:
+    if answer.cause:
+        return f": {answer.cause}"
+    off = Counter(row.operator for row, said in _refused(placement, answer))
+    named = ", ".join(
+        operator if count == 1 else f"{count} {operator}" for operator, count in off.most_common(_NUM_NAMED)
+    )
+    more = len(off) - _NUM_NAMED
+    return f"; it does not take {named}" + (f" and {more} more kinds" if more > 0 else "")
+
+
+def _refused(placement: Placement, answer: UnitAnswer) -> list[tuple[OperatorRow, OperatorAnswer]]:
+    pairs = zip(placement.rows, answer.operators, strict=bool(answer.operators))
+    return [(row, said) for row, said in pairs if not said.runs]
+
+
+def summary_row(placement: Placement, answer: UnitAnswer) -> dict[str, Any]:
+    """Return a unit's row of :attr:`~.placement.Placement.summary`."""
+    split = placement.splits.get(answer.unit)
+    return {
+        "compute_unit": str(answer.unit),
+        "is_checked": not answer.not_checked,
+        "num_running": None if split is None else split.num_running,
+        "num_operators": len(placement.rows),
+        "macs_share": None if split is None else split.macs_share,
+        "num_parts": None if split is None else split.num_parts,
+        "num_handovers": None if split is None else split.num_handovers,
+        "crossing_bytes": None if split is None else split.crossing_bytes,
+        "asked": answer.asked,
+        "not_checked": answer.not_checked,
+        "seconds": answer.seconds,
+    }
+
+
+def placement_view(placement: Placement) -> View:
+    """Describe a placement."""
+    refused = [table for answer in placement.answers if (table := _refused_table(placement, answer))]
+    unchecked = [answer for answer in placement.answers if answer.not_checked]
+    facts = [Fact("model", f"{placement.model_name}, {placement.precision}")]
+    if placement.phones:
+        facts.append(Fact("phone", ", ".join(placement.phones)))
+    facts += [Fact(label, text) for answer in placement.answers for label, text in answer.facts]
+    first = next((answer for answer in unchecked if answer.next_step), None)
+    return View(
+        headline=f"{placement.model_name} on {placement.target} | {placement.chip} | {placement.verdict}",
+        facts=tuple(facts),
+        warnings=tuple(note for answer in placement.answers for note in answer.notes),
+        tables=(_units_table(placement), *refused),
+        unknown="how fast it is there: only the phone knows" if not first else f"the {_TITLES[first.unit]}'s part",
+        next_step=first.next_step if first else "",
+    )
+
+
+def _units_table(placement: Placement) -> Table:
+    rows = []
+    for answer in placement.answers:
+        split = placement.splits.get(answer.unit)
+        if split is None:
+            rows.append((_TITLES[answer.unit], f"not checked: {answer.not_checked}", "", "", "", answer.asked))
+            continue
+        rows.append(
+            (
+                _TITLES[answer.unit],
+                f"{split.num_running} of {split.num_operators}",
+                "" if split.macs_share is None else format_ratio(split.macs_share),
+                str(split.num_parts),
+                "?" if split.crossing_bytes is None else format_bytes(split.crossing_bytes),
+                answer.asked,
+            )
+        )
+    return Table(
+        title="Where it would run",
+        columns=("unit", "operators", "of the work", "parts", "crosses", "asked"),
+        rows=tuple(rows),
+        numeric=("of the work", "parts", "crosses"),
+        note="Work: multiply-accumulates. Crosses: values made on one side and read on the other.",
+    )
+
+
+def _refused_table(placement: Placement, answer: UnitAnswer) -> Table | None:
+    refused = _refused(placement, answer)
+    if not refused:
+        return None
+    return Table(
+        title=f"Not on the {_TITLES[answer.unit]}",
+        columns=("#", "operator", "source", "why", "in its own words", "try"),
+        rows=tuple(
+            (
+                str(row.index),
+                row.operator,
+                row.source or row.name,
+                str(said.reason or ""),
+                said.evidence,
+                suggestion_for(row.operator, answer, said),
+            )
+            for row, said in refused
+        ),
+        numeric=("#",),
+        note=answer.cause,
+    )
