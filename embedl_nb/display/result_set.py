@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display.mixin import Displayable
-from embedl_nb.display.view import Table, View
+from embedl_nb.display.view import Fact, View
 from embedl_nb.errors import EmbedlError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -68,12 +68,11 @@ class ResultSet(Displayable):
 
     def _view(self) -> View:
         failed = f", {len(self.errors)} failed" if self.errors else ""
-        rows = tuple((name, _line(result)) for name, result in self.results.items())
         noun = self.kind if len(self) == 1 else f"{self.kind}s"
         return View(
             headline=f"{len(self)} {noun}{failed}",
             warnings=tuple(f"{name}: {error}" for name, error in self.errors.items()),
-            tables=(Table(title="Results", columns=("name", "result"), rows=rows),) if rows else (),
+            facts=tuple(Fact(name, _line(result)) for name, result in self.results.items()),
         )
 
 

@@ -82,7 +82,9 @@ def placement_view(placement: Placement) -> View:
     facts = [Fact("model", f"{placement.model_name}, {placement.precision}")]
     if placement.phones:
         facts.append(Fact("phone", ", ".join(placement.phones)))
+    facts += [Fact(f"{_TITLES[answer.unit]} asked", answer.asked) for answer in placement.answers if answer.asked]
     facts += [Fact(label, text) for answer in placement.answers for label, text in answer.facts]
+    facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
     first = next((answer for answer in unchecked if answer.next_step), None)
     return View(
         headline=f"{placement.model_name} on {placement.target} | {placement.chip} | {placement.verdict}",
@@ -94,12 +96,24 @@ def placement_view(placement: Placement) -> View:
     )
 
 
+def _suggestions(placement: Placement) -> dict[str, str]:
+    """Return what to try, by operator, once each; one that is the same for all is said of the unit."""
+    found = {
+        row.operator: text
+        for answer in placement.answers
+        for row, said in _refused(placement, answer)
+        if (text := suggestion_for(row.operator, answer, said))
+    }
+    texts = set(found.values())
+    return {"them all": texts.pop()} if len(texts) == 1 and len(found) > 1 else found
+
+
 def _units_table(placement: Placement) -> Table:
     rows = []
     for answer in placement.answers:
         split = placement.splits.get(answer.unit)
         if split is None:
-            rows.append((_TITLES[answer.unit], f"not checked: {answer.not_checked}", "", "", "", answer.asked))
+            rows.append((_TITLES[answer.unit], f"not checked: {answer.not_checked}", "", "", ""))
             continue
         rows.append(
             (
@@ -108,12 +122,11 @@ def _units_table(placement: Placement) -> Table:
                 "" if split.macs_share is None else format_ratio(split.macs_share),
                 str(split.num_parts),
                 "?" if split.crossing_bytes is None else format_bytes(split.crossing_bytes),
-                answer.asked,
             )
         )
     return Table(
         title="Where it would run",
-        columns=("unit", "operators", "of the work", "parts", "crosses", "asked"),
+        columns=("unit", "operators", "of the work", "parts", "crosses"),
         rows=tuple(rows),
         numeric=("of the work", "parts", "crosses"),
         note="Work: multiply-accumulates. Crosses: values made on one side and read on the other.",
@@ -126,7 +139,7 @@ def _refused_table(placement: Placement, answer: UnitAnswer) -> Table | None:
         return None
     return Table(
         title=f"Not on the {_TITLES[answer.unit]}",
-        columns=("#", "operator", "source", "why", "in its own words", "try"),
+        columns=("#", "operator", "source", "why", "in its own words"),
         rows=tuple(
             (
                 str(row.index),
@@ -134,7 +147,6 @@ def _refused_table(placement: Placement, answer: UnitAnswer) -> Table | None:
                 row.source or row.name,
                 str(said.reason or ""),
                 said.evidence,
-                suggestion_for(row.operator, answer, said),
             )
             for row, said in refused
         ),
