@@ -12,9 +12,8 @@ from typing import Any
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
 from embedl_nb.charts.palette import NEUTRAL, colour_of
-from embedl_nb.display import ResultSet
 from embedl_nb.errors import InputError
-from embedl_nb.placement import Placement
+from embedl_nb.placement import Placement, Placements
 from embedl_nb.placement.answers import OperatorAnswer, UnitAnswer
 from embedl_nb.units import ComputeUnit
 
@@ -83,8 +82,8 @@ def placement_matrix_figure(result: Any) -> Any:
     InputError
         If ``result`` holds no placements.
     """
-    placements = list(result) if isinstance(result, ResultSet) else []
-    if not placements or not all(isinstance(each, Placement) for each in placements):
+    placements: list[Placement] = list(result) if isinstance(result, Placements) else []
+    if not placements:
         raise InputError("there are no placements to draw", hint="draw what enb.preflight returned for several phones")
     names = [plain(name) for name in result.results]
     units = list(dict.fromkeys(answer.unit for placement in placements for answer in placement.answers))

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedl_nb.device.catalog import Catalog, Chip
-    from embedl_nb.display import ResultSet
     from embedl_nb.model import LiteRTModel
-    from embedl_nb.placement import Placement
+    from embedl_nb.placement import Placement, Placements
 
 __all__ = ["preflight"]
 
@@ -29,7 +28,7 @@ def preflight(
     *,
     compute_units: Sequence[str] = ("cpu", "gpu", "npu"),
     signature_key: str | None = None,
-) -> Placement | ResultSet:
+) -> Placement | Placements:
     """Say where every operator would run on a phone, and why, before there is a phone.
 
     Each unit is asked by what decides there: LiteRT's CPU runtime, LiteRT's GPU delegate on this machine's Vulkan
@@ -50,7 +49,7 @@ def preflight(
 
     Returns
     -------
-    Placement or ResultSet
+    Placement or Placements
         One placement for one chip; for several chips a set of them, one for each distinct chip.
 
     Raises
@@ -62,9 +61,8 @@ def preflight(
     --------
     >>> enb.preflight(model, "Samsung Galaxy S24").verdict  # doctest: +SKIP
     """
-    from embedl_nb.display import ResultSet
     from embedl_nb.model import as_model
-    from embedl_nb.placement import place
+    from embedl_nb.placement import Placements, place
 
     subject, units = as_model(model), _units(compute_units)
     targets, errors = _targets(device)
@@ -76,14 +74,14 @@ def preflight(
             placement = place(
                 subject, chip, target=target, phones=phones, units=units, signature_key=signature_key, known=known
             )
-            results[f"{target} | {chip}"] = placement
+            results[f"{target} | {chip}" if phones else str(chip)] = placement
     results = {
         name: recorded("preflight", placement, model=subject, parent_run_id=subject.run_id)
         for name, placement in results.items()
     }
     if len(results) == 1 and not errors:
         return next(iter(results.values()))
-    return ResultSet(kind="placement", results=results, errors=errors)
+    return Placements(results=results, errors=errors)
 
 
 def _units(names: Sequence[str]) -> tuple[ComputeUnit, ...]:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from embedl_nb.placement.asking import place
 from embedl_nb.placement.placement import Placement
+from embedl_nb.placement.placements import Placements
 
-__all__ = ["Placement", "place"]
+__all__ = ["Placement", "Placements", "place"]

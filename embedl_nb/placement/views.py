@@ -26,7 +26,14 @@ def verdict(placement: Placement) -> str:
     unit = next((unit for unit in _FASTEST_FIRST if unit in checked), None)
     if unit is None:
         return "Nothing was checked: " + "; ".join(answer.not_checked for answer in placement.answers)
-    return _sentence(placement, checked[unit])
+    before = _FASTEST_FIRST[: _FASTEST_FIRST.index(unit)]
+    unasked = [answer for answer in placement.answers if answer.unit in before]
+    return "; ".join(
+        [
+            _sentence(placement, checked[unit]),
+            *(f"its {_TITLES[answer.unit]} was not checked: {answer.not_checked}" for answer in unasked),
+        ]
+    )
 
 
 def _sentence(placement: Placement, answer: UnitAnswer) -> str:
@@ -83,7 +90,9 @@ def placement_view(placement: Placement) -> View:
     if placement.phones:
         facts.append(Fact("phone", ", ".join(placement.phones)))
     facts += [Fact(f"{_TITLES[answer.unit]} asked", answer.asked) for answer in placement.answers if answer.asked]
-    facts += [Fact(label, text) for answer in placement.answers for label, text in answer.facts]
+    facts += [
+        Fact(f"{_TITLES[answer.unit]} {label}", text) for answer in placement.answers for label, text in answer.facts
+    ]
     facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
     first = next((answer for answer in unchecked if answer.next_step), None)
     return View(

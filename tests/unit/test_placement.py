@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from embedl_nb import charts
-from embedl_nb.display import ResultSet
 from embedl_nb.errors import InputError, SchemaTooNewError, UnknownNameError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.placement import Placement
+from embedl_nb.placement import Placement, Placements
 from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.placement.placement import OperatorRow
 from embedl_nb.placement.split import Split, split
@@ -82,6 +82,15 @@ def test_a_whole_model_is_said_to_be_whole() -> None:
     assert placement(0, 1, 2, 3).verdict == "All 4 operators would run on the NPU"
 
 
+def test_a_faster_unit_that_was_not_checked_is_said_in_the_same_line() -> None:
+    gpu = UnitAnswer(unit=ComputeUnit.GPU, asked="", operators=npu(0, 1, 2, 3).operators)
+    asked = UnitAnswer(unit=ComputeUnit.NPU, asked="", not_checked="LiteRT supports none of this chip")
+    both = dataclasses.replace(placement(), answers=(gpu, asked), splits={ComputeUnit.GPU: a_split(0, 1, 2, 3)})
+    assert both.verdict == (
+        "All 4 operators would run on the GPU; its NPU was not checked: LiteRT supports none of this chip"
+    )
+
+
 def test_a_cause_that_holds_for_all_is_said_once() -> None:
     none = placement(cause="this chip's NPU has no float16")
     assert none.verdict == "None of 4 operators would run on the NPU: this chip's NPU has no float16"
@@ -89,13 +98,7 @@ def test_a_cause_that_holds_for_all_is_said_once() -> None:
 
 
 def test_where_nothing_was_checked_the_first_line_says_why() -> None:
-    nothing = Placement(
-        **{name: getattr(placement(), name) for name in ("model_name", "model_sha256", "precision", "target", "chip")},
-        phones=(),
-        rows=ROWS,
-        answers=(GPU,),
-        splits={},
-    )
+    nothing = dataclasses.replace(placement(), answers=(GPU,), splits={})
     assert nothing.verdict == "Nothing was checked: no Vulkan driver was found"
     assert "Next: apt-get install chromium" in repr(nothing)
 
@@ -176,15 +179,15 @@ def test_a_strip_of_nothing_is_refused() -> None:
 
 
 def test_several_placements_are_a_matrix_of_chips_and_units() -> None:
-    both = ResultSet(kind="placement", results={"a": placement(0, 1, 3), "b": placement(0, 1, 2, 3)}, errors={})
-    (cells,) = charts.draw("placement_matrix", both).to_dict()["data"]
+    both = Placements(results={"a": placement(0, 1, 3), "b": placement(0, 1, 2, 3)}, errors={})
+    (cells,) = both.matrix().to_dict()["data"]
     assert [list(row) for row in cells["text"]] == [["not checked", "3 of 4"], ["not checked", "4 of 4"]]
     assert [row[1] for row in cells["z"]] == [0.75, 1.0]
 
 
 def test_a_set_shows_the_verdicts_and_raises_the_errors() -> None:
     lost = UnknownNameError("no phone is known as 'x'")
-    results = ResultSet(kind="placement", results={"a": placement(0, 1, 3)}, errors={"x": lost})
+    results = Placements(results={"a": placement(0, 1, 3)}, errors={"x": lost})
     assert repr(results).splitlines()[0] == "1 placement, 1 failed"
     assert len(results.frame()) == 4
     with pytest.raises(UnknownNameError, match="no phone is known"):
