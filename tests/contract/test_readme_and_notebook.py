@@ -19,7 +19,7 @@ from embedl_nb.magics.line import MAGICS
 # The wheel alone does not bring it; these tests have been run from the checkout by then.
 nbformat = pytest.importorskip("nbformat", reason="reads notebooks: pip install 'embedl-nb[notebook]'")
 
-NOTEBOOKS = ("notebooks/quickstart.ipynb", "notebooks/compile.ipynb", "notebooks/quantize.ipynb")
+NOTEBOOKS = tuple(f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight"))
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *NOTEBOOKS)
 
 
