@@ -12,8 +12,8 @@ from typing import Any
 from embedl_nb.compiler.build import Request, build
 from embedl_nb.compiler.compile import exporting
 from embedl_nb.compiler.converter import Converter
-from embedl_nb.compiler.reproducing import Repro, search_repro
-from embedl_nb.compiler.search import Budget
+from embedl_nb.compiler.explaining.reproducing import Repro, search_repro
+from embedl_nb.compiler.explaining.search import Budget
 from embedl_nb.compiler.taking import TIMEOUT_S, take
 from embedl_nb.errors import CompileError, InputError
 

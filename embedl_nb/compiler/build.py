@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import cache, progress
-from embedl_nb.compiler.advice import RANDOM, advice_for
 from embedl_nb.compiler.converter import Converter
-from embedl_nb.compiler.fingerprint import fingerprint_samples
-from embedl_nb.compiler.sample_source import source_of
-from embedl_nb.compiler.sequence import with_states
-from embedl_nb.compiler.source import Divided, Source, parts_of
+from embedl_nb.compiler.explaining.advice import RANDOM, advice_for
+from embedl_nb.compiler.keys.fingerprint import fingerprint_samples
+from embedl_nb.compiler.sources.sample_source import source_of
+from embedl_nb.compiler.sources.sequence import with_states
+from embedl_nb.compiler.sources.source import Divided, Source, parts_of
 from embedl_nb.compiler.verify import (
     TypedSamples,
     are_equal,

@@ -15,10 +15,10 @@ from typing import Any
 
 from embedl_nb import cache, formats, progress
 from embedl_nb.compiler.build import Request, build, evidence_on_hit
-from embedl_nb.compiler.from_model_file import ModelFileSource
+from embedl_nb.compiler.explaining.reproducing import offer_repro
 from embedl_nb.compiler.options import read_options
-from embedl_nb.compiler.reproducing import offer_repro
-from embedl_nb.compiler.source_path import source_path
+from embedl_nb.compiler.sources.from_model_file import ModelFileSource
+from embedl_nb.compiler.sources.source_path import source_path
 from embedl_nb.compiler.taking import TIMEOUT_S, refuse_shapes, take
 from embedl_nb.errors import EmbedlWarning, InputError
 from embedl_nb.model import LiteRTModel, Parity
@@ -141,7 +141,7 @@ def _found_or_built(request: Request) -> tuple[LiteRTModel, tuple[str, ...]]:
 
 def pass_on_tflite(path: Path, example_inputs: Any, *, name: str | None, verify: bool) -> LiteRTModel:
     """Read and run a file that is a LiteRT model already."""
-    from embedl_nb.compiler.from_tflite import pass_on
+    from embedl_nb.compiler.sources.from_tflite import pass_on
 
     return pass_on(path, example_inputs, name=name, verify=verify)
 

@@ -100,7 +100,7 @@ class Converter:
                 ) from err
 
 
-TORCH = Converter(module="embedl_nb.compiler.torch_child", tool="litert-torch")
+TORCH = Converter(module="embedl_nb.compiler.lowering.torch_child", tool="litert-torch")
 """Lowers a ``.pt2`` file with flat tensors in and out."""
-TENSORFLOW = Converter(module="embedl_nb.compiler.keras_child", tool="tensorflow")
+TENSORFLOW = Converter(module="embedl_nb.compiler.keras.child", tool="tensorflow")
 """Lowers Keras and TensorFlow models; it also reads their files."""

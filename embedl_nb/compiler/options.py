@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.compiler.interface import adapted, read_layout
-from embedl_nb.compiler.sequence import State, StatefulSource, read_state
-from embedl_nb.compiler.varying import read_varying, with_other_sizes
+from embedl_nb.compiler.sources.interface import adapted, read_layout
+from embedl_nb.compiler.sources.sequence import State, StatefulSource, read_state
+from embedl_nb.compiler.sources.varying import read_varying, with_other_sizes
 from embedl_nb.errors import InputError
 from embedl_nb.units import Layout
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.source import Source
+    from embedl_nb.compiler.sources.source import Source
 
 __all__ = ["Options", "dressed", "read_options"]
 

@@ -1,6 +1,6 @@
 """Compile a piece of a program by the very steps of a compile, and say how that fails.
 
-In: the text of a repro file that defines ``piece`` and ``inputs`` (repro.py). The piece runs and is exported here, as
+In: the text of a repro file that defines ``piece`` and ``inputs`` (explaining/repro.py). The piece runs and is exported here, as
 the whole was before it; lowering it and running the result happen in children.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from embedl_nb.compiler.build import Request, build
 from embedl_nb.compiler.converter import Converter
-from embedl_nb.compiler.failures import Failure, failure_of, unkilled
+from embedl_nb.compiler.explaining.failures import Failure, failure_of, unkilled
 from embedl_nb.errors import CompileError, EmbedlError, InputError
 
 __all__ = ["failure_of_piece"]
@@ -51,8 +51,8 @@ def _source(script: str) -> Any:
     """Run the script but for its last lines, which are for those who call it by name."""
     import torch
 
-    from embedl_nb.compiler.from_torch import TorchSource
-    from embedl_nb.compiler.samples import read_samples
+    from embedl_nb.compiler.sources.from_torch import TorchSource
+    from embedl_nb.compiler.sources.samples import read_samples
 
     scope: dict[str, Any] = {"__name__": "piece"}
     try:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import formats, imports, progress
 from embedl_nb.compiler.converter import TORCH
-from embedl_nb.compiler.from_keras import is_tensorflow_object, model_file_source, model_object_source
 from embedl_nb.compiler.options import Options, dressed
-from embedl_nb.compiler.sequence import with_state_filled
-from embedl_nb.compiler.several import SeveralSources, samples_by_key
-from embedl_nb.compiler.source_path import source_path
+from embedl_nb.compiler.sources.from_keras import is_tensorflow_object, model_file_source, model_object_source
+from embedl_nb.compiler.sources.sequence import with_state_filled
+from embedl_nb.compiler.sources.several import SeveralSources, samples_by_key
+from embedl_nb.compiler.sources.source_path import source_path
 from embedl_nb.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from embedl_nb.compiler.source import Divided, Source
+    from embedl_nb.compiler.sources.source import Divided, Source
 
 __all__ = ["TIMEOUT_S", "refuse_shapes", "take"]
 
@@ -102,8 +102,8 @@ def _take(
         raise InputError(f"an object of type {type(source).__name__} is not a model that can be compiled", hint=_KNOWN)
     if isinstance(source, torch.nn.Module):
         _require_torch()
-        from embedl_nb.compiler.from_torch import TorchSource
-        from embedl_nb.compiler.samples import read_samples
+        from embedl_nb.compiler.sources.from_torch import TorchSource
+        from embedl_nb.compiler.sources.samples import read_samples
 
         return TorchSource(source, read_samples(example_inputs))
     exported = sys.modules.get("torch.export")
@@ -122,7 +122,7 @@ def _take_file(path: Path, example_inputs: Any) -> Source:
         raise InputError(f"there is no file {path}", hint="check the path")
     if suffix == formats.PROGRAM:
         _require_torch()
-        from embedl_nb.compiler.from_export import load_program
+        from embedl_nb.compiler.sources.from_export import load_program
 
         progress.emit("export", f"reading {path.name}")
         return _take_program(load_program(path), example_inputs, name=path.stem)
@@ -147,7 +147,7 @@ def _take_onnx(
 ) -> Source:
     _require_torch()
     _require(("onnx", "onnxruntime"), what="ONNX models", extra="onnx")
-    from embedl_nb.compiler.from_onnx import take_onnx
+    from embedl_nb.compiler.sources.from_onnx import take_onnx
 
     TORCH.prewarm()  # reading takes as long as half of the converter's imports
     progress.emit("export", f"reading {source.name if isinstance(source, Path) else 'the ONNX model'}")
@@ -156,8 +156,8 @@ def _take_onnx(
 
 def _take_program(program: Any, example_inputs: Any, *, name: str) -> Source:
     _require_torch()
-    from embedl_nb.compiler.from_export import ProgramSource
-    from embedl_nb.compiler.samples import read_samples, samples_of_call
+    from embedl_nb.compiler.sources.from_export import ProgramSource
+    from embedl_nb.compiler.sources.samples import read_samples, samples_of_call
 
     if example_inputs is None and program.example_inputs is not None:
         samples = samples_of_call(*program.example_inputs)

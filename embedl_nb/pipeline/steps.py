@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from embedl_nb.compiler.reproducing import Repro
+    from embedl_nb.compiler.explaining.reproducing import Repro
     from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel

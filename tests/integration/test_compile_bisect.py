@@ -27,12 +27,13 @@ pytest.importorskip("litert_torch")
 from torch import nn  # noqa: E402
 
 from embedl_nb import config, progress  # noqa: E402
-from embedl_nb.compiler import compile_model, from_torch  # noqa: E402
-from embedl_nb.compiler.advice import ADVICE  # noqa: E402
+from embedl_nb.compiler import compile_model  # noqa: E402
 from embedl_nb.compiler.bisect import bisect_model  # noqa: E402
 from embedl_nb.compiler.converter import Converter  # noqa: E402
-from embedl_nb.compiler.listing import list_program  # noqa: E402
-from embedl_nb.compiler.reproducing import Repro  # noqa: E402
+from embedl_nb.compiler.explaining.advice import ADVICE  # noqa: E402
+from embedl_nb.compiler.explaining.listing import list_program  # noqa: E402
+from embedl_nb.compiler.explaining.reproducing import Repro  # noqa: E402
+from embedl_nb.compiler.sources import from_torch  # noqa: E402
 from embedl_nb.errors import (  # noqa: E402
     CompileError,
     ConverterCrashedError,
@@ -363,7 +364,7 @@ def test_operators_of_the_table_still_have_no_lowering() -> None:
     """A newer converter that has one makes its row wrong."""
     script = """
 from litert_torch.backend import lowerings
-from embedl_nb.compiler.advice import ADVICE
+from embedl_nb.compiler.explaining.advice import ADVICE
 import torch
 for row in ADVICE:
     if not row.sample.startswith("Lowering not found"):

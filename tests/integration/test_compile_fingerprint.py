@@ -14,8 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from embedl_nb.compiler.fingerprint import Fingerprint, fingerprint_samples, fingerprint_torch  # noqa: E402
-from embedl_nb.compiler.samples import read_samples  # noqa: E402
+from embedl_nb.compiler.keys.fingerprint import Fingerprint, fingerprint_samples, fingerprint_torch  # noqa: E402
+from embedl_nb.compiler.sources.samples import read_samples  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from embedl_nb.compiler.decompose import Rounds, with_rounds  # noqa: E402
-from embedl_nb.compiler.fold import fold_batch_norms  # noqa: E402
-from embedl_nb.compiler.lowering_errors import FAILURE_PATTERNS, NODE_PATTERN  # noqa: E402
-from embedl_nb.compiler.names import module_path, shorten_module_stacks  # noqa: E402
+from embedl_nb.compiler.explaining.lowering_errors import FAILURE_PATTERNS, NODE_PATTERN  # noqa: E402
+from embedl_nb.compiler.lowering.decompose import Rounds, with_rounds  # noqa: E402
+from embedl_nb.compiler.lowering.fold import fold_batch_norms  # noqa: E402
+from embedl_nb.compiler.lowering.names import module_path, shorten_module_stacks  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::FutureWarning")]
 

@@ -15,9 +15,9 @@ from torch import nn  # noqa: E402
 
 import embedl_nb as enb  # noqa: E402
 from embedl_nb.compiler import compile_model, image_input  # noqa: E402
-from embedl_nb.compiler.from_torch import TorchSource  # noqa: E402
-from embedl_nb.compiler.interface import adapted  # noqa: E402
-from embedl_nb.compiler.samples import read_samples  # noqa: E402
+from embedl_nb.compiler.sources.from_torch import TorchSource  # noqa: E402
+from embedl_nb.compiler.sources.interface import adapted  # noqa: E402
+from embedl_nb.compiler.sources.samples import read_samples  # noqa: E402
 from embedl_nb.errors import InputError  # noqa: E402
 from embedl_nb.units import Layout  # noqa: E402
 

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from embedl_nb import imports  # noqa: E402
 from embedl_nb.compiler import compile_model  # noqa: E402
-from embedl_nb.compiler.from_onnx import take_onnx  # noqa: E402
 from embedl_nb.compiler.onnx import reference  # noqa: E402
+from embedl_nb.compiler.sources.from_onnx import take_onnx  # noqa: E402
 from embedl_nb.errors import CompileError, EmbedlWarning, MissingDependencyError  # noqa: E402
 from embedl_nb.model.evidence import SampleSource  # noqa: E402
 

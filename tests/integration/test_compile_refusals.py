@@ -24,7 +24,7 @@ from torch import nn  # noqa: E402
 from embedl_nb import config, progress  # noqa: E402
 from embedl_nb.compiler import build, compile_model  # noqa: E402
 from embedl_nb.compiler.converter import Converter  # noqa: E402
-from embedl_nb.compiler.from_torch import TorchSource  # noqa: E402
+from embedl_nb.compiler.sources.from_torch import TorchSource  # noqa: E402
 from embedl_nb.errors import (  # noqa: E402
     CompileError,
     ConverterCrashedError,
@@ -351,7 +351,7 @@ def test_a_converter_killed_while_it_lowers_is_said() -> None:
     def kill(event: progress.Event) -> None:
         if event.stage == "lower":
             for child in psutil.Process().children():
-                if "embedl_nb.compiler.torch_child" in child.cmdline():
+                if "embedl_nb.compiler.lowering.torch_child" in child.cmdline():
                     os.kill(child.pid, signal.SIGKILL)
 
     with pytest.raises((ConverterCrashedError, OutOfMemoryError), match="killed") as caught, progress.listening(kill):
@@ -364,7 +364,7 @@ def test_a_disk_that_fills_up_while_the_program_is_saved_does_not_end_the_kernel
         pytest.skip("this system has no /dev/full")
     script = """
         import gc, pathlib, torch
-        from embedl_nb.compiler.from_torch import save_program
+        from embedl_nb.compiler.sources.from_torch import save_program
 
         program = torch.export.export(torch.nn.Linear(4, 4).eval(), (torch.ones(1, 4),))
         try:

@@ -14,7 +14,7 @@ from compiled_calls import Calls, compiled, is_refused_without, outputs_without 
 from torch import nn  # noqa: E402
 
 from embedl_nb.compiler import compile_model  # noqa: E402
-from embedl_nb.compiler.rewrites import REWRITES  # noqa: E402
+from embedl_nb.compiler.lowering.rewrites import REWRITES  # noqa: E402
 
 pytestmark = [
     pytest.mark.torch,

@@ -13,9 +13,9 @@ pytest.importorskip("litert_torch")
 from torch import nn  # noqa: E402
 
 from embedl_nb.compiler import compile_model  # noqa: E402
-from embedl_nb.compiler.from_torch import TorchSource  # noqa: E402
-from embedl_nb.compiler.samples import read_samples  # noqa: E402
-from embedl_nb.compiler.sequence import StatefulSource  # noqa: E402
+from embedl_nb.compiler.sources.from_torch import TorchSource  # noqa: E402
+from embedl_nb.compiler.sources.samples import read_samples  # noqa: E402
+from embedl_nb.compiler.sources.sequence import StatefulSource  # noqa: E402
 from embedl_nb.errors import InputError, SignatureMismatchError, UnknownNameError  # noqa: E402
 from embedl_nb.model import LiteRTModel  # noqa: E402
 from embedl_nb.runtime.arrays import by_sample, load_arrays  # noqa: E402

@@ -12,8 +12,8 @@ pytest.importorskip("litert_torch")
 transformers = pytest.importorskip("transformers")
 
 from embedl_nb.compiler import compile_model  # noqa: E402
-from embedl_nb.compiler.from_torch import TorchSource  # noqa: E402
-from embedl_nb.compiler.samples import read_samples  # noqa: E402
+from embedl_nb.compiler.sources.from_torch import TorchSource  # noqa: E402
+from embedl_nb.compiler.sources.samples import read_samples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.litert]
 

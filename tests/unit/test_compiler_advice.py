@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from embedl_nb.compiler.advice import ADVICE, DEFAULT, Advice, advice_for
+from embedl_nb.compiler.explaining.advice import ADVICE, DEFAULT, Advice, advice_for
 
 
 @pytest.mark.parametrize("row", ADVICE, ids=lambda row: row.seen)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from embedl_nb.compiler.archives import opened_archive, read_text
-from embedl_nb.compiler.pt2_check import refuse_untrusted
+from embedl_nb.compiler.sources.archives import opened_archive, read_text
+from embedl_nb.compiler.sources.pt2_check import refuse_untrusted
 from embedl_nb.errors import InputError
 
 MIB = 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedl_nb.compiler.failures import Failure, FailureKind, failure_of
+from embedl_nb.compiler.explaining.failures import Failure, FailureKind, failure_of
 from embedl_nb.errors import (
     BenchmarkError,
     CompileError,

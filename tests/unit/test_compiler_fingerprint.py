@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from embedl_nb.compiler.fingerprint import fingerprint_samples
+from embedl_nb.compiler.keys.fingerprint import fingerprint_samples
 
 
 def test_samples_of_a_keras_model_have_a_key_where_there_is_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedl_nb.compiler.keras.binding import Given, InputSpec, bind, read_given
-from embedl_nb.compiler.pictures import image_input
+from embedl_nb.compiler.sources.pictures import image_input
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 IMAGE = InputSpec(name="image", shape=(-1, 4, 4, 3), dtype="float32")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedl_nb.compiler.pictures import image_input
+from embedl_nb.compiler.sources.pictures import image_input
 from embedl_nb.errors import InputError
 
 

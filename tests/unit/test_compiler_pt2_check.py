@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedl_nb.compiler.pt2_check import refuse_untrusted
+from embedl_nb.compiler.sources.pt2_check import refuse_untrusted
 from embedl_nb.errors import InputError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedl_nb.compiler.repro import Ending, Listing, NotCuttableError, write_script
+from embedl_nb.compiler.explaining.repro import Ending, Listing, NotCuttableError, write_script
 
 FLOAT = {"dtype": "float32", "shape": [2, 4]}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedl_nb.compiler.sample_source import source_of
+from embedl_nb.compiler.sources.sample_source import source_of
 from embedl_nb.model.evidence import SampleSource
 
 _RNG = np.random.default_rng(7)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from embedl_nb.compiler.search import Budget, BudgetSpentError, Search
+from embedl_nb.compiler.explaining.search import Budget, BudgetSpentError, Search
 
 
 def _searched(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedl_nb.compiler.source_path import source_path
+from embedl_nb.compiler.sources.source_path import source_path
 from embedl_nb.errors import InputError
 
 

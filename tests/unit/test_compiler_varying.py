@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from embedl_nb.compiler.samples import Samples, read_samples  # noqa: E402
-from embedl_nb.compiler.varying import read_varying, torch_dimensions, with_other_sizes  # noqa: E402
+from embedl_nb.compiler.sources.samples import Samples, read_samples  # noqa: E402
+from embedl_nb.compiler.sources.varying import read_varying, torch_dimensions, with_other_sizes  # noqa: E402
 from embedl_nb.errors import InputError, UnknownNameError  # noqa: E402
 
 pytestmark = pytest.mark.torch

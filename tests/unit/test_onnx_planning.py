@@ -14,11 +14,11 @@ torch = pytest.importorskip("torch")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from embedl_nb.compiler.from_onnx import take_onnx  # noqa: E402
 from embedl_nb.compiler.onnx import control  # noqa: E402
 from embedl_nb.compiler.onnx.dtypes import computed_tensor  # noqa: E402
 from embedl_nb.compiler.onnx.module import module_of, node_names  # noqa: E402
 from embedl_nb.compiler.onnx.planning import plan_of  # noqa: E402
+from embedl_nb.compiler.sources.from_onnx import take_onnx  # noqa: E402
 from embedl_nb.errors import (  # noqa: E402
     CompileError,
     EmbedlError,

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from embedl_nb.compiler.given import WAYS, as_array, by_name, listed, place_of
-from embedl_nb.compiler.pictures import ImageInput
+from embedl_nb.compiler.sources.given import WAYS, as_array, by_name, listed, place_of
+from embedl_nb.compiler.sources.pictures import ImageInput
 from embedl_nb.errors import InputError, SignatureMismatchError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from embedl_nb.compiler.archives import CHECK_ORIGIN, is_far_larger, opened_archive, read_text
+from embedl_nb.compiler.sources.archives import CHECK_ORIGIN, is_far_larger, opened_archive, read_text
 from embedl_nb.errors import InputError
 from embedl_nb.units import format_bytes
 

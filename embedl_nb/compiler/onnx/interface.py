@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.compiler.given import as_array, by_name, listed, place_of
 from embedl_nb.compiler.onnx.dtypes import dtype_name, numpy_dtype
 from embedl_nb.compiler.onnx.reading import InputSpec, Model
-from embedl_nb.compiler.pictures import ImageInput
-from embedl_nb.compiler.samples import Samples, read_samples
-from embedl_nb.compiler.varying import example_size
+from embedl_nb.compiler.sources.given import as_array, by_name, listed, place_of
+from embedl_nb.compiler.sources.pictures import ImageInput
+from embedl_nb.compiler.sources.samples import Samples, read_samples
+from embedl_nb.compiler.sources.varying import example_size
 from embedl_nb.errors import InputError, SignatureMismatchError, UnknownNameError
 from embedl_nb.formats import LARGEST_MODEL_BYTES
 

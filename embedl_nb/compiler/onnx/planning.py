@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from embedl_nb.compiler.onnx.evaluation import Outcome
     from embedl_nb.compiler.onnx.reading import Model
     from embedl_nb.compiler.onnx.registry import Operator
-    from embedl_nb.compiler.varying import Varying
+    from embedl_nb.compiler.sources.varying import Varying
 
 __all__ = ["Planner", "plan_of"]
 

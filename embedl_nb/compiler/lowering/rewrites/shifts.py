@@ -1,0 +1,47 @@
+"""Shifts of integers, by powers of two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from embedl_nb.compiler.lowering.rewrites.constants import constant
+from embedl_nb.compiler.lowering.rewrites.table import rewrite
+
+__all__: list[str] = []
+
+_NO_LOWERING = "litert-torch has no lowering for it"
+_TORCH = "litert-torch 0.10.0"
+_MOST = 30  # 2 ** 31 is no int32
+
+
+@rewrite(
+    "__lshift__.Scalar",
+    "__lshift__.Tensor",
+    "bitwise_left_shift.Tensor",
+    "bitwise_left_shift.Tensor_Scalar",
+    reason=_NO_LOWERING,
+    seen_with=_TORCH,
+)
+def _left(x: torch.Tensor, number: Any) -> torch.Tensor:
+    return x * _power(number, x)
+
+
+@rewrite(
+    "__rshift__.Scalar",
+    "__rshift__.Tensor",
+    "bitwise_right_shift.Tensor",
+    "bitwise_right_shift.Tensor_Scalar",
+    reason=_NO_LOWERING,
+    seen_with=_TORCH,
+)
+def _right(x: torch.Tensor, number: Any) -> torch.Tensor:
+    return torch.div(x, _power(number, x), rounding_mode="floor")
+
+
+def _power(number: Any, x: torch.Tensor) -> Any:
+    if not isinstance(number, torch.Tensor):
+        return 2 ** int(number)
+    powers = constant([2**exponent for exponent in range(_MOST + 1)]).to(x.dtype)
+    return powers.index_select(0, torch.clamp(number, 0, _MOST).reshape(-1)).reshape(number.shape)
