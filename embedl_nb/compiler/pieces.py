@@ -1,7 +1,7 @@
 """Compile a piece of a program by the very steps of a compile, and say how that fails.
 
-In: the text of a repro file that defines ``piece`` and ``inputs`` (explaining/repro.py). The piece runs and is exported here, as
-the whole was before it; lowering it and running the result happen in children.
+In: the text of a repro file that defines ``piece`` and ``inputs`` (explaining/repro.py). The piece runs and is exported
+here, as the whole was before it; lowering it and running the result happen in children.
 """
 
 from __future__ import annotations
