@@ -126,7 +126,7 @@ def test_the_files_a_document_links_to_exist(readme, project_root):
 def test_the_readmes_commands_install_extras_that_exist(readme, project_root):
     project = tomllib.loads((project_root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = set(re.findall(r'pip install (?:-e )?"\.\[(\w+)\]"', readme))
-    assert extras == {"keras", "onnx", "quantize", "quickstart", "test"}
+    assert extras == {"keras", "onnx", "qualcomm", "quantize", "quickstart", "test"}
     assert extras <= set(project["optional-dependencies"])
 
 
