@@ -7,7 +7,7 @@ import pytest
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import Subgraph
 from embedl_nb.placement.answers import Reason
-from embedl_nb.placement.gpu.matching import largest_run, match_refusals
+from embedl_nb.placement.gpu.matching import match_refusals, runs_of
 from embedl_nb.placement.gpu.said import (
     REASON_PATTERNS,
     Block,
@@ -131,11 +131,11 @@ def test_a_line_without_a_tensor_is_about_all_of_a_type_only_where_the_type_is_t
     assert (sorted(only_one.refused), only_one.unsure) == ([2], frozenset())
 
 
-def test_the_largest_run_gathers_what_is_ready_before_a_refused_operator() -> None:
+def test_a_run_gathers_what_is_ready_before_a_refused_operator() -> None:
     # Recorded: a refused operator on a branch of its own leaves the other branch in one piece.
     subgraph = _subgraph(
         ("ABS", "x", "a"), ("NEG", "x", "b"), ("ABS", "a", "c"), ("ABS", "b", "d"), ("ABS", "c", "e"), ("ABS", "d", "f")
     )
     refused = {1: Refusal(operator="NEG", cause="Operation is not supported.")}
-    assert largest_run(subgraph, refused) == [0, 2, 4]
-    assert largest_run(subgraph, {}) == [0, 1, 2, 3, 4, 5]
+    assert runs_of(subgraph, refused) == [[0, 2, 4], [3, 5]]
+    assert runs_of(subgraph, {}) == [[0, 1, 2, 3, 4, 5]]

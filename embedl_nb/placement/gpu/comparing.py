@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from embedl_nb.model.calling import restore_outputs
+from pathlib import Path
+
+from embedl_nb.model.calling import bind_inputs, restore_outputs
 from embedl_nb.model.evidence import Floor, OutputMatch, SampleSource, compare_outputs
+from embedl_nb.placement.gpu.accelerator import Accelerator
 from embedl_nb.placement.gpu.question import Question
-from embedl_nb.runtime.arrays import take_arrays
-from embedl_nb.runtime.process import Child
+from embedl_nb.runtime.arrays import by_sample, join_samples, load_arrays, save_arrays, take_arrays
 
 __all__ = ["compare_with_cpu"]
 
 
 def compare_with_cpu(
-    question: Question, child: Child, *, timeout_s: float
+    question: Question, accelerator: Accelerator, folder: Path
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Return facts and notes on the outputs.
+    """Return facts and notes on the outputs; ``folder`` takes the file of inputs.
 
     A GPU may compute in float16, so floats are held to 30 dB, not to a float model's 60.
 
@@ -23,14 +25,13 @@ def compare_with_cpu(
     EmbedlError
         If either unit cannot run the model.
     """
-    paths = child.request(
-        "compare",
+    inputs_path = _write_sample(question, question.samples_path, folder) if question.samples_path else None
+    paths = accelerator.compare(
         {
             "model_path": str(question.path),
             "signature_key": question.signature.key or None,
-            "inputs_path": str(question.samples_path or ""),
-        },
-        timeout_s=timeout_s,
+            "inputs_path": str(inputs_path or ""),
+        }
     )
     on_cpu, on_gpu = (
         restore_outputs(question.signature, take_arrays(paths[name])) for name in ("cpu_path", "gpu_path")
@@ -49,6 +50,14 @@ def compare_with_cpu(
         if not output.matches
     ]
     return facts, tuple(notes)
+
+
+def _write_sample(question: Question, samples_path: Path, folder: Path) -> Path:
+    """Write the first sample as the file takes it (integers, for a quantized input) and return where it is."""
+    sample = next(iter(by_sample(load_arrays(samples_path)).values()), {})
+    path = folder / "inputs.npz"
+    save_arrays(path, join_samples([bind_inputs(question.signature, (), sample)]))
+    return path
 
 
 def _likeness(output: OutputMatch) -> str:

@@ -1,8 +1,8 @@
 """Which operators the accelerator's lines speak of, and which of the others it takes.
 
 In: a subgraph and what was said of it. Out: for each operator whether it is taken, else the line. LiteRT hands the
-accelerator one run of operators, the largest; supported operators outside it stay on the CPU. Which run that is follows
-from the order of LiteRT's partitioning, and is believed only where its size is the one that the accelerator states.
+accelerator one run of operators, the longest; supported operators outside it stay on the CPU. Which run that is follows
+from the way LiteRT partitions, and is believed only where its length is the one that the accelerator states.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from embedl_nb.model.graph import Operator, Subgraph
 from embedl_nb.placement.answers import Reason
 from embedl_nb.placement.gpu.said import Block, Refusal
 
-__all__ = ["Match", "largest_run", "match_refusals"]
+__all__ = ["Match", "match_refusals", "runs_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +68,8 @@ def match_refusals(subgraph: Subgraph, block: Block, aliases: Mapping[str, int])
     return Match(refused=refused, unsure=frozenset(unsure))
 
 
-def largest_run(subgraph: Subgraph, refused: Mapping[int, Refusal]) -> list[int]:
-    """Return the operators of the largest run that can be handed over at once, the first of several.
+def runs_of(subgraph: Subgraph, refused: Mapping[int, Refusal]) -> list[list[int]]:
+    """Return the runs of operators that are not refused, each of which could be handed over at once.
 
     As TensorFlow Lite partitions: runs are collected in the order of execution; the first operator that is ready
     decides whether a run is of taken or of refused ones, and every operator of that kind whose inputs are there joins.
@@ -98,7 +98,7 @@ def largest_run(subgraph: Subgraph, refused: Mapping[int, Refusal]) -> list[int]
         if kind:
             runs.append(run)
         waiting = later
-    return max(runs, key=len, default=[])
+    return runs
 
 
 def _named(cause: str, by_name: Mapping[str, set[int]]) -> set[int]:

@@ -1,0 +1,64 @@
+"""Ask about operators one by one, each in a model of its own, about like ones once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from embedl_nb.model.slicer import slice_operators
+from embedl_nb.model.writer import pack, unpack
+from embedl_nb.placement.gpu.accelerator import Accelerator, Reply
+from embedl_nb.placement.gpu.question import Question
+
+__all__ = ["Alone"]
+
+# A constant of up to this size may decide whether an operator is taken (an axis, a shape); larger ones are weights.
+_DECIDING_BYTES = 256
+
+
+class Alone:
+    """A question's operators, asked about alone.
+
+    Parameters
+    ----------
+    question
+        Whose operators.
+    accelerator
+        Who is asked.
+    folder
+        For the models of one operator.
+    """
+
+    def __init__(self, question: Question, accelerator: Accelerator, folder: Path) -> None:
+        self._question, self._accelerator, self._folder = question, accelerator, folder
+        self._replies: dict[str, Reply] = {}
+
+    def replies(self, indices: Iterable[int]) -> dict[int, Reply]:
+        """Return the reply about each operator."""
+        whole = unpack(self._question.path)
+        subgraph_index = self._question.signature.subgraph_index
+        return {
+            index: self._reply(slice_operators(whole, index, subgraph_index=subgraph_index).data) for index in indices
+        }
+
+    def _reply(self, data: bytes) -> Reply:
+        kind = _kind(data)
+        if kind not in self._replies:
+            path = self._folder / "operator.tflite"
+            path.write_bytes(data)
+            self._replies[kind] = self._accelerator.ask_alone(path)
+        return self._replies[kind]
+
+
+def _kind(data: bytes) -> str:
+    """Return what operators have in common about which the answer is the same: all but names and large constants."""
+    model = unpack(data)
+    for subgraph in model.subgraphs:
+        subgraph.name = b""
+        for tensor in subgraph.tensors:
+            tensor.name = b""
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data) > _DECIDING_BYTES:
+            buffer.data = None
+    return hashlib.sha256(pack(model)).hexdigest()
