@@ -152,18 +152,21 @@ class Invocation:
         return handles
 
     def _make_buffer(self, side: str, index: int, tensor: TensorInfo, layout: Layout) -> c_void_p:
-        if 0 in layout.shape:
-            raise BenchmarkError(
-                f"{side.lower()} {tensor.name!r} has the shape {layout.shape}, and LiteRT makes no buffer without "
-                "elements",
-                hint="leave what is empty out of the model",
-            )
         requirements, buffer = c_void_p(), c_void_p()
         get_requirements = f"LiteRtGetCompiledModel{side}BufferRequirements"
         call(get_requirements, self._compiled.handle, self._signature.index, index, byref(requirements))
         kind = RankedTensorType(tensor.kind.code, layout)
         create = "LiteRtCreateManagedTensorBufferFromRequirements"
-        call(create, environment(), byref(kind), requirements, byref(buffer))
+        try:
+            call(create, environment(), byref(kind), requirements, byref(buffer))
+        except BenchmarkError as err:
+            if 0 not in layout.shape:
+                raise
+            raise BenchmarkError(
+                f"{side.lower()} {tensor.name!r} has the shape {layout.shape}, and LiteRT makes no buffer without "
+                "elements",
+                hint="leave what is empty out of the model",
+            ) from err
         return buffer
 
 
