@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,6 +145,12 @@ def test_a_composite_runs_where_its_body_does(tmp_path: Path) -> None:
     assert answer.partitions == ((0,),)
 
 
+def test_a_file_that_has_changed_is_not_compiled_in_the_name_of_the_old_one(tmp_path: Path, empty_home: Path) -> None:
+    model = LiteRTModel.open(models.write(tmp_path, models.add()))
+    models.write(tmp_path, models.chain(3))
+    assert "has changed since it was opened" in ask_npu(model, S24).not_checked
+
+
 def test_two_processes_that_ask_at_once_compile_once(tmp_path: Path, empty_home: Path) -> None:
     path = models.write(tmp_path, models.add())
     script = (
@@ -155,6 +164,13 @@ def test_two_processes_that_ask_at_once_compile_once(tmp_path: Path, empty_home:
     said = [process.communicate(timeout=120)[0] for process in asking]
     assert said[0] == said[1]  # the time that the compile took, too: one answer
     assert said[0].startswith("((0,),)")
+
+
+def test_a_home_with_a_comma_in_its_name_is_found(
+    model: LiteRTModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBEDL_NB_HOME", str(tmp_path / "one, two"))
+    assert ask_npu(model, S24).partitions == ((0,),)
 
 
 def test_a_plugin_that_was_damaged_in_the_cache_is_made_again(empty_home: Path) -> None:
@@ -197,12 +213,29 @@ def test_a_tool_that_hangs_is_stopped_with_all_that_it_started(model: LiteRTMode
     assert "was stopped" in answer.not_checked
     assert answer.log_path is not None
     assert "Applying plugin" in answer.log_path.read_text()
-    sleeper = int((tmp_path / "pid").read_text())
+    assert is_over(int((tmp_path / "pid").read_text()))
+
+
+def is_over(pid: int) -> bool:
     for _ in range(100):  # the system takes a moment to bury it
-        if not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE:
-            return
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
         time.sleep(0.02)
-    pytest.fail("what the tool started goes on")
+    return False
+
+
+def test_an_interrupt_ends_the_tool_and_stays_an_interrupt(model: LiteRTModel, tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    threading.Thread(target=interrupt_after, args=(started,), daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        ask_with_tool(model, tmp_path, f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 300")
+    assert is_over(int(started.read_text()))
+
+
+def interrupt_after(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_tool_that_fills_the_disk_is_stopped(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,17 @@ def test_a_log_is_kept_where_the_compiler_fails_as_a_whole(
     assert "does not know the chip SM8650" in answer.not_checked
     assert answer.log_path is not None
     assert "Unexpected SoC model" in answer.log_path.read_text()
+
+
+def test_a_full_disk_is_one_answer(
+    model: LiteRTModel, with_fake: Callable[[FakeCompiler], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_fake(FakeCompiler(lambda given: False))
+
+    def full(*_arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(qualcomm, "_kept", full)
+    answer = ask_npu(model, chips()["SM8650"])
+    assert "No space left on device" in answer.not_checked
+    assert "free some space" in answer.next_step

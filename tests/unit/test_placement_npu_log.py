@@ -69,6 +69,7 @@ ERROR: [apply_plugin.cc:455] ERROR: [litert/compiler/plugin/compiler_plugin.cc:5
 CULPRIT = """\
      0.0ms [ ERROR ]  graph_prepare.cc:211::ERROR:could not create op: q::QNN_CumulativeSum
      0.0ms [ ERROR ]  graph_prepare.cc:1878::ERROR:Op 0x32 preparation failed with err:-1
+     0.0ms [ ERROR ]   <E> "b|Conv2d/Conv2d_31_LiteRt_OpId_7" generated: could not create op
      0.0ms [ ERROR ]   <E> "A/CumulativeSum_24_LiteRt_OpId_2" generated: could not create op
      0.0ms [ ERROR ]   <E> RouterX86 graph prepare failed 12
 """

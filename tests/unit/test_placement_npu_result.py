@@ -171,7 +171,7 @@ def test_a_result_that_is_not_whole_is_an_error(size: int) -> None:
     with pytest.raises(InputError):
         read(diamond(list("abcde")), data)
     with pytest.raises(InputError):
-        put_back(data, {})
+        put_back(data, {0: (0, 0)})
 
 
 def test_a_composites_output_may_be_called_as_its_bodys() -> None:

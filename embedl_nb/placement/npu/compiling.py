@@ -96,6 +96,7 @@ class Compiler:
     ) -> None:
         self._sdk, self._model, self._part, self._work, self._said = sdk, model, part, work, said
         self._key = signature.key
+        self._given = model.path
         self.subgraph = model.graph.subgraphs[signature.subgraph_index]
         self._names = renamings(model.graph, self.subgraph)
         self.origins = Origins(model.graph, self.subgraph, self._names)
@@ -112,6 +113,7 @@ class Compiler:
         EmbedlError
             If it cannot be run at all.
         """
+        self._model.content()  # the answer is kept under the hash that the file had when it was opened
         left_out = _open_shapes(self.subgraph)
         rounds: list[dict[int, LeftOut]] = []
         while len(left_out) < len(self.subgraph.operators):
@@ -141,10 +143,10 @@ class Compiler:
         return Compiled(data=attempt.data, result=attempt.result, log=attempt.log, left_out=left_out)
 
     def _attempt(self, left_out: Iterable[int]) -> _Attempt:
-        model_path, codes = self._copy(left_out)
+        self._given, codes = self._copy(left_out)
         result_path = self._work / "result.tflite"
         result_path.unlink(missing_ok=True)
-        run = self._run(model_path, result_path, "apply")
+        run = self._run(result_path, "apply")
         log = parse_log(run.litert, run.qualcomm)
         self._check_chip(log)
         try:
@@ -167,10 +169,10 @@ class Compiler:
         path.write_bytes(made.data)
         return path, made.codes
 
-    def _run(self, model_path: Path, result_path: Path, command: str) -> ToolRun:
+    def _run(self, result_path: Path, command: str) -> ToolRun:
         run = run_tool(
             self._sdk,
-            model_path,
+            self._given,
             result_path,
             command=command,
             part=self._part,
@@ -208,9 +210,8 @@ class Compiler:
         """Return the operator that the log names and all that are alike; nothing where it names none."""
         if log.culprit is None:
             return {}
-        model_path, _ = self._copy(left_out)
         result_path = self._work / "divided.tflite"
-        self._run(model_path, result_path, "partition")
+        self._run(result_path, "partition")
         try:
             partition = divided(result_path.read_bytes(), self.origins)[log.culprit.partition]
             found = partition[log.culprit.position] - left_out.keys()

@@ -75,6 +75,8 @@ def put_back(compiled: bytes, codes: Mapping[int, tuple[int, int]]) -> bytes:
     CompileError
         If the compiler has not kept them.
     """
+    if not codes:
+        return compiled
     parse(compiled, "the compiler's result")
     data = bytearray(compiled)
     model = schema().Model.GetRootAs(data, 0)

@@ -73,6 +73,7 @@ _NOTHING_SELECTED = re.compile(r"Skipped for non partitioned model")
 _MESSAGE = re.compile(r"^\s*\d+\.\d+ms \[\s*\w+\s*\]\s*(?:<\w>\s*)?", re.MULTILINE)
 _NOT_VALID = re.compile(r"Failed to validate op (?P<name>\S+) with error")
 _VALIDATED = re.compile(r"QnnBackend_validateOpConfig failed")
+_NOT_MADE = re.compile(r"ERROR:could not create op")
 _CULPRIT = re.compile(r'^"(?P<name>.*)_LiteRt_OpId_(?P<position>\d+)" generated: .*', re.MULTILINE)
 
 
@@ -202,17 +203,18 @@ def _validators_words(qualcomm: str) -> dict[str, tuple[str, ...]]:
 
 
 def _culprit(litert: str, qualcomm: str) -> Culprit | None:
+    """Return the operator that could not be made; before it the compiler names those that it was to be joined with."""
     partitions = _PARTITION.findall(litert)
     messages = [message.strip() for message in _pieces(_MESSAGE, qualcomm)]
-    for place, message in enumerate(messages):
-        if (match := _CULPRIT.search(message)) and partitions:
-            before = [said for said in messages[:place] if "could not create op" in said]
-            return Culprit(
-                partition=int(partitions[-1]),
-                position=int(match["position"]),
-                evidence=_one_line(*before[-1:], match[0]),
-            )
-    return None
+    named = [match for match in map(_CULPRIT.search, messages) if match]
+    if not named or not partitions:
+        return None
+    kernels = [message for message in messages if _NOT_MADE.search(message)]
+    return Culprit(
+        partition=int(partitions[-1]),
+        position=int(named[-1]["position"]),
+        evidence=_one_line(*kernels[:1], named[-1][0]),
+    )
 
 
 def _pieces(start: re.Pattern[str], text: str) -> Iterator[str]:

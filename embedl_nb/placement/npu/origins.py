@@ -67,6 +67,8 @@ def renamings(graph: ModelGraph, subgraph: Subgraph) -> dict[tuple[int, int], st
 
 def _plain(name: str) -> str:
     """Return a name without what the compiler's log could not be read with."""
+    if name.isprintable() and '"' not in name:
+        return name
     return "".join(letter if letter.isprintable() and letter != '"' else "_" for letter in name)
 
 

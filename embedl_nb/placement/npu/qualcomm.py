@@ -57,16 +57,23 @@ def ask_qualcomm(model: LiteRTModel, chip: Chip, *, signature: Signature, timeou
                     entry = _kept(key, answer, data, said)
         answer = _answer_in(entry)
     except EmbedlError as err:
-        answer = UnitAnswer(
-            unit=ComputeUnit.NPU,
-            asked=f"Qualcomm's compiler for {chip.part}",
-            not_checked=err.message,
-            next_step=err.hint,
-            log_path=_log_of_failure(said),
-        )
+        answer = _not_checked(chip, err.message, err.hint, said)
+    except OSError as err:
+        room = "free some space, or set TMPDIR and EMBEDL_NB_HOME to other folders"
+        answer = _not_checked(chip, f"there was no place for what Qualcomm's compiler makes: {err}", room, said)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return dataclasses.replace(answer, seconds=time.monotonic() - start)
+
+
+def _not_checked(chip: Chip, why: str, next_step: str, said: list[str]) -> UnitAnswer:
+    return UnitAnswer(
+        unit=ComputeUnit.NPU,
+        asked=f"Qualcomm's compiler for {chip.part}",
+        not_checked=why,
+        next_step=next_step,
+        log_path=_log_of_failure(said),
+    )
 
 
 def _key(model: LiteRTModel, signature: Signature, chip: Chip, sdk: QualcommSdk) -> str:
@@ -148,7 +155,8 @@ def _kept(key: str, answer: UnitAnswer, data: bytes, said: list[str]) -> cache.E
 
 
 def _record(answer: UnitAnswer) -> dict[str, Any]:
-    operators = [dataclasses.asdict(each) for each in answer.operators]
+    names = [field.name for field in dataclasses.fields(OperatorAnswer)]
+    operators = [{name: getattr(each, name) for name in names} for each in answer.operators]
     return {
         "asked": answer.asked,
         "operators": operators,

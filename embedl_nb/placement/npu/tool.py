@@ -78,6 +78,9 @@ def run_tool(
         If the tool cannot be started.
     """
     work = result_path.parent
+    plugins = work / "plugins"  # the tool takes a comma for the end of a folder's name
+    if not plugins.is_symlink():
+        plugins.symlink_to(sdk.plugin_folder)
     arguments = [
         str(sdk.tool),
         f"--cmd={command}",
@@ -86,7 +89,7 @@ def run_tool(
         "--soc_manufacturer=Qualcomm",
         f"--soc_model={part}",
         "--err=none",
-        f"--libs={sdk.plugin_folder}",
+        f"--libs={plugins.name}",
         f"--subgraphs={subgraph_index}",
         "--qualcomm_log_level=error",
     ]
