@@ -140,6 +140,17 @@ def test_a_model_of_which_nothing_is_taken_is_an_answer(data: bytes, reason: Rea
     assert not answer.not_checked
 
 
+def test_what_the_compiler_says_without_a_number_finds_its_operator(tmp_path: Path) -> None:
+    builder = ModelBuilder()
+    value = builder.input("x", (2, 4))
+    value = builder.operator("ABS", [value], builder.tensor("a", (2, 4)))
+    axes = builder.constant("axes", np.array([0, 1], np.int32))
+    value = builder.operator("REVERSE_V2", [value, axes], builder.tensor("b", (2, 4)))
+    answer = ask_npu(LiteRTModel.open(models.write(tmp_path, builder.build({"y": value}))), S24)
+    assert reasons(answer) == {1: Reason.FORM}
+    assert answer.operators[1].evidence == "Qnn supports ReverseV2 with a single axis for now."
+
+
 def test_a_composite_runs_where_its_body_does(tmp_path: Path) -> None:
     answer = ask_npu(LiteRTModel.open(models.write(tmp_path, models.composite())), S24)
     assert answer.partitions == ((0,),)

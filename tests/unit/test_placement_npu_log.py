@@ -102,6 +102,26 @@ def test_a_reason_that_is_not_known_yet_is_about_the_form() -> None:
     assert refusal.evidence.endswith("| Value 7 of parameter axis is out of range")
 
 
+def test_without_the_validators_words_the_evidence_is_what_it_was_asked() -> None:
+    refusal = parse_log(READY + REFUSED, "").refusals[0]
+    assert refusal.reason is Reason.FORM
+    assert "QNN op validation failed: 'Conv2d_2' (type=Conv2d)" in refusal.evidence
+    assert "dtype=QNN_DATATYPE_FLOAT_32" in refusal.evidence
+
+
+def test_what_is_said_of_an_operator_without_its_number_is_kept_in_order() -> None:
+    said = (
+        "ERROR: [Qnn] Unsupported data type for OneHot on/off values.\n"
+        "ERROR: [Qnn] Qnn supports ReverseV2 with a single axis for now.\n"
+    )
+    log = parse_log(READY + said + REFUSED, "")
+    assert log.unnumbered == (
+        (Reason.DTYPE, "Unsupported data type for OneHot on/off values."),
+        (Reason.FORM, "Qnn supports ReverseV2 with a single axis for now."),
+    )
+    assert len(log.refusals) == 2
+
+
 @pytest.mark.parametrize("entry", REASON_PATTERNS, ids=lambda entry: entry.pattern.pattern[:20])
 def test_each_pattern_reads_its_recorded_sample(entry: ReasonPattern) -> None:
     refusal = parse_log(

@@ -46,10 +46,15 @@ REASON_PATTERNS = (
         cause="this chip's NPU has no float16, in which Qualcomm's compiler computes float operators: quantize to int8",
     ),
     ReasonPattern(
-        pattern=re.compile(r"Unsupported input/output datatypes|[Ii]ncorrect [Dd]atatype"),
+        pattern=re.compile(r"Unsupported input/output datatypes"),
         reason=Reason.DTYPE,
         sample="Unsupported input/output datatypes requested for the HTP Op 'ElementWiseUnary' in the node "
         "'ElementWiseUnary_0'. There is a mismatch for the combination of inputs and output",
+    ),
+    ReasonPattern(
+        pattern=re.compile(r"Unsupported data type"),
+        reason=Reason.DTYPE,
+        sample="Unsupported data type for OneHot on/off values.",
     ),
     ReasonPattern(
         pattern=re.compile(r"incorrect Rank"), reason=Reason.RANK, sample="[4294967295] has incorrect Rank 7."
@@ -57,11 +62,13 @@ REASON_PATTERNS = (
 )
 
 # Of a record of LiteRT: "ERROR: [qnn_manager.cc:480] " and the lines up to the next record.
-_RECORD = re.compile(r"^(INFO|WARNING|ERROR): \[[\w.]+:\d+\] ?", re.MULTILINE)
+_RECORD = re.compile(r"^(?:INFO|WARNING|ERROR): \[[\w.:]+\] ?", re.MULTILINE)
 _REFUSED = re.compile(r"^LiteRT Op #(?P<index>\d+) '(?P<operator>[^']*)' \(code=\d+\) is not supported in .*$", re.M)
 _OUTPUTS = re.compile(r"^  Outputs:\n(?P<lines>(?:    \[.*\n?)*)", re.MULTILINE)
 _TENSOR = re.compile(r'^    \[\d+\] name="(?P<name>.*)"  tensor_idx=-?\d+', re.MULTILINE)
 _INVALID = re.compile(r"^QNN op validation failed: '(?P<name>[^']+)'", re.MULTILINE)
+# What turns an operator of LiteRT into Qualcomm's may give it up before it has a number.
+_UNNUMBERED = re.compile(r"^ERROR: \[Qnn\] (?P<words>.*)$", re.MULTILINE)
 _CUSTOM = re.compile(r"No custom package registered for custom op.*")
 _SDK_VERSION = re.compile(r"Applying plugin with SDK version: v?(?P<version>\S+)")
 _SOC = re.compile(r"Using provided SoC info\. SoC name: (?P<name>\w+)")
@@ -119,6 +126,8 @@ class CompilerLog:
         The chip that it compiles for; ``""`` where it did not come to that.
     unknown_soc, unloadable
         The line in which it says that it does not know the chip, or cannot load a library; ``""`` without.
+    unnumbered
+        What it said of operators that it does not name, in their order: a reason and the words.
     custom
         The line that it has for custom operators, without naming them.
     selected_nothing
@@ -130,6 +139,7 @@ class CompilerLog:
     unknown_soc: str
     unloadable: str
     refusals: tuple[Refusal, ...]
+    unnumbered: tuple[tuple[Reason, str], ...]
     custom: str
     culprit: Culprit | None
     selected_nothing: bool
@@ -152,6 +162,7 @@ def parse_log(litert: str, qualcomm: str) -> CompilerLog:
         unknown_soc=_line(_UNKNOWN_SOC, litert),
         unloadable=_line(_UNLOADABLE, litert),
         refusals=tuple(_refusals(litert, _validators_words(qualcomm))),
+        unnumbered=tuple(_unnumbered(litert)),
         custom=_line(_CUSTOM, litert),
         culprit=_culprit(litert, qualcomm),
         selected_nothing=bool(_NOTHING_SELECTED.search(litert)),
@@ -163,20 +174,30 @@ def _line(pattern: re.Pattern[str], text: str) -> str:
     return match[0].strip() if match else ""
 
 
+def _unnumbered(litert: str) -> Iterator[tuple[Reason, str]]:
+    for match in _UNNUMBERED.finditer(litert):
+        known = _known((match["words"],))
+        yield known.reason if known else Reason.FORM, _one_line(match["words"])
+
+
+def _known(words: tuple[str, ...]) -> ReasonPattern | None:
+    return next((entry for entry in REASON_PATTERNS for word in words if entry.pattern.search(word)), None)
+
+
 def _refusals(litert: str, said: dict[str, tuple[str, ...]]) -> Iterator[Refusal]:
     """Yield each operator that was refused, with what the validator said of Qualcomm's operators it was made into."""
-    invalid: list[str] = []
+    invalid: dict[str, str] = {}
     for record in _pieces(_RECORD, litert):
         if match := _INVALID.search(record):
-            invalid.append(match["name"])
+            invalid[match["name"]] = record
         if match := _REFUSED.search(record):
             words = tuple(dict.fromkeys(word for name in invalid for word in said.get(name, ())))
-            yield _refusal(match, record, words, was_validated=bool(invalid))
+            yield _refusal(match, record, words or tuple(invalid.values()), was_validated=bool(invalid))
             invalid.clear()
 
 
 def _refusal(match: re.Match[str], record: str, words: tuple[str, ...], *, was_validated: bool) -> Refusal:
-    known = next((entry for entry in REASON_PATTERNS for word in words if entry.pattern.search(word)), None)
+    known = _known(words)
     # What the validator was asked about exists in Qualcomm's set, but not in this form.
     otherwise = Reason.FORM if was_validated else Reason.UNSUPPORTED_OPERATOR
     outputs = _OUTPUTS.search(record)

@@ -30,7 +30,7 @@ from embedl_nb.units import ComputeUnit, format_bytes
 
 __all__ = ["ask_qualcomm"]
 
-_VERSION = 1  # raised when an answer is made in another way from the same compile
+_VERSION = 2  # raised when an answer is made in another way from the same compile
 _LOG = "compiler.log"
 _OPEN_SHAPES = "an NPU needs fixed shapes, and this model has open dimensions: compile it for the size that you use"
 _DROPPED = "left out: nothing reads its result"
@@ -116,11 +116,28 @@ def _facts(compiled: Compiled, version: str, sdk: QualcommSdk, seconds: float) -
 
 def _refusals(compiler: Compiler, compiled: Compiled) -> dict[int, Refusal]:
     """Return the compiler's own refusal of each operator of the source; of a composite, the first in its body."""
-    found: dict[int, Refusal] = {}
-    for refusal in compiled.log.refusals if compiled.log else ():
+    log, found = compiled.log, dict[int, Refusal]()
+    if log is None:
+        return found
+    for refusal in log.refusals:
         for index in compiler.origins.named(refusal.outputs):
             found.setdefault(index, refusal)
+    remaining = compiled.result.remaining if compiled.result else {o.index for o in compiler.subgraph.operators}
+    for operator in compiler.subgraph.operators:
+        if operator.code == "CUSTOM" and log.custom:
+            found[operator.index] = _without_number(operator, Reason.UNSUPPORTED_OPERATOR, log.custom)
+    silent = [compiler.subgraph.operators[i] for i in sorted(remaining - found.keys() - compiled.left_out.keys())]
+    # What was said without naming anybody is in the order of the operators, as far as it can be told.
+    said = log.unnumbered
+    if len(set(said)) == 1:
+        said = said[:1] * len(silent)
+    if len(said) == len(silent):
+        found |= {o.index: _without_number(o, *words) for o, words in zip(silent, said, strict=True)}
     return found
+
+
+def _without_number(operator: Operator, reason: Reason, words: str) -> Refusal:
+    return Refusal(index=operator.index, outputs=(), reason=reason, evidence=words)
 
 
 def _of_operator(operator: Operator, compiled: Compiled, refusals: dict[int, Refusal]) -> OperatorAnswer:
@@ -135,8 +152,6 @@ def _of_operator(operator: Operator, compiled: Compiled, refusals: dict[int, Ref
     if index in refusals:
         refusal = refusals[index]
         return OperatorAnswer(index=index, runs=False, reason=refusal.reason, evidence=refusal.evidence)
-    if operator.code == "CUSTOM" and compiled.log and compiled.log.custom:
-        return OperatorAnswer(index=index, runs=False, reason=Reason.UNSUPPORTED_OPERATOR, evidence=compiled.log.custom)
     return OperatorAnswer(index=index, runs=False, reason=Reason.UNKNOWN)
 
 
