@@ -130,6 +130,16 @@ def test_an_operator_that_litert_does_not_know_is_named(make: Make) -> None:
 
 
 @needs_driver
+def test_a_tensor_whose_size_depends_on_values_is_said_to_keep_the_model_off_the_gpu(make: Make) -> None:
+    builder = ModelBuilder()
+    x, rows = builder.input("x", (1, 4)), builder.input("rows", (1,), "int32")
+    y = builder.operator("SEGMENT_SUM", [x, rows], builder.tensor("y", (1, 4)))
+    answer = ask_gpu(make(builder.build({"y": y})))
+    assert _reasons(answer) == [Reason.DYNAMIC_SHAPE]
+    assert "dynamic-sized tensors" in answer.operators[0].evidence
+
+
+@needs_driver
 def test_the_operator_that_makes_the_accelerator_crash_is_found(make: Make) -> None:
     builder = ModelBuilder()
     # Integers without a scale abort ai-edge-litert 2.3.0.

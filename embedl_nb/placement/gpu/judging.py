@@ -142,7 +142,7 @@ def _judge_uncompiled(question: Question, indices: Sequence[int], said: Reply, a
     def answer(index: int) -> OperatorAnswer:
         if replies[index].is_whole:
             return OperatorAnswer(index=index, runs=False, reason=Reason.COMPILER_FAILURE, evidence=line)
-        return _own_answer(index, replies[index])
+        return _own_answer(index, replies[index], otherwise=line)
 
     operators = tuple(map(answer, indices))
     unknown = refused_operators(said.log)
@@ -161,13 +161,18 @@ def _judge_uncompiled(question: Question, indices: Sequence[int], said: Reply, a
     )
 
 
-def _own_answer(index: int, reply: Reply) -> OperatorAnswer:
-    """Return the answer to an operator that was asked about alone."""
+def _own_answer(index: int, reply: Reply, *, otherwise: str = "") -> OperatorAnswer:
+    """Return the answer to an operator that was asked about alone.
+
+    ``otherwise`` was said of the whole model, and stands for what is not said again: LiteRT writes some lines once.
+    """
     if reply.is_whole:
         return OperatorAnswer(index=index, runs=True)
     lines = [refusal.line for block in read_blocks(reply.log) for refusal in block.refusals]
     if lines:
         return OperatorAnswer(index=index, runs=False, reason=reason_of(lines[0]), evidence=lines[0])
-    line = failure_line(reply.log)
-    reason = reason_of(line) if line else Reason.COMPILER_FAILURE
-    return OperatorAnswer(index=index, runs=False, reason=reason, evidence=line or reply.error)
+    line = failure_line(reply.log) or otherwise or reply.error
+    reason = reason_of(line)
+    if reason is Reason.UNKNOWN:
+        reason = Reason.COMPILER_FAILURE
+    return OperatorAnswer(index=index, runs=False, reason=reason, evidence=line)
