@@ -130,6 +130,23 @@ def test_an_operator_that_litert_does_not_know_is_named(make: Make) -> None:
 
 
 @needs_driver
+def test_an_operator_that_is_taken_with_a_kernel_that_is_not_valid_does_not_run(make: Make) -> None:
+    builder = ModelBuilder()
+    x = builder.input("x", (1, 4, 4, 1))
+    x = builder.operator("TANH", [x], builder.tensor("t", (1, 4, 4, 1)))
+    around = builder.constant("around", np.array([[0, 0], [0, 1], [0, 1], [0, 0]], np.int32))
+    lowest = builder.constant("lowest", np.array(-np.inf, np.float32))  # which is written into the kernel as it is
+    y = builder.operator(
+        "PADV2", [x, around, lowest], builder.tensor("y", (1, 5, 5, 1)), options=schema().PadV2OptionsT()
+    )
+    answer = ask_gpu(make(builder.build({"y": y})))
+    assert _reasons(answer) == [None, Reason.COMPILER_FAILURE]
+    assert "unresolved value 'inf'" in answer.operators[1].evidence
+    assert answer.partitions == ((0,),)
+    assert any("because of PADV2 (operator 1)" in note for note in answer.notes)
+
+
+@needs_driver
 def test_a_tensor_whose_size_depends_on_values_is_said_to_keep_the_model_off_the_gpu(make: Make) -> None:
     builder = ModelBuilder()
     x, rows = builder.input("x", (1, 4)), builder.input("rows", (1,), "int32")

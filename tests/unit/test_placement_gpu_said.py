@@ -14,6 +14,7 @@ from embedl_nb.placement.gpu.said import (
     ReasonPattern,
     Refusal,
     failure_line,
+    invalid_kernel_line,
     read_adapter,
     read_blocks,
     reason_of,
@@ -78,6 +79,12 @@ def test_a_failure_is_the_line_that_says_why() -> None:
     assert failure_line(FAILED).startswith("Failed to create litert::ml_drift::DelegateKernelLiteRt: INVALID_ARGUMENT")
     assert failure_line("ERROR: Registration failed.\n") == "Registration failed."
     assert failure_line("INFO: all is well\n") == ""
+
+
+def test_a_kernel_that_is_not_valid_is_noticed() -> None:
+    said = "E0000 00:00:1.2     740 environment.cc:105] Validation error: Error while parsing WGSL: :20:38 error: x\n"
+    assert invalid_kernel_line(said) == "Validation error: Error while parsing WGSL: :20:38 error: x"
+    assert invalid_kernel_line(LOG) == ""
 
 
 @pytest.mark.parametrize("kind", REASON_PATTERNS, ids=lambda kind: kind.sample[:40])

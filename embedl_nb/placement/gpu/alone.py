@@ -10,6 +10,7 @@ from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.writer import pack, unpack
 from embedl_nb.placement.gpu.accelerator import Accelerator, Reply
 from embedl_nb.placement.gpu.question import Question
+from embedl_nb.placement.gpu.said import invalid_kernel_line
 
 __all__ = ["Alone"]
 
@@ -41,6 +42,27 @@ class Alone:
         return {
             index: self._reply(slice_operators(whole, index, subgraph_index=subgraph_index).data) for index in indices
         }
+
+    def invalid_kernels(self, indices: Iterable[int]) -> dict[int, str]:
+        """Return the operators whose kernels are not valid, with the lines that say so.
+
+        WebGPU says it once of each kernel in a process, and operators may share one: they are asked about in a process
+        that has not seen any, and those of a type that was found once more, each in a process of its own.
+        """
+        indices = list(indices)
+        lines = self._kernel_lines(indices)
+        types = {self._type(index) for index, line in lines.items() if line}
+        for index in [index for index in indices if self._type(index) in types and not lines[index]]:
+            lines |= self._kernel_lines([index])
+        return {index: line for index, line in lines.items() if line}
+
+    def _kernel_lines(self, indices: Iterable[int]) -> dict[int, str]:
+        self._accelerator.close()
+        self._replies = {}
+        return {index: invalid_kernel_line(reply.log) for index, reply in self.replies(indices).items()}
+
+    def _type(self, index: int) -> str:
+        return self._question.subgraph.operators[index].type_name
 
     def _reply(self, data: bytes) -> Reply:
         kind = _kind(data)

@@ -7,14 +7,14 @@ about alone (alone.py), and so is every operator of a model of which nothing is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embedl_nb.placement.answers import OperatorAnswer, Reason
 from embedl_nb.placement.gpu.accelerator import Reply
 from embedl_nb.placement.gpu.alone import Alone
 from embedl_nb.placement.gpu.matching import match_refusals, runs_of
 from embedl_nb.placement.gpu.question import Question
-from embedl_nb.placement.gpu.said import Block, Refusal, failure_line, read_blocks, reason_of
+from embedl_nb.placement.gpu.said import Block, Refusal, failure_line, invalid_kernel_line, read_blocks, reason_of
 from embedl_nb.runtime.refusals import refused_operators
 
 __all__ = ["Verdict", "judge"]
@@ -33,7 +33,7 @@ class Verdict:
 
 
 def judge(question: Question, said: Reply, alone: Alone) -> Verdict:
-    """Decide on every operator.
+    """Decide on every operator, and take those from the GPU whose kernels it took and cannot run.
 
     Parameters
     ----------
@@ -44,6 +44,38 @@ def judge(question: Question, said: Reply, alone: Alone) -> Verdict:
     alone
         Answers about single operators.
     """
+    verdict = _judge_words(question, said, alone)
+    if not said.is_compiled or not invalid_kernel_line(said.log):
+        return verdict
+    taken = [answer.index for answer in verdict.operators if answer.runs]
+    invalid = alone.invalid_kernels(taken)
+    note = (
+        f"the GPU computes nothing of what it takes, because of {_named(question, invalid)}: "
+        f"{invalid_kernel_line(said.log)}"
+    )
+    return _without(verdict, invalid, note)
+
+
+def _without(verdict: Verdict, invalid: Mapping[int, str], note: str) -> Verdict:
+    """Return a verdict in which the operators with these lines do not run."""
+
+    def answer(given: OperatorAnswer) -> OperatorAnswer:
+        if given.index not in invalid:
+            return given
+        line = invalid[given.index]
+        return OperatorAnswer(index=given.index, runs=False, reason=Reason.COMPILER_FAILURE, evidence=line)
+
+    left = (tuple(index for index in run if index not in invalid) for run in verdict.partitions)
+    return replace(
+        verdict,
+        operators=tuple(map(answer, verdict.operators)),
+        partitions=tuple(run for run in left if run),
+        notes=(*verdict.notes, note),
+    )
+
+
+def _judge_words(question: Question, said: Reply, alone: Alone) -> Verdict:
+    """Decide by what the accelerator takes and refuses."""
     indices = [operator.index for operator in question.subgraph.operators]
     if said.is_late:
         return _judge_unsaid(question, indices, alone, why=said.error)
@@ -149,16 +181,20 @@ def _judge_uncompiled(question: Question, indices: Sequence[int], said: Reply, a
     if unknown:
         cause = f"LiteRT has no implementation of {', '.join(unknown)}, and so runs no part of this model"
         return Verdict(operators=operators, cause=cause)
-    guilty = [
-        f"{question.subgraph.operators[index].type_name} (operator {index})"
-        for index in indices
-        if not replies[index].is_compiled and not read_blocks(replies[index].log)
-    ]
-    more = f" and {len(guilty) - _NUM_NAMED} more" if len(guilty) > _NUM_NAMED else ""
-    who = f"of {', '.join(guilty[:_NUM_NAMED])}{more}" if guilty else "of its operators together, none of them alone"
+    guilty = [index for index in indices if not replies[index].is_compiled and not read_blocks(replies[index].log)]
+    who = _named(question, guilty)
     return Verdict(
-        operators=operators, cause=f"LiteRT's GPU accelerator fails on the whole model, because {who}: {line}"
+        operators=operators, cause=f"LiteRT's GPU accelerator fails on the whole model, because of {who}: {line}"
     )
+
+
+def _named(question: Question, indices: Iterable[int]) -> str:
+    """Return the names of the operators at fault."""
+    names = [f"{question.subgraph.operators[index].type_name} (operator {index})" for index in indices]
+    if not names:
+        return "its operators together, none of them alone"
+    more = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
+    return ", ".join(names[:_NUM_NAMED]) + more
 
 
 def _own_answer(index: int, reply: Reply, *, otherwise: str = "") -> OperatorAnswer:

@@ -18,6 +18,7 @@ __all__ = [
     "ReasonPattern",
     "Refusal",
     "failure_line",
+    "invalid_kernel_line",
     "read_adapter",
     "read_blocks",
     "reason_of",
@@ -112,6 +113,9 @@ _NO_GPU = "Failed to initialize WebGPU environment"
 _ADAPTER = re.compile(r"Selected adapter: (?P<name>.*?), arch=.*?adapterType=(?P<type>[^\n]*)")
 # E0000 00:00:1795817885.384237    4524 delegate_webgpu.cc:478] Failed to create litert::ml_drift::DelegateKernelLiteRt:
 # INVALID_ARGUMENT: Shape mismatch: {bhwc, {8, 1, 1, 8}} vs {bhwc, {1, 1, 8, 8}}
+# E0000 00:00:1795819646.240921     740 environment.cc:105] Validation error: Error while parsing WGSL: :20:38 error:
+# unresolved value 'inf'
+_INVALID_KERNEL = re.compile(r"\] (?P<line>Validation error: [^\n]*)")
 _FAILURES = (
     re.compile(r"\] (?P<line>Failed to create [^\n]*)"),
     re.compile(r"ERROR: (?P<line>Didn't find op for builtin opcode [^\n.]*)"),
@@ -203,6 +207,15 @@ def read_blocks(log: str) -> list[Block]:
         elif refusals is not None and (refusal := _REFUSAL.match(line)):
             refusals.append(Refusal(operator=refusal["operator"], cause=refusal["cause"].strip()))
     return blocks
+
+
+def invalid_kernel_line(log: str) -> str:
+    """Return the line that says that a kernel is not valid, "" where all are.
+
+    The accelerator takes no notice of it: the model is compiled, and runs leave the outputs as they were.
+    """
+    match = _INVALID_KERNEL.search(log)
+    return match["line"].strip() if match else ""
 
 
 def failure_line(log: str) -> str:
