@@ -72,11 +72,5 @@ class ResultSet(Displayable):
         return View(
             headline=f"{len(self)} {noun}{failed}",
             warnings=tuple(f"{name}: {error}" for name, error in self.errors.items()),
-            facts=tuple(Fact(name, _line(result)) for name, result in self.results.items()),
+            facts=tuple(Fact(name, result._view().headline) for name, result in self.results.items()),
         )
-
-
-def _line(result: Any) -> str:
-    """Return what a result says in one line: its verdict where it has one, without its own name again."""
-    line: str = getattr(result, "verdict", "") or result._view().headline
-    return line

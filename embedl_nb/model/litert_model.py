@@ -262,6 +262,8 @@ class LiteRTModel(Displayable):
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
         warnings = self.notes
         unknown, next_step = "how fast it runs, and which operators a phone's GPU and NPU take", "enb.benchmark(model)"
+        if self.target:
+            unknown, next_step = "how fast it runs there: only that chip can run it", ""
         if self.fidelity:
             from embedl_nb.model import fidelity_view
 

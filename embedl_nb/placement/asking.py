@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from embedl_nb import progress
 from embedl_nb.device.catalog import Chip
-from embedl_nb.errors import EmbedlError
+from embedl_nb.errors import EmbedlError, InputError
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.operators import describe_operators
@@ -14,6 +14,7 @@ from embedl_nb.placement.answers import UnitAnswer
 from embedl_nb.placement.cpu import ask_cpu
 from embedl_nb.placement.gpu import ask_gpu
 from embedl_nb.placement.npu import ask_npu
+from embedl_nb.placement.npu.result import DISPATCH
 from embedl_nb.placement.placement import OperatorRow, Placement
 from embedl_nb.placement.split import split
 from embedl_nb.units import ComputeUnit
@@ -39,9 +40,19 @@ def place(
         What was asked for, and which phones of that name have this chip.
     known
         Answers that are the same for every chip and were given before.
+
+    Raises
+    ------
+    InputError
+        If the model has no such signature, or is compiled ahead of time already.
     """
     signature = pick_signature(model.signatures, signature_key)
     subgraph = model.graph.subgraphs[signature.subgraph_index]
+    if any(operator.type_name == DISPATCH for operator in subgraph.operators):
+        raise InputError(
+            f"{model.name} is compiled ahead of time for an NPU already",
+            hint="ask about the portable model it was made from",
+        )
     by_unit = {answer.unit: answer for answer in known}
     answers = tuple(by_unit.get(unit) or _answer(model, chip, unit, signature.key) for unit in units)
     return Placement(

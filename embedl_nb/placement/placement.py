@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display import Displayable, View, figures
 from embedl_nb.errors import SchemaTooNewError, UnknownNameError
+from embedl_nb.model import LiteRTModel
 from embedl_nb.placement.answers import UnitAnswer
 from embedl_nb.placement.records import answer_from_record, answer_to_record
 from embedl_nb.placement.split import Split
@@ -125,6 +126,17 @@ class Placement(Displayable):
         from embedl_nb.placement.views import verdict
 
         return verdict(self)
+
+    @property
+    def aot(self) -> LiteRTModel | None:
+        """The model compiled ahead of time for this chip's NPU, with its ``target``; None where there is none.
+
+        It runs on that chip only. Its file is in the cache; ``.aot.save(path)`` keeps it.
+        """
+        path = next((answer.artifact for answer in self.answers if answer.unit is ComputeUnit.NPU), None)
+        if path is None or not path.exists():
+            return None
+        return replace(LiteRTModel.open(path, name=self.model_name), target=self.chip)
 
     def strip(self) -> Any:
         """Draw the network as a strip a unit, as wide as the work, with the reasons in the hover.

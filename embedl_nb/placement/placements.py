@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from embedl_nb.display import ResultSet, figures
+from embedl_nb.display import ResultSet, View, figures
+from embedl_nb.placement.views import placements_view
 
 __all__ = ["Placements"]
 
@@ -24,3 +25,6 @@ class Placements(ResultSet):
         plotly.graph_objects.Figure
         """
         return figures.draw("placement_matrix", self)
+
+    def _view(self) -> View:
+        return placements_view(self)

@@ -12,12 +12,14 @@ from embedl_nb.units import ComputeUnit, format_bytes, format_ratio
 
 if TYPE_CHECKING:
     from embedl_nb.placement.placement import OperatorRow, Placement
+    from embedl_nb.placement.placements import Placements
 
-__all__ = ["placement_view", "summary_row", "verdict"]
+__all__ = ["placement_view", "placements_view", "summary_row", "verdict"]
 
 _FASTEST_FIRST = (ComputeUnit.NPU, ComputeUnit.GPU, ComputeUnit.CPU)
 _TITLES = {ComputeUnit.CPU: "CPU", ComputeUnit.GPU: "GPU", ComputeUnit.NPU: "NPU"}
 _NUM_NAMED = 3
+_UNITS_NOTE = "Work: multiply-accumulates. Crosses: values made on one side and read on the other."
 
 
 def verdict(placement: Placement) -> str:
@@ -64,6 +66,48 @@ def _refused(placement: Placement, answer: UnitAnswer) -> list[tuple[OperatorRow
     return [(row, said) for row, said in pairs if not said.runs]
 
 
+def placements_view(placements: Placements) -> View:
+    """Describe placements of one model on several chips: a row a chip, a column a unit."""
+    each = list(placements)
+    units = [unit for unit in ComputeUnit if any(unit in _asked(placement) for placement in each)]
+    failed = f" | {len(placements.errors)} failed" if placements.errors else ""
+    head = f"{each[0].model_name} on {len(each)} chips | {_whole_on_npu(each)}" if each else "no placement"
+    table = Table(
+        title="Operators that would run there",
+        columns=("asked for", "chip", *(_TITLES[unit] for unit in units)),
+        rows=tuple(
+            (placement.target, placement.chip, *(_short(placement, unit) for unit in units)) for placement in each
+        ),
+        note=".matrix() draws it; each placement has the reasons.",
+    )
+    return View(
+        headline=head + failed,
+        warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
+        tables=(table,) if each else (),
+    )
+
+
+def _asked(placement: Placement) -> set[ComputeUnit]:
+    return {answer.unit for answer in placement.answers}
+
+
+def _whole_on_npu(placements: list[Placement]) -> str:
+    checked = [each for each in placements if ComputeUnit.NPU in each.splits]
+    if not checked:
+        return "no NPU was checked"
+    whole = sum(each.splits[ComputeUnit.NPU].is_whole for each in checked)
+    unchecked = len(placements) - len(checked)
+    return f"whole on {whole} of {len(checked)} NPUs" + (f", {unchecked} not checked" if unchecked else "")
+
+
+def _short(placement: Placement, unit: ComputeUnit) -> str:
+    split = placement.splits.get(unit)
+    if split is None:
+        return "not checked" if unit in _asked(placement) else ""
+    parts = "" if split.num_parts < 2 else f" in {split.num_parts} parts"
+    return f"{split.num_running} of {split.num_operators}{parts}"
+
+
 def summary_row(placement: Placement, answer: UnitAnswer) -> dict[str, Any]:
     """Return a unit's row of :attr:`~.placement.Placement.summary`."""
     split = placement.splits.get(answer.unit)
@@ -95,10 +139,10 @@ def placement_view(placement: Placement) -> View:
     ]
     facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
     first = next((answer for answer in unchecked if answer.next_step), None)
+    where = f"{placement.target} | {placement.chip}" if placement.phones else placement.chip
     return View(
-        headline=f"{placement.model_name} on {placement.target} | {placement.chip} | {placement.verdict}",
+        headline=f"{placement.model_name} on {where} | {placement.verdict}",
         facts=tuple(facts),
-        warnings=tuple(note for answer in placement.answers for note in answer.notes),
         tables=(_units_table(placement), *refused),
         unknown="how fast it is there: only the phone knows" if not first else f"the {_TITLES[first.unit]}'s part",
         next_step=first.next_step if first else "",
@@ -119,6 +163,7 @@ def _suggestions(placement: Placement) -> dict[str, str]:
 
 def _units_table(placement: Placement) -> Table:
     rows = []
+    notes = [f"{_TITLES[answer.unit]}: {note}." for answer in placement.answers for note in answer.notes]
     for answer in placement.answers:
         split = placement.splits.get(answer.unit)
         if split is None:
@@ -138,7 +183,7 @@ def _units_table(placement: Placement) -> Table:
         columns=("unit", "operators", "of the work", "parts", "crosses"),
         rows=tuple(rows),
         numeric=("of the work", "parts", "crosses"),
-        note="Work: multiply-accumulates. Crosses: values made on one side and read on the other.",
+        note=" ".join([_UNITS_NOTE, *notes]),
     )
 
 

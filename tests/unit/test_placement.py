@@ -188,7 +188,7 @@ def test_several_placements_are_a_matrix_of_chips_and_units() -> None:
 def test_a_set_shows_the_verdicts_and_raises_the_errors() -> None:
     lost = UnknownNameError("no phone is known as 'x'")
     results = Placements(results={"a": placement(0, 1, 3)}, errors={"x": lost})
-    assert repr(results).splitlines()[0] == "1 placement, 1 failed"
+    assert repr(results).splitlines()[0] == "net on 1 chips | whole on 0 of 1 NPUs | 1 failed"
     assert len(results.frame()) == 4
     with pytest.raises(UnknownNameError, match="no phone is known"):
         results["x"]
