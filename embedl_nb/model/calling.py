@@ -15,7 +15,7 @@ from embedl_nb.model.spec import Signature, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Arguments", "as_integers", "bind_inputs", "pick_signature", "restore_outputs", "split_batch"]
+__all__ = ["Arguments", "as_integers", "bind_inputs", "pick_signature", "real_values", "restore_outputs", "split_batch"]
 
 # numpy has no type for these; the runtime's worker takes and gives their values in the next larger one.
 _CARRIERS = {"bfloat16": "float32", "int4": "int8", "int2": "int8", "uint4": "uint8"}
@@ -229,16 +229,19 @@ def restore_outputs(
     signature: Signature, outputs: Mapping[str, np.ndarray[Any, Any]], *, raw: bool = False
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the outputs by name in the signature's order; integers that stand for real values become float32."""
+    return {
+        spec.name: outputs[spec.name] if raw else real_values(outputs[spec.name], spec) for spec in signature.outputs
+    }
+
+
+def real_values(array: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """Undo :func:`as_integers`, in float32; what does not stand for real values stays as it is."""
     import numpy as np
 
-    restored: dict[str, np.ndarray[Any, Any]] = {}
-    for spec in signature.outputs:
-        value = outputs[spec.name]
-        if spec.is_quantized and not raw:
-            scale, zero_point = _scale(spec)
-            value = ((value.astype(np.float64) - zero_point) * scale).astype(np.float32)
-        restored[spec.name] = value
-    return restored
+    if not spec.is_quantized:
+        return array
+    scale, zero_point = _scale(spec)
+    return ((array.astype(np.float64) - zero_point) * scale).astype(np.float32)
 
 
 def _scale(spec: TensorSpec) -> tuple[float, int]:

@@ -28,13 +28,16 @@ __all__ = ["pack", "replace_constants", "unpack", "write_file"]
 _CONSTANT_ALIGNMENT = 16
 
 
-def unpack(source: str | Path | bytes) -> Any:
+def unpack(source: str | Path | bytes, *, with_bytecode: bool = False) -> Any:
     """Read a model into the schema's object tree.
 
     Parameters
     ----------
     source
         A path, or the content of a file.
+    with_bytecode
+        Take a model that holds ahead-of-time compiled code, whose offsets are only right in the file itself: for who
+        cuts out other operators.
 
     Returns
     -------
@@ -45,12 +48,14 @@ def unpack(source: str | Path | bytes) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be read, or if it holds ahead-of-time compiled code, whose offsets would no longer be right.
+        If the file cannot be read, or if it holds ahead-of-time compiled code that was not asked for.
     """
     data, where = read_bytes(source)
     parse(data, where)
     try:
         model = schema().ModelT.InitFromPackedBuf(data, 0)
+        if not with_bytecode:
+            _check_portable(model, where)
         _bring_in_offsets(model, data, where)
     except InputError:
         raise
@@ -61,14 +66,17 @@ def unpack(source: str | Path | bytes) -> Any:
     return model
 
 
-def _bring_in_offsets(model: Any, data: bytes, where: str) -> None:
-    import numpy as np
-
+def _check_portable(model: Any, where: str) -> None:
     if any(code.customCode == b"DISPATCH_OP" for code in model.operatorCodes or ()):
         raise InputError(
             f"{where} holds code compiled ahead of time for one chip; it cannot be cut or patched",
             hint="use the portable model it was made from",
         )
+
+
+def _bring_in_offsets(model: Any, data: bytes, where: str) -> None:
+    import numpy as np
+
     if model.externalBuffers:
         raise InputError(
             f"{where} keeps constants in other files; it cannot be cut or patched", hint="use a model in one file"

@@ -14,7 +14,7 @@ from embedl_nb.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ElementType", "element_type", "from_bytes", "random_array", "to_bytes"]
+__all__ = ["ElementType", "element_type", "element_type_named", "from_bytes", "random_array", "to_bytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +71,29 @@ def element_type(code: int, *, tensor: str) -> ElementType:
     """
     known = _BY_CODE.get(code)
     if known is None:
-        name = _NAMES_OF_OTHERS.get(code, f"number {code}")
-        raise InputError(
-            f"tensor {tensor!r} has element type {name}, which cannot be passed in or read out as an array",
-            hint="convert it inside the model, so that inputs and outputs are plain numbers",
-        )
+        raise _not_an_array(tensor, _NAMES_OF_OTHERS.get(code, f"number {code}"))
     return known
+
+
+def element_type_named(name: str, *, tensor: str) -> ElementType:
+    """Return the element type that the models' tables show as ``name``.
+
+    Raises
+    ------
+    InputError
+        If no array can carry it.
+    """
+    known = next((kind for kind in _TYPES if kind.name == name), None)
+    if known is None:
+        raise _not_an_array(tensor, name)
+    return known
+
+
+def _not_an_array(tensor: str, name: str) -> InputError:
+    return InputError(
+        f"tensor {tensor!r} has element type {name}, which cannot be passed in or read out as an array",
+        hint="convert it inside the model, so that inputs and outputs are plain numbers",
+    )
 
 
 def to_bytes(array: np.ndarray[Any, Any], kind: ElementType) -> bytes:

@@ -24,7 +24,7 @@ from embedl_nb import config
 from embedl_nb.errors import EmbedlError, MissingDependencyError
 from embedl_nb.imports import is_installed, version_of
 
-__all__ = ["INSTALL", "QualcommSdk", "find_sdk"]
+__all__ = ["INSTALL", "QualcommSdk", "find_sdk", "package_folder"]
 
 INSTALL = 'pip install "embedl-nb[qualcomm]"'
 _OFFICIAL = "ai-edge-litert-sdk-qualcomm"
@@ -80,7 +80,7 @@ def find_sdk() -> QualcommSdk:
             hint="ask on a Linux x86-64 machine",
         )
     package, libraries = _libraries()
-    runtime = _package_folder("ai_edge_litert")
+    runtime = package_folder("ai_edge_litert")
     tool, plugin = runtime / "tools" / "apply_plugin_main", runtime / "vendors" / "qualcomm" / "compiler" / _PLUGIN
     _check_whole(f"ai-edge-litert {version_of('ai-edge-litert')}", (tool, plugin))
     _check_whole(package, tuple(libraries[0] / name for name in _NEEDED))
@@ -110,12 +110,18 @@ def _libraries() -> tuple[str, tuple[Path, ...]]:
         raise MissingDependencyError(
             "Qualcomm's compiler is not installed", extra="qualcomm", install=INSTALL, hint=INSTALL
         )
-    folder = _package_folder("onnxruntime_qnn")
+    folder = package_folder("onnxruntime_qnn")
     return f"onnxruntime-qnn {version_of('onnxruntime-qnn')}", (folder, folder.with_name("onnxruntime_qnn.libs"))
 
 
-def _package_folder(module: str) -> Path:
-    """Return where a package is, without importing it."""
+def package_folder(module: str) -> Path:
+    """Return where a package is, without importing it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed.
+    """
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(f"{module} is not installed", install=INSTALL, hint=INSTALL)
