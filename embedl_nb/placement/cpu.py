@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedl_nb import progress
-from embedl_nb.errors import BenchmarkError, InputError, UnsupportedOperatorError
+from embedl_nb.errors import BenchmarkError, InputError, RuntimeCrashedError, UnsupportedOperatorError
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.calling import pick_signature
@@ -32,6 +32,7 @@ from embedl_nb.units import ComputeUnit
 __all__ = ["ask_cpu"]
 
 _XNNPACK, _BUILT_IN, _BOTH = "XNNPACK", "built-in kernel", "XNNPACK and built-in kernels"
+_NOT_TRIED = "not tried: its shape is open"
 _TIMEOUT_S = 600.0
 _ARM = "asked of this machine's processor: XNNPACK on a phone's may take an operator more or less"
 # Recorded with ai-edge-litert 2.3.0: "Type FLOAT64 is unsupported by op Abs.", "Only float32, uint8, int16 and int8 are
@@ -83,11 +84,19 @@ class _Asking:
     def as_a_whole(self) -> tuple[OperatorAnswer, ...]:
         """Return what one inference of the model shows."""
         progress.emit("cpu", f"running {self._model.name}")
-        built_in = _built_in(self._model.path, self._signature.key or None, self._subgraph.index)["operators"]
+        built_in = _built_in(
+            self._model.path, self._signature.key or None, self._subgraph.index, inputs_path=self._samples()
+        )["operators"]
         are_bodies_mixed = any(index >= len(self._subgraph.operators) for index in built_in)
         return tuple(
             self._seen(operator, built_in, are_bodies_mixed=are_bodies_mixed) for operator in self._subgraph.operators
         )
+
+    def _samples(self) -> str | None:
+        """Return samples of the signature that is asked about, which tell what an open dimension may be."""
+        path = self._model.samples_path
+        is_theirs = self._signature == self._model.signatures[0]
+        return str(path) if is_theirs and path is not None and path.is_file() else None
 
     def _seen(self, operator: Operator, built_in: list[int], *, are_bodies_mixed: bool) -> OperatorAnswer:
         if operator.code == "STABLEHLO_COMPOSITE" and are_bodies_mixed:
@@ -119,9 +128,17 @@ class _Asking:
             # XNNPACK takes fixed shapes only.
             return OperatorAnswer(index=operator.index, runs=True, by=_BUILT_IN)
         except (BenchmarkError, UnsupportedOperatorError) as err:
-            return _refused(operator, err)
+            refused = _refused(operator, err)
+            is_about_the_size = refused.reason in (Reason.FORM, Reason.UNKNOWN) and self._is_open(operator)
+            if is_about_the_size and not isinstance(err, RuntimeCrashedError):
+                return OperatorAnswer(index=operator.index, runs=True, by=_NOT_TRIED)
+            return refused
         by = _XNNPACK if not seen["operators"] else _BOTH if seen["num_delegated_steps"] else _BUILT_IN
         return OperatorAnswer(index=operator.index, runs=True, by=by)
+
+    def _is_open(self, operator: Operator) -> bool:
+        tensors = [self._subgraph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+        return any(-1 in tensor.shape for tensor in tensors)
 
     def _tree(self) -> Any:
         if self._cut is None:
@@ -145,8 +162,15 @@ def _tensors(subgraph: Subgraph, operator: Operator) -> Iterator[tuple[object, .
         yield tensor.shape, tensor.dtype, tensor.is_constant, tensor.is_variable, scheme
 
 
-def _built_in(path: Path, signature_key: str | None, subgraph_index: int) -> dict[str, Any]:
-    request = {"model_path": str(path), "signature_key": signature_key, "subgraph_index": subgraph_index}
+def _built_in(
+    path: Path, signature_key: str | None, subgraph_index: int, *, inputs_path: str | None = None
+) -> dict[str, Any]:
+    request = {
+        "model_path": str(path),
+        "signature_key": signature_key,
+        "subgraph_index": subgraph_index,
+        "inputs_path": inputs_path,
+    }
     with warm(WORKER, what=WORKER_NAME) as child:
         return child.request("built_in", request, timeout_s=_TIMEOUT_S)
 

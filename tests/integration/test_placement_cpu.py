@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from embedl_nb.errors import RuntimeCrashedError, UnknownNameError
@@ -13,6 +16,7 @@ from embedl_nb.model.writer import pack, unpack
 from embedl_nb.placement import cpu
 from embedl_nb.placement.answers import OperatorAnswer, Reason
 from embedl_nb.placement.cpu import ask_cpu
+from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.runtime.process import Child
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
@@ -97,6 +101,29 @@ def test_open_dimensions_and_composites_are_run_as_they_are(tmp_path: Path) -> N
     assert by(ask_cpu(model_of(tmp_path, models.composite())).operators) == [XNNPACK]
 
 
+def broadcast(tmp_path: Path) -> LiteRTModel:
+    """Build a model that takes a size other than 1 along its open dimension."""
+    builder = ModelBuilder()
+    x = builder.input("x", (-1, 4))
+    wide = builder.operator("ABS", [x], builder.tensor("a", (-1, 4)))
+    shape = builder.constant("shape", np.array([3, 4], np.int32))
+    wide = builder.operator("RESHAPE", [wide, shape], builder.tensor("y", (3, 4)))
+    return model_of(tmp_path, builder.build({"y": wide}))
+
+
+def test_open_dimensions_are_as_large_as_in_the_models_samples(tmp_path: Path) -> None:
+    model = broadcast(tmp_path)
+    samples_path = tmp_path / "samples.npz"
+    save_arrays(samples_path, {"0/x": np.zeros((3, 4), np.float32)})
+    answer = ask_cpu(dataclasses.replace(model, samples_path=samples_path))
+    assert by(answer.operators) == [XNNPACK, XNNPACK]
+    assert len(answer.notes) == 1
+
+
+def test_an_operator_that_takes_no_made_up_size_is_not_said_to_be_refused(tmp_path: Path) -> None:
+    assert by(ask_cpu(broadcast(tmp_path)).operators) == [XNNPACK, "not tried: its shape is open"]
+
+
 def test_an_output_whose_shape_depends_on_values_runs_as_a_built_in_kernel(tmp_path: Path) -> None:
     builder = ModelBuilder()
     x = builder.input("x", (1, 4))
@@ -124,9 +151,9 @@ def test_operators_that_are_the_same_are_asked_about_once(tmp_path: Path, monkey
     asked = []
     ask = cpu._built_in
 
-    def count(path: Path, signature_key: str | None, subgraph_index: int) -> dict[str, object]:
+    def count(path: Path, *arguments: Any, **options: Any) -> dict[str, Any]:
         asked.append(path.stem)
-        return ask(path, signature_key, subgraph_index)
+        return ask(path, *arguments, **options)
 
     monkeypatch.setattr(cpu, "_built_in", count)
     answer = ask_cpu(model_of(tmp_path, operators_in_a_row(*["ABS"] * 300, "STABLEHLO_SORT", *["ABS"] * 300)))
