@@ -4,7 +4,7 @@
 
 MobileNetV2 with random weights, quantized to int8 with random data. "Cold" is a fresh process with no answer in the
 cache; the time is that of ``enb.preflight`` alone, its imports included. The compile and the tool itself take turns, on
-the same model for the same chip. Goals: 10 s cold and 0.1 s cached for one phone, 15 s for ten phones, and 1.5 times the
+the same model for the same chip. Goals: 10 s cold and 0.1 s cached for one phone, 15 s for ten phones, 1.5 times the
 tool.
 """
 

@@ -111,6 +111,12 @@ def _compile(
     help="Which units to ask about.",
 )
 @click.option("--signature-key", help="Which signature.  [default: the first]")
+@click.option(
+    "--rehearse/--no-rehearse",
+    default=False,
+    show_default=True,
+    help="Run the NPU's artifact in the vendor's simulator.",
+)
 @verbose
 @click.pass_obj
 def _preflight(names: Names, /, model: str, *, device: tuple[str, ...], **options: Any) -> Any:

@@ -28,6 +28,7 @@ def preflight(
     *,
     compute_units: Sequence[str] = ("cpu", "gpu", "npu"),
     signature_key: str | None = None,
+    rehearse: bool = False,
 ) -> Placement | Placements:
     """Say where every operator would run on a phone, and why, before there is a phone.
 
@@ -46,6 +47,10 @@ def preflight(
         Which units to ask about.
     signature_key
         Which signature; by default the first.
+    rehearse
+        Also run what was compiled for the NPU in the vendor's simulator, on the samples that the model was verified on,
+        and compare its outputs with the CPU's and the source's. Takes from a second to minutes a sample. Its values are
+        those that the NPU would compute; its time says nothing.
 
     Returns
     -------
@@ -71,10 +76,16 @@ def preflight(
         for chip, (target, phones) in targets.items():
             answers = [answer for placement in results.values() for answer in placement.answers]
             known = [answer for answer in answers if answer.unit in _SAME_FOR_EVERY_CHIP]
-            placement = place(
-                subject, chip, target=target, phones=phones, units=units, signature_key=signature_key, known=known
+            results[f"{target} | {chip}" if phones else str(chip)] = place(
+                subject,
+                chip,
+                target=target,
+                phones=phones,
+                units=units,
+                signature_key=signature_key,
+                is_rehearsed=rehearse,
+                known=known,
             )
-            results[f"{target} | {chip}" if phones else str(chip)] = placement
     results = {
         name: recorded("preflight", placement, model=subject, parent_run_id=subject.run_id)
         for name, placement in results.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from embedl_nb import progress
 from embedl_nb.device.catalog import Chip
@@ -16,6 +17,7 @@ from embedl_nb.placement.gpu import ask_gpu
 from embedl_nb.placement.npu import ask_npu
 from embedl_nb.placement.npu.result import DISPATCH
 from embedl_nb.placement.placement import OperatorRow, Placement
+from embedl_nb.placement.rehearsal import Rehearsal, rehearse
 from embedl_nb.placement.split import split
 from embedl_nb.units import ComputeUnit
 
@@ -30,6 +32,7 @@ def place(
     phones: Sequence[str],
     units: Sequence[ComputeUnit],
     signature_key: str | None,
+    is_rehearsed: bool = False,
     known: Sequence[UnitAnswer] = (),
 ) -> Placement:
     """Return where the operators of one signature would run on a chip.
@@ -38,6 +41,8 @@ def place(
     ----------
     target, phones
         What was asked for, and which phones of that name have this chip.
+    is_rehearsed
+        Whether the NPU's artifact is run in the vendor's simulator, where there is one.
     known
         Answers that are the same for every chip and were given before.
 
@@ -55,6 +60,9 @@ def place(
         )
     by_unit = {answer.unit: answer for answer in known}
     answers = tuple(by_unit.get(unit) or _answer(model, chip, unit, signature.key) for unit in units)
+    rehearsal = None
+    if is_rehearsed:
+        rehearsal, answers = _rehearsed(model, chip, answers, signature.key)
     return Placement(
         model_name=model.name,
         model_sha256=model.sha256,
@@ -67,6 +75,7 @@ def place(
             for info in describe_operators(model.graph, subgraph_index=subgraph.index)
         ),
         answers=answers,
+        rehearsal=rehearsal,
         splits={
             answer.unit: split(model.graph, subgraph, {said.index for said in answer.operators if said.runs})
             for answer in answers
@@ -86,3 +95,20 @@ def _answer(model: LiteRTModel, chip: Chip, unit: ComputeUnit, signature_key: st
         return ask[unit]()
     except EmbedlError as err:
         return UnitAnswer(unit=unit, asked="", not_checked=err.message, next_step=err.hint)
+
+
+def _rehearsed(
+    model: LiteRTModel, chip: Chip, answers: tuple[UnitAnswer, ...], signature_key: str
+) -> tuple[Rehearsal | None, tuple[UnitAnswer, ...]]:
+    """Return the rehearsal; where it cannot be done, the NPU's answer says why."""
+    if not any(answer.unit is ComputeUnit.NPU and answer.artifact for answer in answers):
+        return None, answers
+    progress.emit("preflight", f"rehearsing {model.name} in the NPU's simulator")
+    try:
+        return rehearse(model, chip, signature_key=signature_key), answers
+    except EmbedlError as err:
+        note = f"it could not be rehearsed: {err.message}"
+        return None, tuple(
+            replace(answer, notes=(*answer.notes, note)) if answer.unit is ComputeUnit.NPU else answer
+            for answer in answers
+        )

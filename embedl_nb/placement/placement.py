@@ -10,6 +10,7 @@ from embedl_nb.errors import SchemaTooNewError, UnknownNameError
 from embedl_nb.model import LiteRTModel
 from embedl_nb.placement.answers import UnitAnswer
 from embedl_nb.placement.records import answer_from_record, answer_to_record
+from embedl_nb.placement.rehearsal import Rehearsal
 from embedl_nb.placement.split import Split
 from embedl_nb.placement.suggestions import suggestion_for
 from embedl_nb.units import ComputeUnit
@@ -53,6 +54,8 @@ class Placement(Displayable):
         What each compute unit said.
     splits
         What that means for the model, for each unit that was checked.
+    rehearsal
+        What the NPU's artifact computed in the vendor's simulator, where that was asked for and could be done.
     """
 
     model_name: str
@@ -64,6 +67,7 @@ class Placement(Displayable):
     rows: tuple[OperatorRow, ...]
     answers: tuple[UnitAnswer, ...]
     splits: dict[ComputeUnit, Split]
+    rehearsal: Rehearsal | None = None
     run_id: str | None = None
 
     def answer(self, unit: ComputeUnit | str) -> UnitAnswer:
@@ -155,6 +159,7 @@ class Placement(Displayable):
             "phones": list(self.phones),
             "rows": [asdict(row) for row in self.rows],
             "answers": [answer_to_record(answer) for answer in self.answers],
+            "rehearsal": None if self.rehearsal is None else self.rehearsal.to_record(),
             "splits": {str(unit): asdict(split) for unit, split in self.splits.items()},
         }
 
@@ -176,6 +181,7 @@ class Placement(Displayable):
             phones=tuple(record["phones"]),
             rows=tuple(OperatorRow(**row) for row in record["rows"]),
             answers=tuple(answer_from_record(answer) for answer in record["answers"]),
+            rehearsal=None if record["rehearsal"] is None else Rehearsal.from_record(record["rehearsal"]),
             splits={ComputeUnit(unit): Split(**split) for unit, split in record["splits"].items()},
         )
 

@@ -137,6 +137,7 @@ def placement_view(placement: Placement) -> View:
     facts += [
         Fact(f"{_TITLES[answer.unit]} {label}", text) for answer in placement.answers for label, text in answer.facts
     ]
+    facts += [Fact("rehearsal", placement.rehearsal.sentence)] if placement.rehearsal else []
     facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
     first = next((answer for answer in unchecked if answer.next_step), None)
     where = f"{placement.target} | {placement.chip}" if placement.phones else placement.chip

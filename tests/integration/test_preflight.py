@@ -38,3 +38,13 @@ def test_what_was_compiled_for_the_npu_says_for_which_chip_and_is_not_asked_abou
     assert placement.aot.target == "Snapdragon 8 Gen 3 (SM8650)"
     with pytest.raises(InputError, match="ahead of time"):
         enb.preflight(placement.aot, "SM8650")
+
+
+def test_a_rehearsal_comes_with_the_placement_and_with_its_record(model: Path) -> None:
+    placement = enb.preflight(model, "SM8650", compute_units="npu", rehearse=True)
+    if placement.answer("npu").not_checked:
+        pytest.skip(placement.answer("npu").not_checked)
+    assert placement.rehearsal is not None
+    assert placement.rehearsal.matches
+    assert str(placement.rehearsal.provenance) == "simulated"
+    assert enb.load(placement.run_id).rehearsal == placement.rehearsal
