@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ __all__ = ["answer_from_record", "answer_to_record"]
 def answer_to_record(answer: UnitAnswer) -> dict[str, Any]:
     """Return plain JSON data."""
     return {
-        **asdict(answer),
+        **_fields(answer),
         "unit": str(answer.unit),
         "operators": [
-            {**asdict(said), "reason": None if said.reason is None else str(said.reason)} for said in answer.operators
+            {**_fields(said), "reason": None if said.reason is None else str(said.reason)} for said in answer.operators
         ],
         "partitions": [list(partition) for partition in answer.partitions],
         "artifact": None if answer.artifact is None else str(answer.artifact),
@@ -46,3 +46,8 @@ def answer_from_record(record: dict[str, Any]) -> UnitAnswer:
             "facts": tuple((label, text) for label, text in record["facts"]),
         }
     )
+
+
+def _fields(value: OperatorAnswer | UnitAnswer) -> dict[str, Any]:
+    """Return the values of a dataclass by name, without the copies of each that ``asdict`` makes."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -7,14 +7,13 @@ import hashlib
 import json
 import shutil
 import uuid
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from embedl_nb import config
 from embedl_nb.imports import version_of
-from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
-from embedl_nb.units import ComputeUnit
+from embedl_nb.placement.answers import UnitAnswer
+from embedl_nb.placement.records import answer_from_record, answer_to_record
 
 __all__ = ["answer_key", "find", "keep"]
 
@@ -30,7 +29,7 @@ def answer_key(model_sha256: str, signature_key: str | None, drivers: object) ->
 def find(key: str) -> UnitAnswer | None:
     """Return the answer that was kept, None where there is none or it is damaged."""
     try:
-        return _from_record(json.loads(_path(key).read_bytes()))
+        return answer_from_record(json.loads(_path(key).read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -43,29 +42,10 @@ def keep(key: str, answer: UnitAnswer) -> UnitAnswer:
         path.parent.mkdir(parents=True, exist_ok=True)
         if answer.log_path is not None:
             answer = replace(answer, log_path=Path(shutil.copyfile(answer.log_path, path.with_suffix(".log"))))
-        temporary.write_text(json.dumps(asdict(answer), default=str), encoding="utf-8")
+        temporary.write_text(json.dumps(answer_to_record(answer)), encoding="utf-8")
         temporary.replace(path)
     return answer
 
 
 def _path(key: str) -> Path:
     return config.cache_dir() / "placement" / f"gpu-{key[:32]}.json"
-
-
-def _from_record(record: dict[str, Any]) -> UnitAnswer:
-    operators = tuple(
-        OperatorAnswer(**{**operator, "reason": Reason(operator["reason"]) if operator["reason"] else None})
-        for operator in record["operators"]
-    )
-    return UnitAnswer(
-        **{
-            **record,
-            "unit": ComputeUnit(record["unit"]),
-            "operators": operators,
-            "partitions": tuple(map(tuple, record["partitions"])),
-            "artifact": None,
-            "log_path": Path(record["log_path"]) if record["log_path"] else None,
-            "notes": tuple(record["notes"]),
-            "facts": tuple((label, text) for label, text in record["facts"]),
-        }
-    )

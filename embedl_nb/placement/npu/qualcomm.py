@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from embedl_nb import cache, progress
 from embedl_nb.device.catalog import Chip
@@ -25,12 +24,13 @@ from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.placement.npu.compiling import Compiled, Compiler
 from embedl_nb.placement.npu.log import Refusal
 from embedl_nb.placement.npu.sdk import QualcommSdk, find_sdk
+from embedl_nb.placement.records import answer_from_record, answer_to_record
 from embedl_nb.runtime.logs import ChildLog
 from embedl_nb.units import ComputeUnit, format_bytes
 
 __all__ = ["ask_qualcomm"]
 
-_VERSION = 2  # raised when an answer is made in another way from the same compile
+_VERSION = 3  # raised when an answer is made in another way from the same compile
 _LOG = "compiler.log"
 _OPEN_SHAPES = "an NPU needs fixed shapes, and this model has open dimensions: compile it for the size that you use"
 _DROPPED = "left out: nothing reads its result"
@@ -160,7 +160,7 @@ def _kept(key: str, answer: UnitAnswer, data: bytes, said: list[str]) -> cache.E
     folder = Path(tempfile.mkdtemp(prefix="embedl_nb-npu-"))
     (folder / cache.MODEL).write_bytes(data)
     (folder / _LOG).write_text("\n".join(said), encoding="utf-8")
-    built = cache.write_meta(folder, {"sha256": hashlib.sha256(data).hexdigest(), "answer": _record(answer)})
+    built = cache.write_meta(folder, {"sha256": hashlib.sha256(data).hexdigest(), "answer": answer_to_record(answer)})
     published = cache.publish(key, built)
     if published is None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -169,30 +169,10 @@ def _kept(key: str, answer: UnitAnswer, data: bytes, said: list[str]) -> cache.E
     return published
 
 
-def _record(answer: UnitAnswer) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(OperatorAnswer)]
-    operators = [{name: getattr(each, name) for name in names} for each in answer.operators]
-    return {
-        "asked": answer.asked,
-        "operators": operators,
-        "cause": answer.cause,
-        "partitions": answer.partitions,
-        "facts": answer.facts,
-    }
-
-
 def _answer_in(entry: cache.Entry) -> UnitAnswer:
-    record = entry.meta["answer"]
-    operators = [{**each, "reason": Reason(each["reason"]) if each["reason"] else None} for each in record["operators"]]
-    return UnitAnswer(
-        unit=ComputeUnit.NPU,
-        asked=record["asked"],
-        operators=tuple(OperatorAnswer(**each) for each in operators),
-        cause=record["cause"],
-        partitions=tuple(tuple(each) for each in record["partitions"]),
-        artifact=entry.model_path if record["partitions"] else None,
-        log_path=entry.folder / _LOG,
-        facts=tuple((label, text) for label, text in record["facts"]),
+    answer = answer_from_record(entry.meta["answer"])
+    return dataclasses.replace(
+        answer, artifact=entry.model_path if answer.partitions else None, log_path=entry.folder / _LOG
     )
 
 
