@@ -56,6 +56,8 @@ class Placement(Displayable):
         What that means for the model, for each unit that was checked.
     rehearsal
         What the NPU's artifact computed in the vendor's simulator, where that was asked for and could be done.
+    run_id
+        Set once it is recorded.
     """
 
     model_name: str

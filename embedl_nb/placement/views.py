@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["placement_view", "placements_view", "summary_row", "verdict"]
 
 _FASTEST_FIRST = (ComputeUnit.NPU, ComputeUnit.GPU, ComputeUnit.CPU)
-_TITLES = {ComputeUnit.CPU: "CPU", ComputeUnit.GPU: "GPU", ComputeUnit.NPU: "NPU"}
 _NUM_NAMED = 3
 _UNITS_NOTE = "Work: multiply-accumulates. Crosses: values made on one side and read on the other."
 
@@ -33,13 +32,13 @@ def verdict(placement: Placement) -> str:
     return "; ".join(
         [
             _sentence(placement, checked[unit]),
-            *(f"its {_TITLES[answer.unit]} was not checked: {answer.not_checked}" for answer in unasked),
+            *(f"its {answer.unit.upper()} was not checked: {answer.not_checked}" for answer in unasked),
         ]
     )
 
 
 def _sentence(placement: Placement, answer: UnitAnswer) -> str:
-    split, title = placement.splits[answer.unit], _TITLES[answer.unit]
+    split, title = placement.splits[answer.unit], answer.unit.upper()
     work = "" if split.macs_share is None else f", {format_ratio(split.macs_share)} of the work,"
     if split.is_whole:
         return f"All {split.num_operators} operators would run on the {title}"
@@ -74,7 +73,7 @@ def placements_view(placements: Placements) -> View:
     head = f"{each[0].model_name} on {len(each)} chips | {_whole_on_npu(each)}" if each else "no placement"
     table = Table(
         title="Operators that would run there",
-        columns=("asked for", "chip", *(_TITLES[unit] for unit in units)),
+        columns=("asked for", "chip", *(unit.upper() for unit in units)),
         rows=tuple(
             (placement.target, placement.chip, *(_short(placement, unit) for unit in units)) for placement in each
         ),
@@ -133,9 +132,9 @@ def placement_view(placement: Placement) -> View:
     facts = [Fact("model", f"{placement.model_name}, {placement.precision}")]
     if placement.phones:
         facts.append(Fact("phone", ", ".join(placement.phones)))
-    facts += [Fact(f"{_TITLES[answer.unit]} asked", answer.asked) for answer in placement.answers if answer.asked]
+    facts += [Fact(f"{answer.unit.upper()} asked", answer.asked) for answer in placement.answers if answer.asked]
     facts += [
-        Fact(f"{_TITLES[answer.unit]} {label}", text) for answer in placement.answers for label, text in answer.facts
+        Fact(f"{answer.unit.upper()} {label}", text) for answer in placement.answers for label, text in answer.facts
     ]
     facts += [Fact("rehearsal", placement.rehearsal.sentence)] if placement.rehearsal else []
     facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
@@ -145,7 +144,7 @@ def placement_view(placement: Placement) -> View:
         headline=f"{placement.model_name} on {where} | {placement.verdict}",
         facts=tuple(facts),
         tables=(_units_table(placement), *refused),
-        unknown="how fast it is there: only the phone knows" if not first else f"the {_TITLES[first.unit]}'s part",
+        unknown="how fast it is there: only the phone knows" if not first else f"the {first.unit.upper()}'s part",
         next_step=first.next_step if first else "",
     )
 
@@ -164,15 +163,15 @@ def _suggestions(placement: Placement) -> dict[str, str]:
 
 def _units_table(placement: Placement) -> Table:
     rows = []
-    notes = [f"{_TITLES[answer.unit]}: {note}." for answer in placement.answers for note in answer.notes]
+    notes = [f"{answer.unit.upper()}: {note}." for answer in placement.answers for note in answer.notes]
     for answer in placement.answers:
         split = placement.splits.get(answer.unit)
         if split is None:
-            rows.append((_TITLES[answer.unit], f"not checked: {answer.not_checked}", "", "", ""))
+            rows.append((answer.unit.upper(), f"not checked: {answer.not_checked}", "", "", ""))
             continue
         rows.append(
             (
-                _TITLES[answer.unit],
+                answer.unit.upper(),
                 f"{split.num_running} of {split.num_operators}",
                 "" if split.macs_share is None else format_ratio(split.macs_share),
                 str(split.num_parts),
@@ -193,7 +192,7 @@ def _refused_table(placement: Placement, answer: UnitAnswer) -> Table | None:
     if not refused:
         return None
     return Table(
-        title=f"Not on the {_TITLES[answer.unit]}",
+        title=f"Not on the {answer.unit.upper()}",
         columns=("#", "operator", "source", "why", "in its own words"),
         rows=tuple(
             (

@@ -93,26 +93,9 @@ def run_tool(
         f"--subgraphs={subgraph_index}",
         "--qualcomm_log_level=error",
     ]
-    folders = ":".join(str(folder) for folder in sdk.library_folders)
-    environment = {**os.environ, "LD_LIBRARY_PATH": folders, "TMPDIR": str(work)}
     litert, qualcomm = work / "litert.log", work / "qualcomm.log"
     start = time.monotonic()
-    try:
-        with qualcomm.open("wb") as stdout, litert.open("wb") as stderr:
-            process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=work,
-                env=environment,
-                start_new_session=True,
-            )
-    except OSError as err:
-        raise EmbedlError(
-            f"{sdk.tool.name} could not be started: {err.strerror}",
-            hint="pip install --force-reinstall ai-edge-litert",
-        ) from err
+    process = _started(sdk, arguments, stdout=qualcomm, stderr=litert)
     timed_out = _wait(process, timeout_s, largest_file=_LEAST_DISK_BYTES + 4 * model_path.stat().st_size)
     return ToolRun(
         returncode=process.returncode,
@@ -121,6 +104,28 @@ def run_tool(
         qualcomm=_text(qualcomm),
         seconds=time.monotonic() - start,
     )
+
+
+def _started(sdk: QualcommSdk, arguments: list[str], *, stdout: Path, stderr: Path) -> subprocess.Popen[bytes]:
+    """Start the tool in the folder of its logs."""
+    work = stdout.parent
+    folders = ":".join(str(folder) for folder in sdk.library_folders)
+    try:
+        with stdout.open("wb") as out, stderr.open("wb") as err:
+            return subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=work,
+                env={**os.environ, "LD_LIBRARY_PATH": folders, "TMPDIR": str(work)},
+                start_new_session=True,
+            )
+    except OSError as failure:
+        raise EmbedlError(
+            f"{sdk.tool.name} could not be started: {failure.strerror}",
+            hint="pip install --force-reinstall ai-edge-litert",
+        ) from failure
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float, *, largest_file: int) -> bool:
