@@ -70,11 +70,13 @@ def _concat(call: Call, *parts: _Array) -> _Array:
     return np.concatenate(parts, call.get("axis", 0))
 
 
-def _gather(call: Call, x: _Array, indices: _Array) -> _Array:
+def _gather(call: Call, x: _Array, indices: _Array) -> Any:
+    if x.ndim != 1 or call.get("axis", 0):
+        return NotImplemented
     taken = np.empty(indices.shape, dtype=object)
     for place, index in np.ndenumerate(indices):
         taken[place] = x[int(index)]
-    return taken if x.ndim == 1 and not call.get("axis", 0) else NotImplemented
+    return taken
 
 
 def _shape(call: Call, x: _Array) -> _Array:

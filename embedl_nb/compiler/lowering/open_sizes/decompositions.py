@@ -106,8 +106,8 @@ def _attention(
         key, value = (each.repeat_interleave(repeats, -3) for each in (key, value))
     scores = _matmul(query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale), key.transpose(-2, -1))
     if is_causal:
-        rows, columns = (torch.arange(each.shape[-2]) for each in (query, key))
-        scores = torch.where(columns <= rows.unsqueeze(-1), scores, -math.inf)
+        asking, asked = (torch.arange(each.shape[-2]) for each in (query, key))
+        scores = torch.where(asked <= asking.unsqueeze(-1), scores, -math.inf)
     if attn_mask is not None:
         is_kept = attn_mask.dtype is torch.bool
         scores = torch.where(attn_mask, scores, -math.inf) if is_kept else scores + attn_mask

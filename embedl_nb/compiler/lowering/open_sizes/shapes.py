@@ -27,7 +27,8 @@ from embedl_nb.compiler.lowering.open_sizes.table import lowers
 
 __all__ = ["reshaped"]
 
-_ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "floor_div": operator.floordiv}
+_ARITHMETIC = {operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.floordiv: "floor_div"}
+"""Of sizes themselves, which torch.export writes as Python's own operators."""
 
 
 def reshaped(x: Any, shape: Sequence[Any], sizes: Sequence[Any]) -> Any:
@@ -186,10 +187,5 @@ def _enter_arithmetic(target: Any, name: str) -> None:
         return binary(name, x, y)
 
 
-for _target, _name in (
-    (operator.add, "add"),
-    (operator.sub, "sub"),
-    (operator.mul, "mul"),
-    (operator.floordiv, "floor_div"),
-):
+for _target, _name in _ARITHMETIC.items():
     _enter_arithmetic(_target, _name)
