@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
 
-from compiled_calls import Calls, compiled, outputs_without  # noqa: E402
+from compiled_calls import Calls, compiled, is_refused_without, outputs_without  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -42,6 +42,19 @@ def test_rows_are_added_by_index_however_often_it_names_one() -> None:
         inputs=(X, ROWS, NUMBERS, EACH),
     )
     assert "UNSORTED_SEGMENT_SUM" in set(model.operators["operator"])
+
+
+def test_a_tensor_is_turned_round_along_any_axes() -> None:
+    compiled(
+        lambda x: x.flip((0, 2)),
+        lambda x: x.flip((-1, 0, 1)),
+        lambda x: x.flip(1),
+        lambda x: x.flip(()) + 1,
+        lambda x: (x > 0).flip((0, 1)),
+        lambda x: x.long().flip((1, -1)),
+        inputs=(X,),
+    )
+    assert is_refused_without(lambda x: x.flip((0, 2)), (X,))
 
 
 def test_values_are_accumulated_at_positions() -> None:

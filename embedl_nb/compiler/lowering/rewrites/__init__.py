@@ -10,6 +10,7 @@ from embedl_nb.compiler.lowering.rewrites import (  # noqa: F401 - they fill the
     functions,
     ordering,
     resizing,
+    reversing,
     scans,
     scattering,
     searching,
