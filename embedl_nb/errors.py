@@ -110,10 +110,10 @@ class UnknownNameError(InputError, KeyError):
         self.candidates = candidates
 
     @classmethod
-    def among(cls, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    def among(cls, what: str, name: object, known: Iterable[str]) -> UnknownNameError:
         """Build the error for ``name``, naming the close matches in ``known``."""
         names = sorted(known)
-        close = tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.5))
+        close = tuple(difflib.get_close_matches(str(name), names, n=3, cutoff=0.5))
         hint = f"did you mean {' or '.join(close)}?" if close else f"one of: {', '.join(names)}"
         return cls(f"unknown {what} {name!r}", candidates=close, hint=hint)
 

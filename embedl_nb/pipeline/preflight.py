@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
@@ -13,7 +13,7 @@ from embedl_nb.units import ComputeUnit
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from embedl_nb.device.catalog import Catalog, Chip
+    from embedl_nb.device.catalog import Chip, Phone
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement, Placements
 
@@ -24,7 +24,7 @@ _SAME_FOR_EVERY_CHIP = (ComputeUnit.CPU, ComputeUnit.GPU)
 
 def preflight(
     model: LiteRTModel | str | Path,
-    device: str | Sequence[str] | Catalog,
+    device: str | Chip | Phone | Iterable[str | Chip | Phone],
     *,
     compute_units: Sequence[str] = ("cpu", "gpu", "npu"),
     signature_key: str | None = None,
@@ -42,7 +42,7 @@ def preflight(
         A compiled model, or the path of a ``.tflite`` file.
     device
         A phone's name (``"Samsung Galaxy S24"``), a chip (``"SM8650"``), several of them, or what :func:`catalog`
-        found. A phone that is sold with two chips is asked about with both.
+        found, or a phone or chip of it. A phone that is sold with two chips is asked about with both.
     compute_units
         Which units to ask about.
     signature_key
@@ -98,42 +98,46 @@ def preflight(
 def _units(names: Sequence[str]) -> tuple[ComputeUnit, ...]:
     if isinstance(names, str):
         names = (names,)
-    for name in names:
+    if not isinstance(names, Iterable) or not (found := list(names)):
+        raise InputError(f"no compute unit was given: compute_units={names!r}", hint='give some of "cpu", "gpu", "npu"')
+    for name in found:
         if name not in list(ComputeUnit):
             raise UnknownNameError.among("compute unit", str(name), list(ComputeUnit))
-    if not names:
-        raise InputError("no compute unit was given", hint='give some of "cpu", "gpu", "npu"')
-    return tuple(ComputeUnit(name) for name in dict.fromkeys(names))
+    return tuple(ComputeUnit(name) for name in dict.fromkeys(found))
 
 
 def _targets(
-    device: str | Sequence[str] | Catalog,
+    device: str | Chip | Phone | Iterable[str | Chip | Phone],
 ) -> tuple[dict[Chip, tuple[str, list[str]]], dict[str, EmbedlError]]:
     """Return each distinct chip with what was asked for and the phones that have it, and what is not known."""
-    from embedl_nb.device.catalog import Catalog, Chip, targets_named
+    from embedl_nb.device.catalog import Catalog
 
+    asked = list(device) if isinstance(device, Iterable) and not isinstance(device, str) else [device]
+    query = device.query if isinstance(device, Catalog) else ""
     found: dict[Chip, tuple[str, list[str]]] = {}
     errors: dict[str, EmbedlError] = {}
-    if isinstance(device, Catalog):
-        for phone in device:
-            found.setdefault(phone.chip, (device.query or phone.name, []))[1].append(phone.name)
-        if not found:
-            raise InputError("the catalog's answer is empty", hint="ask it for less: enb.catalog() lists all")
-        return found, errors
-    names = [device] if isinstance(device, str) else list(device)
-    for name in names:
+    for each in asked:
         try:
-            named = targets_named(name)
+            name, named = _meant(each)
         except UnknownNameError as err:
-            if len(names) == 1:
+            if len(asked) == 1:
                 raise
-            errors[str(name)] = err
+            errors[str(each)] = err
             continue
-        if isinstance(named, Chip):
-            found.setdefault(named, (name, []))
-            continue
-        for phone in named:
-            found.setdefault(phone.chip, (name, []))[1].append(phone.name)
+        for chip, phones in named:
+            found.setdefault(chip, (query or name, []))[1].extend(phones)
     if not found:
-        raise InputError("no device was given", hint='give e.g. device="Samsung Galaxy S24"')
+        raise InputError("no device was given", hint='give e.g. device="Samsung Galaxy S24"; enb.catalog() lists all')
     return found, errors
+
+
+def _meant(asked: str | Chip | Phone) -> tuple[str, list[tuple[Chip, list[str]]]]:
+    """Return the name of what was asked for, and its chips, each with the phones of that name that have it."""
+    from embedl_nb.device.catalog import Chip, Phone, targets_named
+
+    if isinstance(asked, Phone):
+        return asked.name, [(asked.chip, [asked.name])]
+    named = asked if isinstance(asked, Chip) else targets_named(asked)
+    if isinstance(named, Chip):
+        return named.part if isinstance(asked, Chip) else asked, [(named, [])]
+    return str(asked), [(phone.chip, [phone.name]) for phone in named]

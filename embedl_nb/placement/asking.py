@@ -95,6 +95,9 @@ def _answer(model: LiteRTModel, chip: Chip, unit: ComputeUnit, signature_key: st
         return ask[unit]()
     except EmbedlError as err:
         return UnitAnswer(unit=unit, asked="", not_checked=err.message, next_step=err.hint)
+    except OSError as err:
+        room = "free some space, or set TMPDIR and EMBEDL_NB_HOME to other folders"
+        return UnitAnswer(unit=unit, asked="", not_checked=f"there was no place for its files: {err}", next_step=room)
 
 
 def _rehearsed(

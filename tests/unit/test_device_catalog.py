@@ -125,3 +125,27 @@ def test_the_files_are_consistent() -> None:
 
 def test_a_chip_name_of_a_phone_is_one_of_its_chip() -> None:
     assert [phone.name for phone in phones() if phone.chip_name and phone.chip_name not in phone.chip.names] == []
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"brand": 5}, {"chip": ["SM8650"]}, {"npu": True}, {"tier": 5}, {"min_ram_gb": "8"}, {"year": 2024.5}],
+    ids=lambda filters: next(iter(filters)),
+)
+def test_a_filter_of_another_type_is_refused_by_name(filters: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(filters))):
+        enb.catalog(**filters)  # type: ignore[arg-type]
+
+
+def test_an_npu_sdk_is_found_under_the_name_that_a_chip_gives_it() -> None:
+    assert {chip.npu_sdk for chip in enb.catalog(npu="google_tensor").chips} == {"google_tensor"}
+
+
+def test_a_name_of_any_length_is_refused_in_a_line() -> None:
+    with pytest.raises(UnknownNameError, match="1000000 characters") as caught:
+        enb.catalog("x" * 1_000_000)
+    assert len(str(caught.value)) < 200
+
+
+def test_words_that_are_said_again_are_looked_for_once() -> None:
+    assert enb.catalog("pixel " * 100_000).phones == enb.catalog("pixel").phones

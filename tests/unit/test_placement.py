@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
 from embedl_nb import charts
+from embedl_nb.device.catalog.facts import chips
 from embedl_nb.errors import InputError, SchemaTooNewError, UnknownNameError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.placement import Placement, Placements
+from embedl_nb.placement import Placement, Placements, asking
 from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.placement.placement import OperatorRow
 from embedl_nb.placement.split import Split, split
@@ -154,6 +156,23 @@ def test_a_placement_survives_its_record() -> None:
 def test_a_record_of_a_newer_version_is_refused() -> None:
     with pytest.raises(SchemaTooNewError, match="net"):
         Placement.from_record({**placement().to_record(), "schema_version": 2})
+
+
+def test_a_disk_without_room_costs_one_units_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_arguments: object, **_options: object) -> UnitAnswer:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    answered = UnitAnswer(unit=ComputeUnit.NPU, asked="a compiler", not_checked="said nothing")
+    monkeypatch.setattr(asking, "ask_gpu", no_room)
+    monkeypatch.setattr(asking, "ask_npu", lambda *_arguments, **_options: answered)
+    units = (ComputeUnit.GPU, ComputeUnit.NPU)
+    model = LiteRTModel.open(models.write(tmp_path, models.add()))
+    gpu, npu = asking.place(
+        model, chips()["SM8650"], target="SM8650", phones=(), units=units, signature_key=None
+    ).answers
+    assert "No space left" in gpu.not_checked
+    assert "free some space" in gpu.next_step
+    assert npu == answered
 
 
 def test_the_split_counts_parts_handovers_and_bytes_that_cross(tmp_path: Path) -> None:

@@ -26,6 +26,12 @@ def test_what_the_catalog_found_can_be_asked_about() -> None:
     assert set(parts(enb.catalog("galaxy s24"))) == {"SM8650", "S5E9945"}
 
 
+def test_a_phone_or_a_chip_of_the_catalog_can_be_asked_about() -> None:
+    (phone,) = enb.catalog("galaxy s24 ultra")
+    assert parts(phone) == parts([phone]) == {"SM8650": ["Samsung Galaxy S24 Ultra"]}
+    assert parts(phone.chip) == {"SM8650": []}
+
+
 def test_one_unknown_name_among_several_is_an_error_of_its_own() -> None:
     found, errors = _targets(["SM8650", "Galaxy S24x"])
     assert [chip.part for chip in found] == ["SM8650"]
@@ -39,8 +45,20 @@ def test_an_unknown_name_alone_is_refused() -> None:
 
 @pytest.mark.parametrize("device", [[], enb.catalog("pixel", min_ram_gb=64)])
 def test_nothing_to_ask_about_is_refused(device: object) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="no device"):
         _targets(device)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", [None, 5, b"SM8650", [None]])
+def test_what_is_no_device_is_refused_as_the_callers_mistake(device: object) -> None:
+    with pytest.raises(InputError, match="is no name of a phone"):
+        _targets(device)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("units", [None, 5])
+def test_what_is_no_compute_unit_is_refused_as_the_callers_mistake(units: object) -> None:
+    with pytest.raises(InputError, match="compute_units="):
+        _units(units)  # type: ignore[arg-type]
 
 
 def test_units_are_checked_by_name() -> None:

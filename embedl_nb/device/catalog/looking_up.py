@@ -6,10 +6,10 @@ both, and one that is nearly right gives the names that it may have meant. Nothi
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from embedl_nb.device.catalog.facts import Chip, Phone, chips, phones
@@ -17,11 +17,13 @@ from embedl_nb.errors import InputError, UnknownNameError
 
 __all__ = ["Filters", "find", "targets_named"]
 
+_TEXTS = ("brand", "chip", "npu", "tier")
 _TIERS = ("entry", "mid", "flagship")
+_LONGEST_NAME = 200
 _NETWORK = re.compile(r" [45]g$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """What phones are to have; None asks for nothing.
 
@@ -52,6 +54,8 @@ class Filters:
     year: int | None = None
 
     def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            _check_type(name, value, str if name in _TEXTS else int)
         if self.tier is not None and self.tier not in _TIERS:
             raise UnknownNameError.among("tier", self.tier, _TIERS)
         if self.brand is not None and _plain(self.brand) not in _brands():
@@ -84,14 +88,19 @@ def find(query: str | None, filters: Filters) -> tuple[Phone, ...]:
     UnknownNameError
         If nothing has these words; close names are its candidates.
     """
-    if query is not None and not isinstance(query, str):
-        raise InputError(f"query={query!r} is no text", hint='give words, e.g. "galaxy s24"')
-    words = _plain(query or "").split()
+    _check_type("query", query, str)
+    words = list(dict.fromkeys(_plain(query or "").split()))
     found = [phone for phone, theirs in _words_of_phones() if all(_begins(word, theirs) for word in words)]
     if not found:
         raise _unknown(query or "")
-    exact = set(_phones_by_name().get(" ".join(words), ()))
+    exact = set(_phones_by_name().get(_plain(query or ""), ()))
     return tuple(sorted((phone for phone in found if filters.fits(phone)), key=lambda phone: phone not in exact))
+
+
+def _check_type(name: str, value: object, wanted: type) -> None:
+    if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        kind, example = ("text", "galaxy s24") if wanted is str else ("whole number", 8)
+        raise InputError(f"{name}={value!r} is no {kind}", hint=f"give e.g. {example!r}: help(enb.catalog) has all")
 
 
 def targets_named(name: str) -> tuple[Phone, ...] | Chip:
@@ -120,6 +129,10 @@ def targets_named(name: str) -> tuple[Phone, ...] | Chip:
 
 
 def _unknown(name: str) -> UnknownNameError:
+    if len(name) > _LONGEST_NAME:
+        return UnknownNameError(
+            f"no phone or chip has a name of {len(name)} characters", hint="enb.catalog() lists those that are known"
+        )
     by_plain = {_plain(each): each for each in (*(phone.name for phone in phones()), *_chip_names())}
     plain, known = _plain(name), [*by_plain, *_phones_by_name()]
     close = difflib.get_close_matches(plain, dict.fromkeys(known), n=5, cutoff=0.6)
@@ -138,7 +151,7 @@ def _begins(word: str, theirs: tuple[str, ...]) -> bool:
 
 
 def _has_npu(chip: Chip, npu: str) -> bool:
-    return bool(chip.npu_sdk) and (_plain(npu) == chip.npu_sdk or _plain(npu) in _plain(chip.npu))
+    return bool(chip.npu_sdk) and (_plain(npu) == _plain(chip.npu_sdk) or _plain(npu) in _plain(chip.npu))
 
 
 def _was_seen_with(phone: Phone, level: int) -> bool:
