@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb import progress
 from embedl_nb.device.catalog import Chip
 from embedl_nb.errors import EmbedlError, InputError, RuntimeTimeoutError
-from embedl_nb.model.calling import bind_inputs, pick_signature, restore_outputs
+from embedl_nb.model.calling import bind_inputs, pick_signature, real_values
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.model.spec import Signature
 from embedl_nb.placement.answers import UnitAnswer
@@ -94,7 +94,7 @@ def rehearse(
         on_npu = _run(steps, simulator, chosen.arrays, state=dict(model.state), deadline=deadline)
         version, log_path = simulator.version, simulator.log_path
     on_cpu = _on_cpu(model, signature, chosen.arrays, deadline=deadline)
-    npu, cpu = ([restore_outputs(signature, sample) for sample in side] for side in (on_npu, on_cpu))
+    npu, cpu = (_real(signature, on_npu), _real(signature, on_cpu))
     golden = _golden(source, signature_key, chosen, deadline=deadline)
     return Rehearsal(
         model_name=model.name,
@@ -184,7 +184,13 @@ def _golden(
         return chosen.golden
     signature = pick_signature(source.signatures, signature_key)
     samples = [bind_inputs(signature, *call) for call in chosen.calls]
-    return [restore_outputs(signature, sample) for sample in _on_cpu(source, signature, samples, deadline=deadline)]
+    return _real(signature, _on_cpu(source, signature, samples, deadline=deadline))
+
+
+def _real(signature: Signature, samples: Sequence[Arrays]) -> list[Arrays]:
+    """Return outputs in real values, those that are there: a compiler may lose one of two names for one tensor."""
+    specs = {spec.name: spec for spec in signature.outputs}
+    return [{name: real_values(array, specs[name]) for name, array in sample.items()} for sample in samples]
 
 
 def _compare_named(golden: Sequence[Arrays], outputs: Sequence[Arrays]) -> Agreement | None:

@@ -15,6 +15,7 @@ from embedl_nb.units import Provenance, format_ratio
 __all__ = ["Rehearsal"]
 
 SCHEMA_VERSION = 1
+_NEGLIGIBLE_DB = 1.0
 _AGREEMENTS = ("against_cpu", "against_source", "cpu_against_source")
 
 
@@ -77,13 +78,27 @@ class Rehearsal(Displayable):
         return self.against_cpu.matches
 
     @property
+    def is_as_near_to_source(self) -> bool:
+        """Whether the NPU is as near to the source as the CPU is, to 1 dB; False where the source is not known.
+
+        Two roundings to 8 bits can lie far apart, and equally near to what both stand for.
+        """
+        if self.against_source is None or self.cpu_against_source is None:
+            return False
+        return self.against_source.sqnr_db >= self.cpu_against_source.sqnr_db - _NEGLIGIBLE_DB
+
+    @property
     def sentence(self) -> str:
         """One line: the verdict, the figures, the simulator and the samples."""
+        figures = self.against_cpu.sentence
         if self.against_cpu.is_exact:
             verdict = "computes exactly what the CPU computes"
+        elif self.matches:
+            verdict = f"computes what the CPU computes: {figures}"
+        elif self.is_as_near_to_source:
+            verdict = f"differs from the CPU, but is as near to its source as the CPU is: {figures}"
         else:
-            does = "computes" if self.matches else "does not compute"
-            verdict = f"{does} what the CPU computes: {self.against_cpu.sentence}"
+            verdict = f"does not compute what the CPU computes: {figures}"
         return f"its NPU artifact {verdict} ({self._where}, {self.samples})"
 
     @property
@@ -147,9 +162,16 @@ class Rehearsal(Displayable):
             headline=f"{self.model_name} | {self.precision} | {self.chip} npu | {self.sentence}",
             provenance=self.provenance,
             facts=tuple(facts),
+            warnings=self._warnings,
             tables=(self._table(),),
             unknown="how fast it is there",
         )
+
+    @property
+    def _warnings(self) -> tuple[str, ...]:
+        if self.matches or self.against_source is not None:
+            return ()
+        return ("whether that matters shows against the float model: give source=float_model and samples=...",)
 
     @property
     def _cpu_to_source(self) -> str:
