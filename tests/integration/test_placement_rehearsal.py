@@ -117,6 +117,7 @@ def test_an_output_that_the_compiler_has_lost_is_found_out(tmp_path: Path) -> No
     assert [(each.name, each.note) for each in result.against_cpu.outputs if not each.matches] == [
         ("p", "the model has no such output")
     ]
+    assert "does not compute what the CPU computes: p: the model has no such output" in result.sentence
 
 
 def test_state_is_handed_from_each_sample_to_the_next(tmp_path: Path) -> None:

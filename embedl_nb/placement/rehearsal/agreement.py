@@ -61,7 +61,10 @@ class Agreement:
 
     @property
     def sentence(self) -> str:
-        """The figures: ``"SQNR 41.2 dB (worst sample 38.0 dB), top-1 the same in 100 %"``."""
+        """The figures: ``"SQNR 41.2 dB (worst sample 38.0 dB), top-1 the same in 100 %"``; or why there are none."""
+        noted = next((output for output in self.outputs if output.note), None)
+        if noted is not None:
+            return f"{noted.name}: {noted.note}"
         if self.is_exact:
             return "equal"
         worst = f" (worst sample {self.worst_sqnr_db:.1f} dB)" if self.num_samples > 1 else ""
