@@ -10,7 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
 
+from compiled_calls import Calls  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
 from embedl_nb.compiler import compile_model, image_input  # noqa: E402
 from embedl_nb.errors import (  # noqa: E402
@@ -82,6 +84,36 @@ def test_an_open_batch_adds_no_operator_to_a_linear_layer() -> None:
     torch.manual_seed(0)
     model = compile_model(_mlp().eval(), torch.randn(2, 8), dynamic_shapes={0: "batch"})
     assert list(model.operators["operator"]) == ["FULLY_CONNECTED", "FULLY_CONNECTED"]
+
+
+def test_a_mean_over_all_of_an_open_input_counts_its_elements() -> None:
+    model = compile_model(Calls(lambda x: x.mean()).eval(), torch.randn(2, 6), dynamic_shapes={0: (1, 3), 1: (4, 9)})
+    assert model.parity is not None
+    assert model.parity.passed
+
+
+def _attended(x: Any, **options: Any) -> Any:
+    heads = x.unflatten(-1, (4, 2)).transpose(1, 2)
+    return F.scaled_dot_product_attention(heads, heads[:, :2], heads[:, 2:], enable_gqa=True, **options)
+
+
+def test_operators_of_every_family_follow_open_sizes() -> None:
+    """The product itself compares each with torch's, at the example's, the smallest and the largest sizes."""
+    functions: list[Any] = [
+        lambda x: _attended(x, is_causal=True),
+        lambda x: _attended(x, attn_mask=torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()),
+        lambda x: _attended(x, attn_mask=torch.full((x.shape[1], x.shape[1]), 0.5)),
+        lambda x: (x.cumsum(1), x.softmax(1), x.log_softmax(-2), x.prod(1), x.amax((0, 1)), (x > 0).sum(1)),
+        lambda x: (x.var(-1), torch.var_mean(x, 1, correction=0), F.layer_norm(x, (8,))),
+        lambda x: (x[:, -1], x[:, -3:-1], x[:, ::2], x.split([3, 5], -1), F.pad(x, (1, 2, 3, 0), value=-2.0)),
+        lambda x: (x + torch.arange(x.shape[1])[None, :, None], x * (x.shape[1] // 2 + 1), torch.zeros_like(x)),
+        lambda x: (x.clamp(-0.5, 0.5), F.gelu(x), F.silu(x), F.leaky_relu(x, 0.2), 1 / (x.abs() + 1), 1 - x, x**2),
+        lambda x: (torch.where(x > 0, x, 0.0), (x > 0.5) & (x <= 1) | (x == 0), x.masked_fill(x > 0, -1.0)),
+        lambda x: (torch.cat([x, x * 2], 1), x[:, :, None].expand(-1, -1, 3, -1), x.flatten(1), x @ x.mT),
+    ]
+    model = compile_model(Calls(*functions).eval(), torch.randn(2, 6, 8), dynamic_shapes={0: (1, 3), 1: (4, 9)})
+    assert model.parity is not None
+    assert (model.parity.passed, model.parity.num_samples) == (True, 3)
 
 
 class Looking(nn.Module):

@@ -29,6 +29,7 @@ __all__: list[str] = []
 _REDUCTIONS = {
     "amax.default": "reduce_max",
     "amin.default": "reduce_min",
+    "mean.default": "mean",
     "mean.dim": "mean",
     "sum.dim_IntList": "sum",
     "prod.dim_int": "reduce_prod",
