@@ -6,12 +6,10 @@ import math
 
 import torch
 
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 # Chebyshev-like fits of erfinv(x) / x in w = -log(1 - x * x), highest power first, for w below 5 and from 5 on:
 # M. Giles, Approximating the erfinv function, GPU Computing Gems Jade Edition (2011), table 5.
 _NEAR = (
@@ -38,7 +36,7 @@ _FAR = (
 )
 
 
-@rewrite("erfinv.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("erfinv.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _erfinv(x: torch.Tensor) -> torch.Tensor:
     w = -torch.log((1 - x) * (1 + x))
     near, far = w - 2.5, torch.sqrt(torch.clamp(w, min=5)) - 3
@@ -54,26 +52,26 @@ def _polynomial(x: torch.Tensor, coefficients: tuple[float, ...]) -> torch.Tenso
     return total
 
 
-@rewrite("erfc.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("erfc.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _erfc(x: torch.Tensor) -> torch.Tensor:
     return 1 - torch.erf(x)
 
 
-@rewrite("exp2.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("exp2.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _exp2(x: torch.Tensor) -> torch.Tensor:
     return torch.pow(torch.full_like(x, 2.0, dtype=x.dtype if x.is_floating_point() else torch.float32), x)
 
 
-@rewrite("fmax.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("fmax.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _fmax(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isnan(x), y, torch.where(torch.isnan(y), x, torch.maximum(x, y)))
 
 
-@rewrite("fmin.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("fmin.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _fmin(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isnan(x), y, torch.where(torch.isnan(y), x, torch.minimum(x, y)))
 
 
-@rewrite("hypot.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("hypot.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _hypot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.sqrt(x * x + y * y)

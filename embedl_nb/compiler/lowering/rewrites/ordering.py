@@ -10,15 +10,12 @@ from typing import Any
 
 import torch
 
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_RUNTIME, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 _SORT = "it becomes a STABLEHLO_SORT, which LiteRT's runtime does not have, or one that the converter refuses"
-_LITERT = "litert-torch 0.10.0, ai-edge-litert 2.3.0"
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 _SMALL_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16)
 
 
@@ -46,7 +43,7 @@ def _turned(x: torch.Tensor) -> torch.Tensor:
     return -x if x.is_floating_point() else -x - 1  # "-1 - x" may become "x + 1": the converter swaps them
 
 
-@rewrite("topk.default", reason=f"where only the values are used {_SORT}", seen_with=_LITERT)
+@rewrite("topk.default", reason=f"where only the values are used {_SORT}", seen_with=WITH_RUNTIME)
 def _topk(
     x: torch.Tensor,
     k: int,
@@ -57,12 +54,12 @@ def _topk(
     return first_in_order(x, k, dim, descending=largest)
 
 
-@rewrite("sort.default", reason=_SORT, seen_with=_LITERT)
+@rewrite("sort.default", reason=_SORT, seen_with=WITH_RUNTIME)
 def _sort(x: torch.Tensor, dim: int = -1, descending: bool = False) -> _Pair:
     return first_in_order(x, x.shape[dim] if x.dim() else 1, dim, descending=descending)
 
 
-@rewrite("sort.stable", reason=_SORT, seen_with=_LITERT)
+@rewrite("sort.stable", reason=_SORT, seen_with=WITH_RUNTIME)
 def _sort_stable(
     x: torch.Tensor,
     *,
@@ -73,7 +70,7 @@ def _sort_stable(
     return _sort(x, dim, descending)
 
 
-@rewrite("kthvalue.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("kthvalue.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _kthvalue(x: torch.Tensor, k: int, dim: int = -1, keepdim: bool = False) -> _Pair:
     if x.dim() == 0:
         return first_in_order(x, 1, 0, descending=False)
@@ -82,11 +79,11 @@ def _kthvalue(x: torch.Tensor, k: int, dim: int = -1, keepdim: bool = False) -> 
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-@rewrite("median.dim", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("median.dim", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _median_dim(x: torch.Tensor, dim: int, keepdim: bool = False) -> _Pair:
     return _kthvalue(x, (x.shape[dim] + 1) // 2 if x.dim() else 1, dim, keepdim)
 
 
-@rewrite("median.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("median.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _median(x: torch.Tensor) -> Any:
     return _median_dim(x.reshape(-1), 0)[0]

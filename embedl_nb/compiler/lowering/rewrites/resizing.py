@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from embedl_nb.compiler.lowering.rewrites.constants import constant
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import WITH_RUNTIME, rewrite
 
 __all__: list[str] = []
 
@@ -17,7 +17,7 @@ __all__: list[str] = []
 @rewrite(
     "upsample_nearest2d.vec",
     reason="RESIZE_NEAREST_NEIGHBOR takes other pixels, unless the size is a multiple",
-    seen_with="litert-torch 0.10.0, ai-edge-litert 2.3.0",
+    seen_with=WITH_RUNTIME,
 )
 def _upsample_nearest2d(
     x: torch.Tensor, output_size: Sequence[int] | None, scale_factors: Sequence[float] | None

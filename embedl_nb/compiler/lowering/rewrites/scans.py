@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 _Pair = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -31,7 +29,7 @@ def _delayed(x: torch.Tensor, step: int, fill: float) -> torch.Tensor:
     return F.pad(x[..., : x.shape[-1] - step], (step, 0), value=fill)
 
 
-@rewrite("cumprod.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("cumprod.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _cumprod(x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> torch.Tensor:
     if dtype is None:
         dtype = x.dtype if x.is_floating_point() else torch.int64
@@ -44,12 +42,12 @@ def _cumprod(x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> 
     return x.movedim(-1, dim)
 
 
-@rewrite("cummax.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("cummax.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _cummax(x: torch.Tensor, dim: int) -> _Pair:
     return _running(x, dim, torch.gt)
 
 
-@rewrite("cummin.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("cummin.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _cummin(x: torch.Tensor, dim: int) -> _Pair:
     return _running(x, dim, torch.lt)
 

@@ -12,25 +12,22 @@ from typing import Any
 import torch
 
 from embedl_nb.compiler.lowering.rewrites.segments import segment_reduce
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_RUNTIME, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
 _SCATTER = "it becomes a STABLEHLO_SCATTER that LiteRT's runtime refuses to prepare"
-_LITERT = "litert-torch 0.10.0, ai-edge-litert 2.3.0"
 _MASK = "litert-torch takes no mask that is computed"
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 
 
-@rewrite("index_add.default", reason=_SCATTER, seen_with=_LITERT)
+@rewrite("index_add.default", reason=_SCATTER, seen_with=WITH_RUNTIME)
 def _index_add(
     x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, *, alpha: float = 1
 ) -> torch.Tensor:
     return _index_reduce(x, dim, index, source if alpha == 1 else source * alpha, "sum")
 
 
-@rewrite("index_reduce.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("index_reduce.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _index_reduce(
     x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, reduce: str, *, include_self: bool = True
 ) -> torch.Tensor:
@@ -42,12 +39,12 @@ def _index_reduce(
     return _reduced(x.movedim(dim, 0), index, rows, reduce, include_self=include_self).movedim(0, dim)
 
 
-@rewrite("scatter_add.default", reason=_SCATTER, seen_with=_LITERT)
+@rewrite("scatter_add.default", reason=_SCATTER, seen_with=WITH_RUNTIME)
 def _scatter_add(x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     return _scatter_reduce(x, dim, index, source, "sum")
 
 
-@rewrite("scatter_reduce.two", reason=_SCATTER, seen_with=_LITERT)
+@rewrite("scatter_reduce.two", reason=_SCATTER, seen_with=WITH_RUNTIME)
 def _scatter_reduce(
     x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, reduce: str, *, include_self: bool = True
 ) -> torch.Tensor:
@@ -63,7 +60,7 @@ def _scatter_reduce(
     return found.reshape(whole.shape).movedim(0, dim)
 
 
-@rewrite("scatter.reduce", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("scatter.reduce", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _scatter_with(x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, *, reduce: str) -> torch.Tensor:
     return _scatter_reduce(x, dim, index, source, {"add": "sum", "multiply": "prod"}[reduce])
 
@@ -110,7 +107,7 @@ def _reduced(
     return torch.where(counts > 0, found, x)
 
 
-@rewrite("index_put.default", reason=f"with accumulate {_SCATTER}; {_MASK}", seen_with=_LITERT)
+@rewrite("index_put.default", reason=f"with accumulate {_SCATTER}; {_MASK}", seen_with=WITH_RUNTIME)
 def _index_put(
     x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor, accumulate: bool = False
 ) -> Any:
@@ -157,7 +154,7 @@ def _added(x: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torc
     return found.reshape(whole.shape).permute([order.index(axis) for axis in range(x.dim())])
 
 
-@rewrite("masked_scatter.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("masked_scatter.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _masked_scatter(x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     x, mask = torch.broadcast_tensors(x, mask)
     order = torch.cumsum(mask.reshape(-1).to(torch.int32), 0) - 1

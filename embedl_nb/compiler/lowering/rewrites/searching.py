@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 
-
-@rewrite("bucketize.Tensor", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("bucketize.Tensor", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _bucketize(
     x: torch.Tensor, boundaries: torch.Tensor, *, out_int32: bool = False, right: bool = False
 ) -> torch.Tensor:
     return _counted(x, boundaries, out_int32=out_int32, right=right)
 
 
-@rewrite("searchsorted.Tensor", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("searchsorted.Tensor", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _searchsorted(
     boundaries: torch.Tensor,
     x: torch.Tensor,

@@ -7,12 +7,10 @@ from typing import Any
 import torch
 
 from embedl_nb.compiler.lowering.rewrites.constants import constant
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 _MOST = 30  # 2 ** 31 is no int32
 
 
@@ -21,8 +19,8 @@ _MOST = 30  # 2 ** 31 is no int32
     "__lshift__.Tensor",
     "bitwise_left_shift.Tensor",
     "bitwise_left_shift.Tensor_Scalar",
-    reason=_NO_LOWERING,
-    seen_with=_TORCH,
+    reason=NO_LOWERING,
+    seen_with=WITH_TORCH,
 )
 def _left(x: torch.Tensor, number: Any) -> torch.Tensor:
     return x * _power(number, x)
@@ -33,8 +31,8 @@ def _left(x: torch.Tensor, number: Any) -> torch.Tensor:
     "__rshift__.Tensor",
     "bitwise_right_shift.Tensor",
     "bitwise_right_shift.Tensor_Scalar",
-    reason=_NO_LOWERING,
-    seen_with=_TORCH,
+    reason=NO_LOWERING,
+    seen_with=WITH_TORCH,
 )
 def _right(x: torch.Tensor, number: Any) -> torch.Tensor:
     return torch.div(x, _power(number, x), rounding_mode="floor")

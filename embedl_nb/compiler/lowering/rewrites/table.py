@@ -12,7 +12,12 @@ from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["REWRITES", "Rewrite", "rewrite"]
+__all__ = ["NO_LOWERING", "REWRITES", "WITH_RUNTIME", "WITH_TORCH", "Rewrite", "rewrite"]
+
+NO_LOWERING = "litert-torch has no lowering for it"
+WITH_TORCH = "litert-torch 0.10.0"
+WITH_RUNTIME = f"{WITH_TORCH}, ai-edge-litert 2.3.0"
+"""What most rewrites were seen with."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -9,21 +9,19 @@ import torch
 import torch.nn.functional as F
 
 from embedl_nb.compiler.lowering.rewrites.constants import constant
-from embedl_nb.compiler.lowering.rewrites.table import rewrite
+from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_RUNTIME, WITH_TORCH, rewrite
 
 __all__: list[str] = []
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 _Windows = list[list[int]]
 """For each output along an axis, the positions it looks at."""
-_NO_LOWERING = "litert-torch has no lowering for it"
-_TORCH = "litert-torch 0.10.0"
 
 
 @rewrite(
     "col2im.default",
     reason="it becomes a STABLEHLO_SCATTER that LiteRT's runtime refuses to prepare",
-    seen_with="litert-torch 0.10.0, ai-edge-litert 2.3.0",
+    seen_with=WITH_RUNTIME,
 )
 def _col2im(
     x: torch.Tensor,
@@ -46,7 +44,7 @@ def _col2im(
     return inner.reshape(*x.shape[:-2], -1, *output_size)
 
 
-@rewrite("adaptive_max_pool2d.default", reason=_NO_LOWERING, seen_with=_TORCH)
+@rewrite("adaptive_max_pool2d.default", reason=NO_LOWERING, seen_with=WITH_TORCH)
 def _adaptive_max_pool2d(x: torch.Tensor, output_size: Sequence[int]) -> _Pair:
     rows, columns = (_shares(*sizes) for sizes in zip(x.shape[-2:], output_size, strict=True))
     if all(size % number == 0 for size, number in zip(x.shape[-2:], output_size, strict=True)):
@@ -57,7 +55,7 @@ def _adaptive_max_pool2d(x: torch.Tensor, output_size: Sequence[int]) -> _Pair:
     return values, _places(x, rows, columns)
 
 
-@rewrite("max_pool2d_with_indices.default", reason="its lowering returns zeros for the indices", seen_with=_TORCH)
+@rewrite("max_pool2d_with_indices.default", reason="its lowering returns zeros for the indices", seen_with=WITH_TORCH)
 def _max_pool2d_with_indices(
     x: torch.Tensor,
     kernel_size: Sequence[int],
