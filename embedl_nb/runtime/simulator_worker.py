@@ -113,8 +113,9 @@ def _run(payload: dict[str, Any]) -> dict[str, Any]:
             outputs.update({f"{index}/{place}": array for place, array in enumerate(returned)})
             progress.emit("rehearsal", done=done, total=len(samples))
     except Exception as err:  # onnxruntime's errors have no class in common
+        said = str(err).strip() or type(err).__name__
         raise BenchmarkError(
-            f"Qualcomm's simulator refuses {graph['name']}: {str(err).strip().splitlines()[0][:300]}",
+            f"Qualcomm's simulator refuses {graph['name']}: {said.splitlines()[0][:300]}",
             hint="its log says more",
         ) from err
     return {"outputs_path": save_outputs(outputs)}

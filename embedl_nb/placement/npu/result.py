@@ -15,7 +15,7 @@ from embedl_nb.model.graph import ModelGraph, Operator, Subgraph
 from embedl_nb.model.schema import schema
 from embedl_nb.placement.npu.origins import Origins
 
-__all__ = ["DISPATCH", "CompiledResult", "divided", "read_result"]
+__all__ = ["DISPATCH", "CompiledResult", "divided", "read_result", "started_by"]
 
 DISPATCH = "DISPATCH_OP"
 
@@ -50,7 +50,7 @@ def read_result(data: bytes, source: Subgraph, origins: Origins, signature_key: 
     InputError
         If ``data`` is not a whole model.
     """
-    result = _started_by(parse(data, "the compiler's result"), signature_key)
+    result = started_by(parse(data, "the compiler's result"), signature_key)
     remaining = frozenset().union(*(origins.of(result, o) for o in result.operators if o.custom_name != DISPATCH))
     dispatches = [operator for operator in result.operators if operator.custom_name == DISPATCH]
     gone = {operator.index for operator in source.operators} - remaining
@@ -75,7 +75,8 @@ def divided(data: bytes, origins: Origins) -> list[list[frozenset[int]]]:
     return [[origins.of(body, operator) for operator in body.operators] for body in bodies]
 
 
-def _started_by(graph: ModelGraph, signature_key: str) -> Subgraph:
+def started_by(graph: ModelGraph, signature_key: str) -> Subgraph:
+    """Return the subgraph of a signature; of a model without that one, the first."""
     return next((graph.subgraphs[s.subgraph_index] for s in graph.signatures if s.key == signature_key), graph.main)
 
 

@@ -21,7 +21,7 @@ from embedl_nb.model.schema import schema
 from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.spec import Signature
 from embedl_nb.model.writer import unpack
-from embedl_nb.placement.npu.result import DISPATCH
+from embedl_nb.placement.npu.result import DISPATCH, started_by
 from embedl_nb.placement.rehearsal.simulator import Graph
 
 __all__ = ["CpuStep", "NpuStep", "Steps", "read_steps"]
@@ -81,9 +81,7 @@ def read_steps(data: bytes, signature: Signature, folder: Path) -> Steps:
     InputError
         If ``data`` is not a whole model, or operators that stay on the CPU cannot be cut out of it.
     """
-    graph = parse(data, "the compiled model")
-    started = next((each for each in graph.signatures if each.key == signature.key), graph.signatures[0])
-    subgraph = graph.subgraphs[started.subgraph_index]
+    subgraph = started_by(parse(data, "the compiled model"), signature.key)
     contexts = _Contexts(data, folder)
     steps = tuple(_steps(data, subgraph, contexts, folder))
     inputs, outputs = _ends(data, subgraph, signature)
