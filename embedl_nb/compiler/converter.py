@@ -102,5 +102,5 @@ class Converter:
 
 TORCH = Converter(module="embedl_nb.compiler.lowering.torch_child", tool="litert-torch")
 """Lowers a ``.pt2`` file with flat tensors in and out."""
-TENSORFLOW = Converter(module="embedl_nb.compiler.keras.child", tool="tensorflow")
+TENSORFLOW = Converter(module="embedl_nb.compiler.keras.keras_child", tool="tensorflow")
 """Lowers Keras and TensorFlow models; it also reads their files."""

@@ -23,4 +23,4 @@ def _imported(module: str, folder: Path) -> set[str]:
 
 def test_running_an_onnx_model_starts_no_telemetry_session(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    assert _imported("embedl_nb.compiler.onnx.child", tmp_path) == set()
+    assert _imported("embedl_nb.compiler.onnx.reference_child", tmp_path) == set()

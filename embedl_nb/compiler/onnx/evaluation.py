@@ -61,7 +61,8 @@ class Evaluation:
 
         self._sizes = ShapeEnv()
         self._open: dict[str, Any] = {}
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=self._sizes)
+        # Only sizes that open_size() makes are open; those of weights are what they are.
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=self._sizes, static_shapes=True)
 
     def open_size(self, label: str, example: int) -> torch.SymInt:
         """Return a size that stays open; the same one for the same label."""

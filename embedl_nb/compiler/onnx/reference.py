@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["get_ready", "reference_outputs"]
 
-_CHILD, _WHO = "embedl_nb.compiler.onnx.child", "onnxruntime"
+_CHILD, _WHO = "embedl_nb.compiler.onnx.reference_child", "onnxruntime"
 _TIMEOUT_S = 600.0
 _LOW = {"float16", "bfloat16"}
 

@@ -50,7 +50,7 @@ def ask_npu(
         unit=ComputeUnit.NPU,
         asked=f"LiteRT for {chip.part}",
         not_checked=f"LiteRT supports no NPU of {chip}",
-        next_step="use the CPU or the GPU of this phone, or pick another phone: enb.catalog(npu='qualcomm')",
+        next_step="enb.catalog(npu='qualcomm')",
     )
 
 

@@ -1,4 +1,4 @@
-"""The child that runs ONNX models: ``python -m embedl_nb.compiler.onnx.child`` computes what a model should return.
+"""The child that computes what an ONNX model should return: ``python -m embedl_nb.compiler.onnx.reference_child``.
 
 onnxruntime is native code that reads a file of unknown origin: it may end this process, not the kernel. No library of
 custom operators is ever loaded.

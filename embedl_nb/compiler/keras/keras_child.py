@@ -1,4 +1,4 @@
-"""The child that lowers Keras and TensorFlow models: ``python -m embedl_nb.compiler.keras.child``.
+"""The child that lowers Keras and TensorFlow models: ``python -m embedl_nb.compiler.keras.keras_child``.
 
 It reads files (never the kernel: reading one imports TensorFlow and may run into native code), computes their
 reference, and converts. What TensorFlow says while it works goes to this process's log.
