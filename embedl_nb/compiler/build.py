@@ -59,6 +59,7 @@ __all__ = ["Request", "build", "evidence_for", "evidence_on_hit"]
 _EXPORTED = "exported"
 _RUN_TIMEOUT_S = 600.0
 _NO_SPACE_BYTES = 2**20
+_NOT_FOLLOWED = "an operator does not follow an open size: leave dimensions out of dynamic_shapes until it runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +278,11 @@ def _run(
                 hint=advice_for(operators),
                 details=err.details,
             ) from err
+        is_open = any(part.samples.varying for part in parts_of(request.source).values())
         raise CompileError(
-            f"{request.name} compiled, but the result does not run: {err.message}", details=err.details
+            f"{request.name} compiled, but the result does not run: {err.message}",
+            hint=_NOT_FOLLOWED if is_open else "",
+            details=err.details,
         ) from err
 
 

@@ -49,8 +49,8 @@ def preflight(
         Which signature; by default the first.
     rehearse
         Also run what was compiled for the NPU in the vendor's simulator, on the samples that the model was verified on,
-        and compare its outputs with the CPU's and the source's. Takes from a second to minutes a sample. Its values are
-        those that the NPU would compute; its time says nothing.
+        and compare its outputs with the CPU's and the source's. Takes from a second to minutes a sample. The
+        values are the simulator's, which no phone has confirmed; its time says nothing.
 
     Returns
     -------

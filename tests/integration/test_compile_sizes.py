@@ -128,6 +128,12 @@ def test_an_operator_that_cannot_vary_is_named() -> None:
     assert "dynamic_shapes" in caught.value.hint
 
 
+def test_a_model_whose_runtime_does_not_follow_an_open_size_is_told_so() -> None:
+    with pytest.raises(CompileError, match="the result does not run") as caught:
+        compile_model(nn.Conv1d(8, 4, 3, padding=1).eval(), torch.randn(2, 8, 6), dynamic_shapes={0: (1, 3), 2: (4, 9)})
+    assert "leave dimensions out of dynamic_shapes" in caught.value.hint
+
+
 def test_dimensions_that_must_be_equal_are_to_be_given_one_name() -> None:
     class Adding(nn.Module):
         def forward(self, x: Any, y: Any) -> Any:
