@@ -148,7 +148,7 @@ class _Result:
             layers=workshop.compare_layers(quantized, self.recipe),
             evaluation=metric
             and evaluate(metric, workshop.model, quantized, higher_is_better=options.higher_is_better),
-            latency=check_latency(workshop.model, quantized),
+            latency=check_latency(workshop.model, quantized, sample=next(iter(workshop.judges.values()))[0]),
             num_operators=len(workshop.model.graph.main.operators),
             float_operators=count_float_operators(quantized.graph),
             recipe=self.recipe.to_record(),

@@ -56,7 +56,9 @@ def _no_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
     from embedl_nb.model.fidelity_rows import LatencyCheck
     from embedl_nb.quantizer import quantize
 
-    monkeypatch.setattr(quantize, "check_latency", lambda *_: LatencyCheck(float_p50_ms=2.0, quantized_p50_ms=1.0))
+    monkeypatch.setattr(
+        quantize, "check_latency", lambda *_, **__: LatencyCheck(float_p50_ms=2.0, quantized_p50_ms=1.0)
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import embedl_nb as enb
 from embedl_nb import config
 from embedl_nb.errors import EmbedlError, InputError, QuantizeError, RecipeError, UnknownNameError
 from embedl_nb.model.fidelity_rows import LatencyCheck
+from embedl_nb.model.writer import pack, unpack
 from embedl_nb.quantizer import quantize as quantizing
 from embedl_nb.runtime.process import Child
 from embedl_nb.testing import models
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.litert, pytest.mark.filterwarnings("ignore::embedl_nb.
 def net(tmp_path: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a dense layer, and let nothing depend on how busy the machine is."""
     check = LatencyCheck(float_p50_ms=2.0, quantized_p50_ms=1.0)
-    monkeypatch.setattr(quantizing, "check_latency", lambda *_: check)
+    monkeypatch.setattr(quantizing, "check_latency", lambda *_, **__: check)
     return models.write(tmp_path, models.fully_connected())
 
 
@@ -125,3 +126,21 @@ def test_an_option_of_sensitivity_that_cannot_be_meant_is_named(net, samples, op
 def test_sensitivity_to_a_search_is_refused(net, samples):
     with pytest.raises(RecipeError, match="auto"):
         enb.sensitivity(net, samples, recipe="auto")
+
+
+def test_a_model_with_an_open_size_is_quantized_and_timed_at_a_samples_size(tmp_path: Path, empty_home: Path) -> None:
+    net = models.write(tmp_path, open_batch())
+    data = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    quantized = enb.quantize(net, data, recipe="static_wi8_ai8", num_samples=20)
+    assert quantized.signatures[0].inputs[0].shape == (-1, 8)
+    assert quantized.fidelity is not None
+    assert quantized.fidelity.latency is not None
+    assert quantized.fidelity.latency.quantized_p50_ms > 0
+
+
+def open_batch() -> bytes:
+    """Return a dense layer whose first dimension is open."""
+    model = unpack(models.fully_connected())
+    for tensor in (model.subgraphs[0].tensors[0], model.subgraphs[0].tensors[-1]):
+        tensor.shapeSignature = [-1, *tensor.shape[1:]]
+    return pack(model)
