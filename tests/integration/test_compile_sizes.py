@@ -105,6 +105,7 @@ def test_operators_of_every_family_follow_open_sizes() -> None:
         lambda x: _attended(x, attn_mask=torch.full((x.shape[1], x.shape[1]), 0.5)),
         lambda x: (x.cumsum(1), x.softmax(1), x.log_softmax(-2), x.prod(1), x.amax((0, 1)), (x > 0).sum(1)),
         lambda x: (x.var(-1), torch.var_mean(x, 1, correction=0), F.layer_norm(x, (8,))),
+        lambda x: (F.normalize(x, dim=-1), x.norm(1, dim=(1, 2)), x.norm(torch.inf, dim=1), x.norm()),
         lambda x: (x[:, -1], x[:, -3:-1], x[:, ::2], x.split([3, 5], -1), F.pad(x, (1, 2, 3, 0), value=-2.0)),
         lambda x: (x + torch.arange(x.shape[1])[None, :, None], x * (x.shape[1] // 2 + 1), torch.zeros_like(x)),
         lambda x: (x.clamp(-0.5, 0.5), F.gelu(x), F.silu(x), F.leaky_relu(x, 0.2), 1 / (x.abs() + 1), 1 - x, x**2),

@@ -54,6 +54,18 @@ for _target, _name in _REDUCTIONS.items():
     _enter(_target, _name)
 
 
+@lowers("linalg_vector_norm.default")
+def _vector_norm(
+    _node: torch.fx.Node, x: Any, order: float = 2, dims: Sequence[int] | None = None, keepdim: bool = False, **_: Any
+) -> Any:
+    if order == 2:
+        summed = _reduced("sum", binary("mul", x, x), dims or (), keepdim=keepdim)
+        return carried("sqrt", summed.type, [summed])
+    if order not in (1, math.inf):
+        raise NotImplementedError(f"a norm of order {order} with an open size")
+    return _reduced("sum" if order == 1 else "reduce_max", carried("abs", x.type, [x]), dims or (), keepdim=keepdim)
+
+
 @lowers("native_layer_norm.default")
 def _layer_norm(
     _node: torch.fx.Node, x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float
