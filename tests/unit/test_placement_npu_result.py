@@ -94,6 +94,11 @@ def test_an_operator_that_nothing_reads_is_neither_taken_nor_left() -> None:
     assert (result.partitions, result.remaining, result.dropped) == (((1,),), frozenset(), {0})
 
 
+def test_a_result_that_is_another_model_is_refused() -> None:
+    with pytest.raises(InputError, match="none of the model's operators"):
+        read(diamond(list("abcde")), models.fully_connected())
+
+
 def two_step_composite() -> bytes:
     """Build TANH after a composite of a FULLY_CONNECTED and an ABS."""
     model = unpack(models.composite())

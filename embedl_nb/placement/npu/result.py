@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from flatbuffers import flexbuffers
 
+from embedl_nb.errors import InputError
 from embedl_nb.model.flatbuffer import parse
 from embedl_nb.model.graph import ModelGraph, Operator, Subgraph
 from embedl_nb.model.schema import schema
@@ -53,6 +54,8 @@ def read_result(data: bytes, source: Subgraph, origins: Origins, signature_key: 
     result = started_by(parse(data, "the compiler's result"), signature_key)
     remaining = frozenset().union(*(origins.of(result, o) for o in result.operators if o.custom_name != DISPATCH))
     dispatches = [operator for operator in result.operators if operator.custom_name == DISPATCH]
+    if not dispatches and not remaining and source.operators:
+        raise InputError("the compiler's result holds none of the model's operators")
     gone = {operator.index for operator in source.operators} - remaining
     partitions: list[tuple[int, ...]] = []
     for dispatch in dispatches:
