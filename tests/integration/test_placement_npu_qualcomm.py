@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import shutil
 import signal
@@ -240,6 +241,19 @@ def test_an_interrupt_ends_the_tool_and_stays_an_interrupt(model: LiteRTModel, t
     threading.Thread(target=interrupt_after, args=(started,), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         ask_with_tool(model, tmp_path, f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 300")
+    assert is_over(int(started.read_text()))
+
+
+def test_a_tool_ends_with_a_kernel_that_is_killed(model: LiteRTModel, tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    script = f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 300"
+    asker = multiprocessing.get_context("spawn").Process(target=ask_with_tool, args=(model, tmp_path, script))
+    asker.start()
+    while not started.exists():
+        assert asker.is_alive()
+        time.sleep(0.02)
+    asker.kill()
+    asker.join()
     assert is_over(int(started.read_text()))
 
 

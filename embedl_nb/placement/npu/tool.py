@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,17 @@ __all__ = ["ToolRun", "run_tool"]
 
 _FIRST_TO_GO = 1000
 _LARGEST_LOG_BYTES = 64 * 2**20
+# Becomes the tool, in a process that the kernel ends with us: a notebook's kernel may be killed at any time, and nobody
+# else would stop a compile that hangs. 1 is PR_SET_PDEATHSIG.
+_BECOME_TOOL = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python
+    signal.signal(ignored, signal.SIG_DFL)
+parent, folders, *arguments = sys.argv[1:]
+if os.getppid() == int(parent):
+    os.execve(arguments[0], arguments, {**os.environ, "LD_LIBRARY_PATH": folders})
+"""
 # Bytecode holds the weights once more and, for each partition, a few hundred KiB.
 _LEAST_DISK_BYTES = 2**30
 
@@ -111,14 +123,14 @@ def _started(sdk: QualcommSdk, arguments: list[str], *, stdout: Path, stderr: Pa
     work = stdout.parent
     folders = ":".join(str(folder) for folder in sdk.library_folders)
     try:
-        with stdout.open("wb") as out, stderr.open("wb") as err:
+        with stdout.open("wb") as out, stderr.open("wb") as err, sdk.tool.open("rb"):
             return subprocess.Popen(
-                arguments,
+                [sys.executable, "-ISc", _BECOME_TOOL, str(os.getpid()), folders, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 cwd=work,
-                env={**os.environ, "LD_LIBRARY_PATH": folders, "TMPDIR": str(work)},
+                env={**os.environ, "TMPDIR": str(work)},
                 start_new_session=True,
             )
     except OSError as failure:
