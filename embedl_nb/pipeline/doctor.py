@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import UnknownNameError
-from embedl_nb.pipeline import checks
+from embedl_nb.pipeline import checks, placement_checks
 from embedl_nb.pipeline.checks import Check, Status
 from embedl_nb.pipeline.platforms import NOTE, Platform, this_platform
 
@@ -102,6 +102,8 @@ def doctor() -> Doctor:
         checks.check_onnx(row),
         checks.check_keras(row),
         checks.check_quantizer(row),
+        placement_checks.check_gpu_driver(),
+        placement_checks.check_qualcomm(),
         checks.check_notebook(),
         checks.check_browser(),
         checks.check_run_store(),
