@@ -57,6 +57,17 @@ def test_a_tensor_is_turned_round_along_any_axes() -> None:
     assert is_refused_without(lambda x: x.flip((0, 2)), (X,))
 
 
+def test_small_integers_are_shifted_by_all_their_bits() -> None:
+    compiled(
+        lambda x: (x * 50).to(torch.int8) >> 7,
+        lambda x: (x * 50).to(torch.int8) >> torch.tensor(7, dtype=torch.int8),
+        lambda x: (x.abs() * 90).to(torch.uint8) >> 8,
+        lambda x: (x * 50).to(torch.int8) << 7,
+        lambda x: (x * 9000).to(torch.int16) >> 15,
+        inputs=(X,),
+    )
+
+
 def test_values_are_accumulated_at_positions() -> None:
     compiled(
         lambda x, rows, i: x.index_put((i,), rows, accumulate=True),

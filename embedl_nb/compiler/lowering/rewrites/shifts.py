@@ -12,6 +12,7 @@ from embedl_nb.compiler.lowering.rewrites.table import NO_LOWERING, WITH_TORCH, 
 __all__: list[str] = []
 
 _MOST = 30  # 2 ** 31 is no int32
+_SMALL_INTEGERS = (torch.uint8, torch.int8, torch.int16)
 
 
 @rewrite(
@@ -35,7 +36,8 @@ def _left(x: torch.Tensor, number: Any) -> torch.Tensor:
     seen_with=WITH_TORCH,
 )
 def _right(x: torch.Tensor, number: Any) -> torch.Tensor:
-    return torch.div(x, _power(number, x), rounding_mode="floor")
+    wide = x.to(torch.int32) if x.dtype in _SMALL_INTEGERS else x  # 2 ** 7 is no int8
+    return torch.div(wide, _power(number, wide), rounding_mode="floor").to(x.dtype)
 
 
 def _power(number: Any, x: torch.Tensor) -> Any:
