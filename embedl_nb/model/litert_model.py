@@ -261,7 +261,8 @@ class LiteRTModel(Displayable):
         facts += [Fact("state", ", ".join(f"{given} -> {taken}" for given, taken in self.state))] if self.state else []
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
         warnings = self.notes
-        unknown, next_step = "how fast it runs, and which operators a phone's GPU and NPU take", "enb.benchmark(model)"
+        unknown = "how fast it runs, and which operators a phone's GPU and NPU take"
+        next_step = 'enb.benchmark(model), enb.preflight(model, "Samsung Galaxy S24")'
         if self.target:
             unknown, next_step = "how fast it runs there: only that chip can run it", ""
         if self.fidelity:
