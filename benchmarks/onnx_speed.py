@@ -6,7 +6,8 @@
 ``compile``: cold processes by turns, from mobilenet_v2.onnx to a file: ours (verified against onnxruntime), ours from
 the same PyTorch module, and onnx2tf with TensorFlow (not verified). Medians; the goals are a quarter of onnx2tf, and
 no slower than from PyTorch. ``latency``: what ours, litert-torch (from the PyTorch module) and onnx2tf make of
-MobileNetV2, ResNet-50 and a ViT with random weights, timed in one process in blocks of five inferences by turns.
+MobileNetV2, ResNet-50 and a ViT with random weights, timed in one process in blocks of five inferences by turns. Like
+is held against like: onnx2tf's models take pictures with their channels last, so ours do there too (``layout="nhwc"``).
 onnx2tf lives in an environment of its own (see onnx_peers.py), whose Python is told here. It wants a machine that does
 nothing else.
 """
@@ -80,14 +81,20 @@ def export(name: str, path: Path) -> None:
     torch.onnx.export(module(name), (torch.randn(SHAPE),), str(path), dynamo=False, opset_version=17)
 
 
-def compile_ours(source: str, target: Path) -> None:
+def compile_ours(source: str, target: Path, *, layout: str = "keep") -> None:
     """Compile an ``.onnx`` file, or a module by name."""
     import numpy as np
 
     from embedl_nb.compiler import compile_model
 
     inputs = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
-    compile_model(source if source.endswith(".onnx") else module(source), (inputs,)).save(target)
+    taken = source if source.endswith(".onnx") else module(source)
+    compile_model(taken, (inputs,), layout=layout).save(target)
+
+
+def compile_ours_nhwc(source: str, target: Path) -> None:
+    """Compile as :func:`compile_ours`, for pictures with their channels last."""
+    compile_ours(source, target, layout="nhwc")
 
 
 def convert_with_litert_torch(source: str, target: Path) -> None:
@@ -107,7 +114,13 @@ def convert_with_onnx2tf(source: str, target: Path) -> None:
         (Path(output) / f"{Path(source).stem}_float32.tflite").replace(target)
 
 
-SIDES = {"ours": compile_ours, "litert_torch": convert_with_litert_torch, "onnx2tf": convert_with_onnx2tf}
+SIDES = {
+    "ours": compile_ours,
+    "ours_nhwc": compile_ours_nhwc,
+    "litert_torch": convert_with_litert_torch,
+    "onnx2tf": convert_with_onnx2tf,
+}
+PAIRS = (("ours", "litert_torch"), ("ours_nhwc", "onnx2tf"))
 
 
 def run_side(side: str, source: str, target: Path, *, python: str = sys.executable) -> float:
@@ -163,19 +176,21 @@ def latencies(arguments: argparse.Namespace, folder: Path) -> int:
         run_side("ours", str(source), files["ours"])
         run_side("litert_torch", name, files["litert_torch"])
         if arguments.onnx2tf:
-            files["onnx2tf"] = folder / f"{name}-onnx2tf.tflite"
+            files |= {way: folder / f"{name}-{way}.tflite" for way in PAIRS[1]}
+            run_side("ours_nhwc", str(source), files["ours_nhwc"])
             run_side("onnx2tf", str(source), files["onnx2tf"], python=str(arguments.onnx2tf.absolute()))
         rounds = timed_by_turns(files, rounds=arguments.rounds, runs=arguments.runs)
         for way in files:
             print(f"{name:<14}{way:<14} p50 {statistics.median(one[way] for one in rounds):.2f} ms")
-        for way in list(files)[1:]:
-            ratios = sorted(one["ours"] / one[way] for one in rounds)
+        for ours, theirs in PAIRS:
+            if theirs not in files:
+                continue
+            ratios = sorted(one[ours] / one[theirs] for one in rounds)
             # Called slower or faster only where every round says so.
             said = "slower" if ratios[0] > 1 else "faster" if ratios[-1] < 1 else "no difference"
             is_slower |= said == "slower"
-            print(
-                f"{name:<14}ours / {way}: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}): {said}"
-            )
+            span = f"{ratios[0]:.3f} to {ratios[-1]:.3f}"
+            print(f"{name:<14}{ours} / {theirs}: {statistics.median(ratios):.3f} ({span}): {said}")
     print(f"load of this machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
     return int(is_slower)
 
