@@ -24,6 +24,7 @@ from embedl_nb import config, progress
 from embedl_nb.errors import CompileError, EmbedlWarning
 
 __all__ = [
+    "ANSWERS",
     "MODEL",
     "Entry",
     "Evidence",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 MODEL, _META = "model.tflite", "meta.json"
+ANSWERS = "placement"
+"""The folder, beside the models, of what is known of models and is no model."""
 _LOCKS = "locks"
 _in_use: set[str] = set()
 
@@ -177,7 +180,8 @@ def clear() -> int:
     """
     root = _root()
     freed = 0
-    for folder in [path for path in root.iterdir() if path.is_dir() and path.name != _LOCKS]:
+    answers = config.cache_dir() / ANSWERS
+    for folder in [*(path for path in root.iterdir() if path.is_dir() and path.name != _LOCKS), answers]:
         freed += _size(folder)
         _remove(folder)
     _in_use.clear()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display.mixin import Displayable
-from embedl_nb.display.view import Fact, View
 from embedl_nb.errors import EmbedlError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -18,19 +17,16 @@ __all__ = ["ResultSet"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ResultSet(Displayable):
-    """Results by name, in the order they were asked for.
+    """Results by name, in the order they were asked for; those of each verb show themselves in their own way.
 
     Attributes
     ----------
-    kind
-        What one is called: ``"placement"``.
     results
         Each by what it was asked for.
     errors
         What went wrong with others; one failure costs no other result.
     """
 
-    kind: str
     results: dict[str, Any]
     errors: dict[str, EmbedlError]
 
@@ -65,12 +61,3 @@ class ResultSet(Displayable):
             return pd.DataFrame(columns=["result"])
         joined: pd.DataFrame = pd.concat(frames, names=["result"]).reset_index(level=0).reset_index(drop=True)
         return joined
-
-    def _view(self) -> View:
-        failed = f", {len(self.errors)} failed" if self.errors else ""
-        noun = self.kind if len(self) == 1 else f"{self.kind}s"
-        return View(
-            headline=f"{len(self)} {noun}{failed}",
-            warnings=tuple(f"{name}: {error}" for name, error in self.errors.items()),
-            facts=tuple(Fact(name, result._view().headline) for name, result in self.results.items()),
-        )

@@ -99,6 +99,13 @@ class OutputMatch:
     matches: bool
     note: str = ""
 
+    @property
+    def likeness(self) -> str:
+        """How near it is, in words: ``"equal"``, ``"SQNR 41.2 dB"``, or why that cannot be said."""
+        if self.note:
+            return self.note
+        return "equal" if self.max_abs_error == 0 else f"SQNR {self.sqnr_db:.1f} dB"
+
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready data; numbers that are not finite become text."""
         return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
@@ -268,7 +275,7 @@ def _cells(output: OutputMatch) -> tuple[str, ...]:
     return (
         output.name,
         "yes" if output.matches else "no",
-        "exact" if output.matches and output.max_abs_error == 0 else f"{output.sqnr_db:.1f} dB",
+        "equal" if output.matches and output.max_abs_error == 0 else f"{output.sqnr_db:.1f} dB",
         f"{output.max_abs_error:.3g}",
         f"{output.max_rel_error:.3g}",
         agreement,

@@ -109,8 +109,8 @@ def _rehearsed(
     progress.emit("preflight", f"rehearsing {model.name} in the NPU's simulator")
     try:
         return rehearse(model, chip, signature_key=signature_key), answers
-    except EmbedlError as err:
-        note = f"it could not be rehearsed: {err.message}"
+    except (EmbedlError, OSError) as err:  # as for the answers: what fails here costs the rehearsal only
+        note = f"it could not be rehearsed: {err}"
         return None, tuple(
             replace(answer, notes=(*answer.notes, note)) if answer.unit is ComputeUnit.NPU else answer
             for answer in answers

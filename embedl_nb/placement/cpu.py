@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.graph import Operator, Subgraph
+from embedl_nb.model.kinds import operator_kind
 from embedl_nb.model.slicer import SIGNATURE_KEY, slice_operators
 from embedl_nb.model.spec import Signature
 from embedl_nb.model.writer import unpack
@@ -110,7 +110,7 @@ class _Asking:
         answers = []
         for operator in self._subgraph.operators:
             progress.emit("cpu", done=operator.index, total=len(self._subgraph.operators))
-            kind = self._kind(operator)
+            kind = operator_kind(self._tree(), self._subgraph, operator)
             if kind not in known:
                 known[kind] = self._alone(operator)
             answers.append(replace(known[kind], index=operator.index))
@@ -144,22 +144,6 @@ class _Asking:
         if self._cut is None:
             self._cut = unpack(self._model.content())
         return self._cut
-
-    def _kind(self, operator: Operator) -> str:
-        """Return text that is the same for operators that a runtime cannot tell apart but by their values."""
-        tree = self._tree().subgraphs[self._subgraph.index].operators[operator.index]
-        options = [vars(each) for each in (tree.builtinOptions, tree.builtinOptions2) if each is not None]
-        return str((operator.type_name, operator.version, options, list(_tensors(self._subgraph, operator))))
-
-
-def _tensors(subgraph: Subgraph, operator: Operator) -> Iterator[tuple[object, ...] | None]:
-    for index in (*operator.inputs, *operator.outputs):
-        if index < 0:
-            yield None
-            continue
-        tensor = subgraph.tensors[index]
-        scheme = (len(tensor.quantization.scales), tensor.quantization.axis) if tensor.quantization else None
-        yield tensor.shape, tensor.dtype, tensor.is_constant, tensor.is_variable, scheme
 
 
 def _built_in(

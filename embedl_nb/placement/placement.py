@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.display import Displayable, View, figures
 from embedl_nb.errors import SchemaTooNewError, UnknownNameError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.placement.answers import UnitAnswer
+from embedl_nb.placement.answers import OperatorAnswer, UnitAnswer
 from embedl_nb.placement.records import answer_from_record, answer_to_record
 from embedl_nb.placement.rehearsal import Rehearsal
 from embedl_nb.placement.split import Split
 from embedl_nb.placement.suggestions import suggestion_for
-from embedl_nb.units import ComputeUnit
+from embedl_nb.units import ComputeUnit, Provenance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +86,15 @@ class Placement(Displayable):
         return by_unit[ComputeUnit(unit)]
 
     @property
+    def provenance(self) -> Provenance:
+        """Where it is from: LiteRT and the vendor's compiler said so here, of a phone that was not asked."""
+        return Provenance.REPORTED
+
+    def said_by(self, answer: UnitAnswer) -> list[tuple[OperatorRow, OperatorAnswer]]:
+        """Return each operator with what one compute unit said of it; empty where that was not checked."""
+        return list(zip(self.rows, answer.operators, strict=True)) if answer.operators else []
+
+    @property
     def operators(self) -> pd.DataFrame:
         """One row an operator and compute unit.
 
@@ -105,11 +114,11 @@ class Placement(Displayable):
                     "by": said.by,
                     "reason": str(said.reason or ""),
                     "evidence": said.evidence,
-                    "suggestion": "" if said.runs else suggestion_for(row.operator, answer, said),
+                    "suggestion": "" if said.runs else suggestion_for(row.operator, said.reason),
                     "macs": row.macs,
                 }
                 for answer in self.answers
-                for row, said in zip(self.rows, answer.operators, strict=bool(answer.operators))
+                for row, said in self.said_by(answer)
             ]
         )
 
@@ -158,6 +167,7 @@ class Placement(Displayable):
         return {
             **{name: getattr(self, name) for name in ("model_name", "model_sha256", "precision", "target", "chip")},
             "schema_version": _SCHEMA_VERSION,
+            "provenance": str(self.provenance),
             "phones": list(self.phones),
             "rows": [asdict(row) for row in self.rows],
             "answers": [answer_to_record(answer) for answer in self.answers],

@@ -15,8 +15,6 @@ __all__ = ["Placements"]
 class Placements(ResultSet):
     """A :class:`~embedl_nb.placement.Placement` for each distinct chip, by what was asked for."""
 
-    kind: str = "placement"
-
     def matrix(self) -> Any:
         """Draw a row a chip and a column a unit: how many operators would run there.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
-from embedl_nb.units import ComputeUnit
+from embedl_nb.placement.answers import Reason
 
 __all__ = ["suggestion_for"]
 
 _BY_REASON = {
+    Reason.NO_FLOAT16: 'quantize it: enb.quantize(model, data, recipe="static_wi8_ai8")',
     Reason.DYNAMIC_SHAPE: "compile it with fixed sizes: leave dynamic_shapes out",
     Reason.RANK: "reshape to at most 4 dimensions before it",
 }
@@ -18,13 +18,8 @@ _BY_OPERATOR = {
     "TOPK_V2": "return the scores and choose the best outside of the model",
     "CAST": "keep one dtype through the network",
 }
-_INT8 = 'quantize it: enb.quantize(model, data, recipe="static_wi8_ai8")'
 
 
-def suggestion_for(operator: str, answer: UnitAnswer, said: OperatorAnswer) -> str:
-    """Return what may bring ``operator`` onto the unit; ``""`` where nothing is known."""
-    if answer.unit is ComputeUnit.NPU and "float16" in answer.cause:
-        return _INT8
-    if said.reason in _BY_REASON:
-        return _BY_REASON[said.reason]
-    return _BY_OPERATOR.get(operator, "")
+def suggestion_for(operator: str, reason: Reason | None) -> str:
+    """Return what may bring ``operator`` onto a unit that refuses it for ``reason``; ``""`` where nothing is known."""
+    return _BY_REASON[reason] if reason in _BY_REASON else _BY_OPERATOR.get(operator, "")

@@ -61,8 +61,7 @@ def _because(placement: Placement, answer: UnitAnswer) -> str:
 
 
 def _refused(placement: Placement, answer: UnitAnswer) -> list[tuple[OperatorRow, OperatorAnswer]]:
-    pairs = zip(placement.rows, answer.operators, strict=bool(answer.operators))
-    return [(row, said) for row, said in pairs if not said.runs]
+    return [(row, said) for row, said in placement.said_by(answer) if not said.runs]
 
 
 def placements_view(placements: Placements) -> View:
@@ -81,6 +80,7 @@ def placements_view(placements: Placements) -> View:
     )
     return View(
         headline=head + failed,
+        provenance=each[0].provenance if each else None,
         warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
         tables=(table,) if each else (),
     )
@@ -142,6 +142,7 @@ def placement_view(placement: Placement) -> View:
     where = f"{placement.target} | {placement.chip}" if placement.phones else placement.chip
     return View(
         headline=f"{placement.model_name} on {where} | {placement.verdict}",
+        provenance=placement.provenance,
         facts=tuple(facts),
         tables=(_units_table(placement), *refused),
         unknown="how fast it is there: only the phone knows" if not first else f"the {first.unit.upper()}'s part",
@@ -155,7 +156,7 @@ def _suggestions(placement: Placement) -> dict[str, str]:
         row.operator: text
         for answer in placement.answers
         for row, said in _refused(placement, answer)
-        if (text := suggestion_for(row.operator, answer, said))
+        if (text := suggestion_for(row.operator, said.reason))
     }
     texts = set(found.values())
     return {"them all": texts.pop()} if len(texts) == 1 and len(found) > 1 else found

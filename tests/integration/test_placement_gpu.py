@@ -67,7 +67,7 @@ def test_a_model_that_the_gpu_takes_whole_computes_what_the_cpu_computes(make: M
     assert (answer.num_running, answer.partitions, answer.cause) == (1, ((0,),), "")
     assert "ai-edge-litert" in answer.asked
     assert " on " in answer.asked
-    assert dict(answer.facts)["outputs against the CPU's"].endswith("on random inputs")
+    assert dict(answer.facts)["outputs against the CPU's"].endswith("on random inputs (measured)")
     assert answer.log_path is not None
     assert "Selected adapter" in answer.log_path.read_text()
     assert not [text for text in (*answer.notes, *dict(answer.facts).values()) if " ms" in text]
@@ -111,7 +111,7 @@ def test_a_quantized_model_is_compared_on_its_own_sample(make: Make, tmp_path: P
     save_arrays(samples_path, {"0/x": np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8)})
     model = dataclasses.replace(make(models.quantized_fully_connected()), samples_path=samples_path)
     answer = ask_gpu(model)
-    assert dict(answer.facts)["outputs against the CPU's"].endswith("on the model's own sample")
+    assert dict(answer.facts)["outputs against the CPU's"].endswith("on the model's own sample (measured)")
     assert answer.num_running == 1
 
 

@@ -95,7 +95,7 @@ def test_a_chip_without_float16_is_the_one_cause_of_its_refusals(tmp_path: Path)
     answer = ask_npu(mixed(tmp_path), MOTOROLA)
     assert answer.num_running == 0
     assert answer.cause.count("float16") == 1
-    assert set(reasons(answer).values()) == {Reason.DTYPE, Reason.UNSUPPORTED_OPERATOR}
+    assert set(reasons(answer).values()) == {Reason.NO_FLOAT16, Reason.UNSUPPORTED_OPERATOR}
     assert answer.artifact is None
     assert not answer.not_checked
 

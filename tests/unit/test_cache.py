@@ -107,6 +107,14 @@ def test_clear_says_how_much_it_freed(empty_home: Path, tmp_path: Path) -> None:
     assert cache.clear() == 0
 
 
+def test_clear_forgets_answers_too(empty_home: Path) -> None:
+    answer = config.cache_dir() / cache.ANSWERS / "gpu-1.json"
+    answer.parent.mkdir(parents=True)
+    answer.write_text("{}", encoding="utf-8")
+    assert cache.clear() == 2
+    assert not answer.exists()
+
+
 def test_a_full_disk_leaves_nothing_half_written(
     empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,7 +185,7 @@ def test_parity_shows_its_sentence_first_and_then_each_output() -> None:
     parity = compare_outputs([{"y": [1.0, 2.0], "n": [3]}], [{"y": [1.0, 2.5], "n": [3]}])
     lines = repr(parity).splitlines()
     assert lines[0].startswith("not equal to its source (y: SQNR 13.0 dB, largest error 0.5")
-    assert [line.split()[:3] for line in lines[-2:]] == [["y", "no", "13.0"], ["n", "yes", "exact"]]
+    assert [line.split()[:3] for line in lines[-2:]] == [["y", "no", "13.0"], ["n", "yes", "equal"]]
 
 
 def test_parity_escapes_the_names_of_outputs() -> None:

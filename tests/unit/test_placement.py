@@ -27,14 +27,14 @@ ROWS = tuple(
 )
 
 
-def npu(*running: int, cause: str = "") -> UnitAnswer:
+def npu(*running: int, cause: str = "", reason: Reason = Reason.UNSUPPORTED_OPERATOR) -> UnitAnswer:
     return UnitAnswer(
         unit=ComputeUnit.NPU,
         asked="Qualcomm's compiler for SM8650",
         operators=tuple(
             OperatorAnswer(index=row.index, runs=True)
             if row.index in running
-            else OperatorAnswer(index=row.index, runs=False, reason=Reason.UNSUPPORTED_OPERATOR, evidence=LINE)
+            else OperatorAnswer(index=row.index, runs=False, reason=reason, evidence=LINE)
             for row in ROWS
         ),
         cause=cause,
@@ -94,7 +94,8 @@ def test_a_faster_unit_that_was_not_checked_is_said_in_the_same_line() -> None:
 
 
 def test_a_cause_that_holds_for_all_is_said_once() -> None:
-    none = placement(cause="this chip's NPU has no float16")
+    answer = npu(cause="this chip's NPU has no float16", reason=Reason.NO_FLOAT16)
+    none = dataclasses.replace(placement(), answers=(answer,))
     assert none.verdict == "None of 4 operators would run on the NPU: this chip's NPU has no float16"
     assert "enb.quantize" in none.operators["suggestion"].iloc[0]
 
@@ -118,6 +119,11 @@ def test_the_summary_tells_what_was_not_checked() -> None:
     summary = placement(0, 1, 3).summary.set_index("compute_unit")
     assert summary["is_checked"].to_dict() == {"gpu": False, "npu": True}
     assert summary.loc["gpu", "not_checked"] == "no Vulkan driver was found"
+
+
+def test_a_placement_says_that_tools_reported_it() -> None:
+    assert [line.split() for line in repr(placement()).splitlines()][1] == ["numbers", "are", "reported"]
+    assert placement().to_record()["provenance"] == "reported"
 
 
 def test_a_unit_that_was_not_asked_is_refused_by_name() -> None:

@@ -78,7 +78,7 @@ CULPRIT = """\
 def test_a_refusal_has_the_compilers_line_and_the_validators_reason() -> None:
     log = parse_log(READY + REFUSED, NO_FLOAT16)
     conv, atan = log.refusals
-    assert (conv.index, conv.outputs, conv.reason) == (1, ("a|Conv2d;3",), Reason.DTYPE)
+    assert (conv.index, conv.outputs, conv.reason) == (1, ("a|Conv2d;3",), Reason.NO_FLOAT16)
     assert conv.evidence == (
         "LiteRT Op #1 'Conv2d' (code=3) is not supported in Qualcomm Compiler. | The SocModel doesn't support FP16"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedl_nb.model.calling import bind_inputs, restore_outputs
-from embedl_nb.model.evidence import Floor, OutputMatch, SampleSource, compare_outputs
+from embedl_nb.model.evidence import Floor, SampleSource, compare_outputs
 from embedl_nb.placement.gpu.accelerator import Accelerator
 from embedl_nb.placement.gpu.question import Question
 from embedl_nb.runtime.arrays import by_sample, join_samples, load_arrays, save_arrays, take_arrays
@@ -43,9 +43,9 @@ def compare_with_cpu(
     worst = min(parity.outputs, key=lambda output: output.sqnr_db, default=None)
     if worst is None:
         return (), ()
-    facts = (("outputs against the CPU's", f"{_likeness(worst)} {inputs}"),)
+    facts = (("outputs against the CPU's", f"{worst.likeness} {inputs} (measured)"),)
     notes = [
-        f"output {output.name!r} is not the CPU's {inputs}: {output.note or _likeness(output)}"
+        f"output {output.name!r} is not the CPU's {inputs}: {output.likeness}"
         for output in parity.outputs
         if not output.matches
     ]
@@ -58,7 +58,3 @@ def _write_sample(question: Question, samples_path: Path, folder: Path) -> Path:
     path = folder / "inputs.npz"
     save_arrays(path, join_samples([bind_inputs(question.signature, (), sample)]))
     return path
-
-
-def _likeness(output: OutputMatch) -> str:
-    return "equal" if output.max_abs_error == 0 else f"SQNR {output.sqnr_db:.1f} dB"

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from embedl_nb import config
+from embedl_nb import cache, config
 from embedl_nb.imports import version_of
 from embedl_nb.placement.answers import UnitAnswer
 from embedl_nb.placement.records import answer_from_record, answer_to_record
@@ -44,8 +44,10 @@ def keep(key: str, answer: UnitAnswer) -> UnitAnswer:
             answer = replace(answer, log_path=Path(shutil.copyfile(answer.log_path, path.with_suffix(".log"))))
         temporary.write_text(json.dumps(answer_to_record(answer)), encoding="utf-8")
         temporary.replace(path)
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)  # a full disk leaves half of it
     return answer
 
 
 def _path(key: str) -> Path:
-    return config.cache_dir() / "placement" / f"gpu-{key[:32]}.json"
+    return config.cache_dir() / cache.ANSWERS / f"gpu-{key[:32]}.json"

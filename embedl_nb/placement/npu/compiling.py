@@ -14,8 +14,10 @@ from pathlib import Path
 from embedl_nb import progress
 from embedl_nb.errors import CompileError, EmbedlError, InputError
 from embedl_nb.model import LiteRTModel
-from embedl_nb.model.graph import Operator, Subgraph
+from embedl_nb.model.graph import Subgraph
+from embedl_nb.model.kinds import operator_kind
 from embedl_nb.model.spec import Signature
+from embedl_nb.model.writer import unpack
 from embedl_nb.placement.answers import Reason
 from embedl_nb.placement.npu.leaving_out import copy_for_compiler, put_back
 from embedl_nb.placement.npu.log import CompilerLog, parse_log
@@ -242,11 +244,12 @@ class Compiler:
 
     def _alike(self, indices: Iterable[int], evidence: str) -> dict[int, LeftOut]:
         """Return operators of the same kind on the same shapes, on which the compiler would fail the same way."""
-        kinds = {_kind(self.subgraph, self.subgraph.operators[index]) for index in indices}
+        tree = unpack(self._model.content())
+        kinds = {operator_kind(tree, self.subgraph, self.subgraph.operators[index]) for index in indices}
         return {
             operator.index: LeftOut(reason=Reason.COMPILER_FAILURE, evidence=evidence)
             for operator in self.subgraph.operators
-            if _kind(self.subgraph, operator) in kinds
+            if operator_kind(tree, self.subgraph, operator) in kinds
         }
 
     def _types(self, indices: Iterable[int]) -> set[str]:
@@ -257,11 +260,6 @@ def _ending(run: ToolRun) -> str:
     signal = signal_name(run.returncode)
     how = f"was ended by {signal}" if signal else f"ended with exit code {run.returncode}"
     return f"Qualcomm's compiler {how}"
-
-
-def _kind(subgraph: Subgraph, operator: Operator) -> tuple[object, ...]:
-    tensors = [subgraph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
-    return operator.type_name, *((tensor.shape, tensor.dtype, tensor.is_constant) for tensor in tensors)
 
 
 def _open_shapes(subgraph: Subgraph) -> dict[int, LeftOut]:

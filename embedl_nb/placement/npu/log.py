@@ -41,7 +41,7 @@ class ReasonPattern:
 REASON_PATTERNS = (
     ReasonPattern(
         pattern=re.compile(r"SocModel doesn't support FP16"),
-        reason=Reason.DTYPE,
+        reason=Reason.NO_FLOAT16,
         sample="The SocModel doesn't support FP16",
         cause="this chip's NPU has no float16, in which Qualcomm's compiler computes float operators: quantize to int8",
     ),

@@ -111,7 +111,7 @@ def _facts(compiled: Compiled, version: str, sdk: QualcommSdk, seconds: float) -
         sizes = compiled.result.bytecode_bytes
         yield "bytecode", " + ".join(format_bytes(size) for size in sizes)
         yield "artifact", format_bytes(len(compiled.data))
-    yield "compile", f"{seconds:.2f} s"
+    yield "compile", f"{seconds:.2f} s (measured)"
 
 
 def _refusals(compiler: Compiler, compiled: Compiled) -> dict[int, Refusal]:
