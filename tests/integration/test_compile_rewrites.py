@@ -212,3 +212,27 @@ def test_every_rewrite_says_why_and_with_what_it_was_seen() -> None:
     for entry in REWRITES.values():
         assert entry.reason
         assert any(digit.isdigit() for digit in entry.seen_with)
+
+
+def test_a_gelu_that_is_written_out_is_one_operator() -> None:
+    root = torch.tensor(2.0).sqrt()
+    model = compiled(
+        lambda x: x * 0.5 * (1.0 + torch.erf(x / 2**0.5)),
+        lambda x: 0.5 * (x * (torch.erf(x * 0.70710678) + 1)),
+        lambda x: x * (1 + torch.erf(x / root)) / 2,
+        lambda x: x * ((1 + torch.erf(x / 1.41421)) * 0.5),
+        inputs=(DIFFERENT / 30 - 2,),
+    )
+    assert set(model.operators["operator"]) == {"GELU"}
+
+
+def test_what_only_looks_like_a_gelu_stays_what_it_is() -> None:
+    model = compiled(
+        lambda x: x * 0.5 * (1.0 + torch.erf(x / 1.5)),
+        lambda x: x * 0.5 * (2.0 + torch.erf(x / 2**0.5)),
+        lambda x: (x + 1) * 0.5 * (1.0 + torch.erf(x / 2**0.5)),
+        lambda x: x * 0.25 * (1.0 + torch.erf(x / 2**0.5)),
+        lambda x: (1.0 + torch.erf(x / 2**0.5)).sum(1) * x[:, 0] * 0.5,
+        inputs=(DIFFERENT / 30 - 2,),
+    )
+    assert "GELU" not in set(model.operators["operator"])

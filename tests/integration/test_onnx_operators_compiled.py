@@ -68,6 +68,23 @@ def test_windows_and_resizes_become_operators_that_run_well() -> None:
     assert not [name for name in found if name.startswith("STABLEHLO")]
 
 
+def test_a_gelu_of_older_opsets_is_one_operator() -> None:
+    node = helper.make_node
+    nodes = [
+        node("Div", ["x", "root"], ["scaled"]),
+        node("Erf", ["scaled"], ["erf"]),
+        node("Add", ["erf", "one"], ["more"]),
+        node("Mul", ["x", "more"], ["product"]),
+        node("Mul", ["product", "half"], ["y"]),
+    ]
+    constants = [
+        known(name, number, dtype=np.float32) for name, number in (("root", 2**0.5), ("one", 1), ("half", 0.5))
+    ]
+    model = compiled(nodes, (2, 5), constants)
+    assert model.parity.passed
+    assert operators(model) == ["GELU"]
+
+
 def test_places_that_the_running_model_finds_are_looked_up_and_written() -> None:
     node = helper.make_node
     nodes = [

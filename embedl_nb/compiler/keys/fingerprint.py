@@ -30,7 +30,7 @@ __all__ = [
     "fingerprint_torch",
 ]
 
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 """To be raised with every change of this package that changes what it produces."""
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
 _TENSORFLOW_TOOLS = ("tensorflow", "keras", "ai-edge-litert")

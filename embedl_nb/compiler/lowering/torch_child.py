@@ -127,9 +127,11 @@ def _prepared(program: Any, signature: dict[str, Any], rounds: Any) -> Any:
         lower_broadcasts,
         move_constants,
         part_reshapes,
+        recognise_gelus,
     )
 
     drop_aliases(program)
+    recognise_gelus(program)
     program = with_rounds(program, rounds)
     table = fx_infra.decomp.pre_convert_decomp()
     table.update(decompositions())

@@ -21,6 +21,7 @@ from embedl_nb.compiler.lowering.rewrites.aliases import drop_aliases
 from embedl_nb.compiler.lowering.rewrites.assertions import drop_assertions
 from embedl_nb.compiler.lowering.rewrites.broadcasts import lower_broadcasts
 from embedl_nb.compiler.lowering.rewrites.constants_first import move_constants
+from embedl_nb.compiler.lowering.rewrites.gelus import recognise_gelus
 from embedl_nb.compiler.lowering.rewrites.products import part_reshapes
 from embedl_nb.compiler.lowering.rewrites.table import REWRITES, Rewrite
 
@@ -33,6 +34,7 @@ __all__ = [
     "lower_broadcasts",
     "move_constants",
     "part_reshapes",
+    "recognise_gelus",
 ]
 
 
