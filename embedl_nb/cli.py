@@ -76,6 +76,9 @@ def _show(result: Any) -> int:
 def _frame_text(frame: pd.DataFrame) -> str:
     """Write a frame without its empty columns, and with as many digits as anybody reads."""
     shown = frame.loc[:, [bool((frame[name].notna() & (frame[name].astype(str) != "")).any()) for name in frame]]
+    shown = shown.copy()
+    for name in [name for name in shown if shown[name].dtype == "Int64"]:  # pandas ignores na_rep in these
+        shown[name] = shown[name].astype(object).where(shown[name].notna(), "")
     text: str = shown.to_string(
         index=False, na_rep="", float_format=lambda value: f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
     )

@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 # Settings of the person who runs the tests that would change what the tests see.
-_FOREIGN_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "EMBEDL_NB_CACHE_LIMIT")
+_FOREIGN_SETTINGS = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_RUN_ID",
+    "EMBEDL_NB_CACHE_LIMIT",
+    "ANDROID_ADB_SERVER_HOST",
+    "ANDROID_ADB_SERVER_PORT",
+    "EMBEDL_NB_BENCHMARK_MODEL",
+)
 # Tests that import onnxruntime themselves do it while they are collected, before any fixture.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -26,6 +34,8 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("embedl_nb_home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMBEDL_NB_HOME", str(home))
+        # Nobody's phones, and no adb server started for a test: nothing listens on port 1.
+        patch.setenv("ADB_SERVER_SOCKET", "tcp:127.0.0.1:1")
         for name in _FOREIGN_SETTINGS:
             patch.delenv(name, raising=False)
         yield home

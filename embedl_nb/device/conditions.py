@@ -33,6 +33,16 @@ class Conditions:
         How often the CPU lowered its clock because of heat, since the machine started.
     num_limit_events
         How often the container's CPU limit stopped its processes.
+    skin_celsius, battery_celsius
+        Of a phone: what a hand feels, and its battery.
+    thermal_status
+        Of Android, from 0 (none) over 2 (moderate) and 3 (severe) to 6 (shuts down); from 2 on it slows the phone down.
+    battery_share
+        Of a full charge, 0 to 1.
+    is_charging
+        Whether a charger feeds it, a full battery's as well.
+    is_screen_on, is_battery_saver_on
+        As a person sees it.
     """
 
     clock_s: float
@@ -45,3 +55,10 @@ class Conditions:
     clock_hz: float | None = None
     num_throttle_events: int | None = None
     num_limit_events: int | None = None
+    skin_celsius: float | None = None
+    battery_celsius: float | None = None
+    thermal_status: int | None = None
+    battery_share: float | None = None
+    is_charging: bool | None = None
+    is_screen_on: bool | None = None
+    is_battery_saver_on: bool | None = None

@@ -72,6 +72,10 @@ class HostProvider:
         """``host``."""
         return "host"
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return ``host://``."""
+        return ("host://",)
+
     def devices(self) -> tuple[DeviceInfo, ...]:
         """Return this machine."""
         return (_host_info(),)

@@ -7,12 +7,12 @@ from typing import Any
 
 from embedl_nb.units import ComputeUnit, Provenance
 
-__all__ = ["DeviceInfo"]
+__all__ = ["DeviceInfo", "UnreadyDevice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
-    """Facts about one device.
+    """Facts about one device that can measure.
 
     Attributes
     ----------
@@ -32,6 +32,8 @@ class DeviceInfo:
         Where a model can run.
     provenance
         What a number from this device is called.
+    soc, gpu, abi
+        Of a phone: its chip, its GPU and the kind of programs it runs best.
     """
 
     address: str
@@ -42,6 +44,9 @@ class DeviceInfo:
     os: str
     compute_units: tuple[ComputeUnit, ...] = (ComputeUnit.CPU,)
     provenance: Provenance = Provenance.MEASURED
+    soc: str = ""
+    gpu: str = ""
+    abi: str = ""
 
     @property
     def is_this_machine(self) -> bool:
@@ -53,11 +58,14 @@ class DeviceInfo:
         return {
             "address": self.address,
             "name": self.name,
+            "state": "ready",
+            "soc": self.soc,
             "cpu": self.cpu,
             "num_cores": self.num_cores,
             "memory_mib": self.memory_bytes // 2**20,
             "os": self.os,
             "compute_units": ", ".join(self.compute_units),
+            "next_step": "",
         }
 
     def to_record(self) -> dict[str, Any]:
@@ -69,3 +77,31 @@ class DeviceInfo:
         """Rebuild what :meth:`to_record` wrote."""
         units = tuple(ComputeUnit(unit) for unit in record["compute_units"])
         return cls(**{**record, "compute_units": units, "provenance": Provenance(record["provenance"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadyDevice:
+    """A device that is seen and cannot measure now, or a reason why none of its kind is seen.
+
+    Attributes
+    ----------
+    address
+        As for a device; with an empty name where none is seen.
+    name
+        As far as it is known.
+    state
+        What is wrong, in a word or two.
+    next_step
+        One action.
+    """
+
+    address: str
+    name: str = ""
+    state: str
+    next_step: str
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what a list of devices shows."""
+        unknown = {"soc": "", "cpu": "", "num_cores": None, "memory_mib": None, "os": "", "compute_units": ""}
+        known = {"address": self.address, "name": self.name, "state": self.state}
+        return {**known, **unknown, "next_step": self.next_step}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from embedl_nb.device.address import DeviceAddress
 from embedl_nb.device.conditions import Conditions
-from embedl_nb.device.info import DeviceInfo
+from embedl_nb.device.info import DeviceInfo, UnreadyDevice
 
 if TYPE_CHECKING:
     from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
@@ -58,8 +58,14 @@ class Provider(Protocol):
     def scheme(self) -> str:
         """The part of an address before ``://``, in lower case."""
 
-    def devices(self) -> tuple[DeviceInfo, ...]:
-        """Return what is there now; nothing is leased or started."""
+    def addresses(self) -> tuple[str, ...]:
+        """Return what can be typed now, within a moment, for completion; nothing is started."""
+
+    def devices(self) -> tuple[DeviceInfo | UnreadyDevice, ...]:
+        """Return what is there now, in every state; nothing is leased.
+
+        Where there is nothing, a row can say why.
+        """
 
     def open(self, address: DeviceAddress) -> Device:
         """Return the device at ``address``.

@@ -1,20 +1,29 @@
-"""From an address to a device: which provider knows which scheme."""
+"""From an address to a device: which provider knows which scheme.
+
+A package adds a provider through the entry-point group ``embedl_nb.device_providers``: each entry is called without
+arguments and returns a :class:`~embedl_nb.device.provider.Provider`.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from embedl_nb.device.adb import AdbProvider
 from embedl_nb.device.address import DeviceAddress
 from embedl_nb.device.host import HostProvider
-from embedl_nb.device.info import DeviceInfo
+from embedl_nb.device.info import DeviceInfo, UnreadyDevice
 from embedl_nb.device.provider import Device, Provider
-from embedl_nb.errors import DeviceError, UnknownNameError
+from embedl_nb.errors import EmbedlWarning, UnknownNameError
 
-__all__ = ["list_devices", "open_device", "using_provider"]
+__all__ = ["device_addresses", "list_devices", "open_device", "using_provider"]
 
-_BUILT_IN: tuple[Provider, ...] = (HostProvider(),)
+_PLUG_INS = "embedl_nb.device_providers"
+_BUILT_IN: tuple[Provider, ...] = (HostProvider(), AdbProvider())
 # A context, not a global: a test's virtual phones are nobody else's.
 _added: ContextVar[tuple[Provider, ...]] = ContextVar("embedl_nb_providers", default=())
 
@@ -33,18 +42,17 @@ def open_device(address: str | DeviceAddress) -> Device:
     providers = _providers()
     if parsed.scheme in providers:
         return providers[parsed.scheme].open(parsed)
-    if parsed.scheme == "adb":
-        raise DeviceError(
-            f"{parsed} is a phone on a cable, and this version does not measure phones yet",
-            address=str(parsed),
-            hint='device="host://" measures this machine, which is not a phone',
-        )
     raise UnknownNameError.among("device address", str(parsed), [f"{scheme}://" for scheme in providers])
 
 
-def list_devices() -> tuple[DeviceInfo, ...]:
-    """Return what every provider sees now."""
+def list_devices() -> tuple[DeviceInfo | UnreadyDevice, ...]:
+    """Return what every provider sees now, in every state."""
     return tuple(info for provider in _providers().values() for info in provider.devices())
+
+
+def device_addresses() -> tuple[str, ...]:
+    """Return the addresses that can be typed now; takes a moment and starts nothing."""
+    return tuple(address for provider in _providers().values() for address in provider.addresses())
 
 
 @contextmanager
@@ -58,4 +66,26 @@ def using_provider(provider: Provider) -> Iterator[None]:
 
 
 def _providers() -> dict[str, Provider]:
-    return {provider.scheme: provider for provider in (*_BUILT_IN, *_added.get())}
+    plugged_in = {provider.scheme: provider for provider in _plugged_in()}
+    own = {provider.scheme: provider for provider in (*_BUILT_IN, *_added.get())}
+    return own | {scheme: provider for scheme, provider in plugged_in.items() if scheme not in own}
+
+
+@functools.cache
+def _plugged_in() -> tuple[Provider, ...]:
+    """Return the providers of other packages; one that cannot be loaded is warned of, and the others stay."""
+    found = []
+    for entry in importlib.metadata.entry_points(group=_PLUG_INS):
+        try:
+            provider = entry.load()()
+            if not isinstance(provider, Provider):
+                raise TypeError(f"{type(provider).__name__} lacks a part of embedl_nb.device.Provider")
+        except Exception as err:  # it is somebody else's code
+            warnings.warn(
+                f"the devices of {entry.value} (entry point {entry.name!r}) are left out: {type(err).__name__}: {err}",
+                EmbedlWarning,
+                stacklevel=4,
+            )
+        else:
+            found.append(provider)
+    return tuple(found)

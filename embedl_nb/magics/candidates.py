@@ -131,9 +131,9 @@ def _recipes() -> list[str]:
 
 
 def _devices() -> list[str]:
-    from embedl_nb.device import list_devices
+    from embedl_nb.device import device_addresses
 
-    return [info.address for info in list_devices()]
+    return list(device_addresses())
 
 
 def _run_ids(variables: dict[str, Any]) -> list[str]:

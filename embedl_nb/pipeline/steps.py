@@ -284,12 +284,17 @@ def load(run_id: str) -> LiteRTModel | Benchmark | Placement:
 
 
 def devices() -> pd.DataFrame:
-    """Return what can measure a model now: one row a device, its ``address`` first."""
+    """Return what can measure a model: one row a device, its ``address`` first.
+
+    What is ``"ready"`` by its ``state`` measures now; of the others, ``next_step`` says what to do. The machine's adb
+    server is started where it does not run, unless the environment names a server elsewhere.
+    """
     import pandas as pd
 
     from embedl_nb.device import list_devices
 
-    return pd.DataFrame([info.to_row() for info in list_devices()])
+    frame = pd.DataFrame([device.to_row() for device in list_devices()])
+    return frame.astype({"num_cores": "Int64", "memory_mib": "Int64"})  # unknown of some
 
 
 def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:

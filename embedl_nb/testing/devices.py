@@ -149,6 +149,10 @@ class VirtualProvider:
         """``virtual``."""
         return "virtual"
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the address of each."""
+        return tuple(self._devices)
+
     def devices(self) -> tuple[DeviceInfo, ...]:
         """Return the facts of each."""
         return tuple(device.info for device in self._devices.values())

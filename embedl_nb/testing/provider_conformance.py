@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedl_nb.device.address import DeviceAddress
+from embedl_nb.device.info import DeviceInfo
 from embedl_nb.device.provider import Device, Provider
 from embedl_nb.errors import BenchmarkError, DeviceError, EmbedlError, InputError
 from embedl_nb.runtime.raw_run import MeasureRequest
@@ -25,7 +26,7 @@ _COUNTERS = ("clock_s", "busy_s", "measured_s", "stolen_s", "num_throttle_events
 
 
 class ProviderConformance:
-    """Tests that need at least one device; it is the first that the provider lists."""
+    """Tests that need at least one device; it is the first that the provider lists as ready."""
 
     def provider(self) -> Provider:
         """Return the provider under test."""
@@ -34,7 +35,7 @@ class ProviderConformance:
     def device(self) -> Device:
         """Return its first device."""
         provider = self.provider()
-        listed = provider.devices()
+        listed = _ready(provider)
         _expect(len(listed) > 0, "the provider lists no device to test with")
         return provider.open(DeviceAddress.parse(listed[0].address))
 
@@ -48,13 +49,23 @@ class ProviderConformance:
 
     def test_every_listed_address_is_its_own_and_opens(self) -> None:
         provider = self.provider()
-        listed = provider.devices()
+        listed = _ready(provider)
         addresses = [info.address for info in listed]
         _expect(len(set(addresses)) == len(addresses), f"addresses repeat: {addresses}")
         for info in listed:
             parsed = DeviceAddress.parse(info.address)
             _expect(parsed.scheme == provider.scheme, f"{info.address} is of another scheme than {provider.scheme}")
             _expect(provider.open(parsed).info == info, f"{info.address} says something else once it is open")
+
+    def test_what_is_not_ready_says_what_to_do(self) -> None:
+        for listed in self.provider().devices():
+            row = listed.to_row()
+            _expect(row["state"] == "ready" or bool(row["next_step"]), f"{row} says no next step")
+
+    def test_its_addresses_are_among_those_it_lists(self) -> None:
+        provider = self.provider()
+        typed, listed = set(provider.addresses()), {info.address for info in provider.devices()}
+        _expect(typed <= listed, f"addresses {sorted(typed - listed)} are not listed")
 
     def test_the_facts_are_filled(self) -> None:
         info = self.device().info
@@ -124,6 +135,10 @@ class ProviderConformance:
             early, late = getattr(before, name), getattr(after, name)
             _expect((early is None) == (late is None), f"{name} came or went")
             _expect(early is None or late >= early, f"{name} fell from {early} to {late}")
+
+
+def _ready(provider: Provider) -> list[DeviceInfo]:
+    return [info for info in provider.devices() if isinstance(info, DeviceInfo)]
 
 
 class _DeliberateError(EmbedlError):

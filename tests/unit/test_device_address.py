@@ -6,7 +6,7 @@ import pytest
 
 from embedl_nb.device import DeviceAddress, list_devices, open_device
 from embedl_nb.device.registry import using_provider
-from embedl_nb.errors import DeviceError, DeviceNotFound, InputError, UnknownNameError
+from embedl_nb.errors import DeviceNotFound, InputError, UnknownNameError
 from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
 
 
@@ -40,14 +40,6 @@ def test_a_phones_name_is_explained() -> None:
     assert caught.value.candidates == ("host://",)
 
 
-def test_a_phone_on_a_cable_is_refused_clearly() -> None:
-    with pytest.raises(DeviceError) as caught:
-        open_device("adb://R5CT1")
-    assert "adb://R5CT1" in caught.value.message
-    assert caught.value.address == "adb://R5CT1"
-    assert "host://" in caught.value.hint
-
-
 @pytest.mark.parametrize("text", ["hots://", "hsot://", "host"])
 def test_a_misspelt_address_has_the_right_one_as_candidate(text: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
@@ -64,7 +56,7 @@ def test_another_machines_name_is_not_the_host() -> None:
 def test_an_added_provider_is_known_inside_its_block_only() -> None:
     with using_provider(VirtualProvider(VirtualDevice(name="bench"))):
         assert open_device("virtual://bench").info.name == "virtual bench"
-        assert [info.address for info in list_devices()] == ["host://", "virtual://bench"]
+        assert [info.address for info in list_devices()] == ["host://", "adb://", "virtual://bench"]
         with pytest.raises(DeviceNotFound, match="virtual://other"):
             open_device("virtual://other")
     with pytest.raises(UnknownNameError):

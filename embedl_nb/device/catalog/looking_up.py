@@ -15,7 +15,7 @@ from functools import cache
 from embedl_nb.device.catalog.facts import Chip, Phone, chips, phones
 from embedl_nb.errors import InputError, UnknownNameError
 
-__all__ = ["Filters", "find", "targets_named"]
+__all__ = ["Filters", "chips_named", "find", "phones_named", "targets_named"]
 
 _TEXTS = ("brand", "chip", "npu", "tier")
 _TIERS = ("entry", "mid", "flagship")
@@ -126,6 +126,16 @@ def targets_named(name: str) -> tuple[Phone, ...] | Chip:
     if of_that_name:
         raise UnknownNameError.among("chip", name, [chip.part for chip in of_that_name])
     raise _unknown(name)
+
+
+def phones_named(name: str) -> tuple[Phone, ...]:
+    """Return the phones that go by ``name``, as a phone reports itself; none where it is unknown."""
+    return _phones_by_name().get(_plain(name), ())
+
+
+def chips_named(name: str) -> tuple[Chip, ...]:
+    """Return the chips that go by ``name``; none where it is unknown."""
+    return _chips_by_name().get(_plain(name), ())
 
 
 def _unknown(name: str) -> UnknownNameError:
