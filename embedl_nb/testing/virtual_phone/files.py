@@ -1,0 +1,240 @@
+"""A phone's file system: a folder of this machine in which its paths are looked up, with a phone's permissions.
+
+Paths are resolved as text and there are no links, so nothing outside the folder can be named. A shell may write under
+``/data/local/tmp`` and ``/sdcard`` only, and run only what is under the former.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import posixpath
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["TMP", "PhoneFiles"]
+
+TMP = "/data/local/tmp"
+_WRITABLE = (TMP, "/sdcard")
+_OWNER_MAY = {True: 0o700, False: 0o600}  # this program itself must always get at its files
+
+
+class PhoneFiles:
+    """The files of one phone.
+
+    Parameters
+    ----------
+    root
+        The folder that is its ``/``.
+    denied
+        Paths that a shell sees and may not read.
+
+    Attributes
+    ----------
+    free_bytes
+        How much more fits.
+    """
+
+    def __init__(self, root: Path, *, free_bytes: int, denied: frozenset[str] = frozenset()) -> None:
+        self.free_bytes = free_bytes
+        self._root = root
+        self._denied = denied
+
+    def absolute(self, path: str, cwd: str = "/") -> str:
+        """Return a path of the phone without ``.`` and ``..``."""
+        return posixpath.normpath("/" + posixpath.join(cwd, path)).replace("//", "/")
+
+    def here(self, path: str) -> Path:
+        """Return where the phone's ``path`` is on this machine.
+
+        Raises
+        ------
+        OSError
+            If no file can have this name.
+        """
+        if "\0" in path:
+            raise _error(errno.EINVAL, path)
+        return self._root / self.absolute(path).lstrip("/")
+
+    def provide(self, path: str, text: str) -> None:
+        """Put a file of the system's there."""
+        file = self.here(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def stat(self, path: str) -> os.stat_result:
+        """Return what is known of a file.
+
+        Raises
+        ------
+        OSError
+            If there is none.
+        """
+        return self.here(path).stat()
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, in order.
+
+        Raises
+        ------
+        OSError
+            If it is none.
+        """
+        return sorted(entry.name for entry in self.here(path).iterdir())
+
+    def read_blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """Return a file's content, piece by piece.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        if path in self._denied:
+            raise _error(errno.EACCES, path)
+        with self.here(path).open("rb") as file:
+            while block := file.read(size):
+                yield block
+
+    def writer(self, path: str, *, append: bool = False) -> FileWriter:
+        """Begin a file; folders on the way to it are made.
+
+        Raises
+        ------
+        OSError
+            If a shell may not write there.
+        """
+        self._check_writable(path)
+        here = self.here(path)
+        if here.is_dir() or path.endswith("/"):
+            raise _error(errno.EISDIR, path)
+        if not append:
+            self.free_bytes += here.stat().st_size if here.exists() else 0
+        return FileWriter(self, here, append=append)
+
+    def make_folder(self, path: str, *, parents: bool) -> None:
+        """Make a folder.
+
+        Raises
+        ------
+        OSError
+            If that is not allowed, or there is one.
+        """
+        if parents and self.here(path).is_dir():
+            return
+        self._check_writable(path)
+        self.here(path).mkdir(parents=parents, exist_ok=parents)
+
+    def remove(self, path: str, *, recursive: bool) -> None:
+        """Remove a file, or a whole folder.
+
+        Raises
+        ------
+        OSError
+            If it is not there, or may not be removed.
+        """
+        self._check_writable(path, itself=False)
+        here = self.here(path)
+        if not here.is_dir():
+            self.free_bytes += here.stat().st_size
+            here.unlink()
+            return
+        if not recursive:
+            raise _error(errno.EISDIR, path)
+        self.free_bytes += sum(file.stat().st_size for file in here.rglob("*") if file.is_file())
+        shutil.rmtree(here)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file.
+
+        Raises
+        ------
+        OSError
+            If it is not there, or may not be moved.
+        """
+        self._check_writable(source, itself=False)
+        self._check_writable(target)
+        here = self.here(target)
+        if here.is_dir():
+            here = here / posixpath.basename(source)
+        self.here(source).replace(here)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set permissions.
+
+        Raises
+        ------
+        OSError
+            If it is not there, or not a shell's.
+        """
+        here = self.here(path)
+        here.stat()
+        self._check_writable(path, itself=False)
+        here.chmod(mode | _OWNER_MAY[here.is_dir()])
+
+    def may_run(self, path: str) -> bool:
+        """Say whether a file may be run."""
+        return self.absolute(path).startswith(f"{TMP}/") and bool(self.stat(path).st_mode & stat.S_IXUSR)
+
+    def matching(self, pattern: str, cwd: str) -> list[str]:
+        """Return the paths that fit a pattern with ``*``, as they would be written; none if nothing does."""
+        found = ["/" if pattern.startswith("/") else ""]
+        for part in (part for part in pattern.split("/") if part):
+            found = [f"{before}{name}/" for before in found for name in self._names(before, part, cwd)]
+        return [path.rstrip("/") for path in found if path not in ("", "/")]
+
+    def _names(self, before: str, part: str, cwd: str) -> list[str]:
+        folder = self.absolute(before, cwd)
+        if "*" not in part:
+            return [part] if part in ("..", ".") or self.here(f"{folder}/{part}").exists() else []
+        if not self.here(folder).is_dir():
+            return []
+        hidden = part.startswith(".")
+        return [n for n in self.names(folder) if fnmatch.fnmatchcase(n, part) and (hidden or not n.startswith("."))]
+
+    def _check_writable(self, path: str, *, itself: bool = True) -> None:
+        absolute = self.absolute(path)
+        if any(absolute.startswith(f"{folder}/") or (itself and absolute == folder) for folder in _WRITABLE):
+            return
+        raise _error(errno.EACCES if self.here(path).exists() else errno.EROFS, path)
+
+
+class FileWriter:
+    """A file that is being written, as long as the phone has room."""
+
+    def __init__(self, files: PhoneFiles, path: Path, *, append: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._files, self._path = files, path
+        self._file = path.open("ab" if append else "wb", buffering=0)
+        self._size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Add to it.
+
+        Raises
+        ------
+        OSError
+            If the phone is full.
+        """
+        if len(data) > self._files.free_bytes:
+            raise _error(errno.ENOSPC, self._path.name)
+        self._files.free_bytes -= len(data)
+        self._size += len(data)
+        self._file.write(data)
+
+    def close(self) -> None:
+        """End it."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """End it and leave nothing behind."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+        self._files.free_bytes += self._size
+
+
+def _error(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)

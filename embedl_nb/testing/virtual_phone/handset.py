@@ -1,0 +1,153 @@
+"""One virtual phone from the inside: what its services and programs work with. Lives in the event loop."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from embedl_nb.device.catalog import Phone
+from embedl_nb.testing.virtual_phone.benchmark_tool import run_benchmark
+from embedl_nb.testing.virtual_phone.cable import Cable
+from embedl_nb.testing.virtual_phone.clock import Clock
+from embedl_nb.testing.virtual_phone.faults import Faults
+from embedl_nb.testing.virtual_phone.files import TMP, PhoneFiles
+from embedl_nb.testing.virtual_phone.hardware import Hardware
+from embedl_nb.testing.virtual_phone.heat import Heat
+from embedl_nb.testing.virtual_phone.loop import PhoneLoop
+from embedl_nb.testing.virtual_phone.processes import KilledError, Processes
+from embedl_nb.testing.virtual_phone.programs import Call
+from embedl_nb.testing.virtual_phone.properties import system_properties
+from embedl_nb.testing.virtual_phone.state import PhoneState
+from embedl_nb.testing.virtual_phone.system_files import DENIED_BY_BRAND, changing_files, fixed_files
+from embedl_nb.testing.virtual_phone.toolbox import TOOLBOX
+
+__all__ = ["Handset"]
+
+_ELF, _AARCH64 = b"\x7fELF", (0xB7).to_bytes(2, "little")
+_UP_BEFORE_S = 5000.0
+_SIGNAL_WORDS = {signal.SIGKILL: "Killed", signal.SIGTERM: "Terminated", signal.SIGINT: "Interrupt"}
+
+
+class Handset:
+    """The phone.
+
+    Parameters
+    ----------
+    unplug
+        Pulls its cable.
+
+    Attributes
+    ----------
+    commands
+        What its shell was asked, in order.
+    """
+
+    def __init__(
+        self, phone: Phone, root: Path, *, faults: Faults, clock: Clock, loop: PhoneLoop, unplug: Callable[[], None]
+    ) -> None:
+        self.hardware = Hardware.of(phone)
+        self.properties = system_properties(self.hardware, serial=uuid.uuid4().hex[:11].upper())
+        self.clock, self.loop, self.unplug = clock, loop, unplug
+        self.processes = Processes()
+        self.heat = Heat()
+        self.cable = Cable(faults)
+        self.faults = faults
+        self.num_busy = 0
+        self.commands: list[str] = []
+        denied = DENIED_BY_BRAND.get(phone.brand, frozenset())
+        self.files = PhoneFiles(root, free_bytes=self.hardware.free_bytes, denied=denied)
+        self._started_s = clock.time()
+        self._written: dict[str, str] = {}
+        for folder in (TMP, "/sdcard", "/dev", "/proc"):
+            self.files.here(folder).mkdir(parents=True, exist_ok=True)
+        for path, text in fixed_files(self.hardware).items():
+            self.files.provide(path, text)
+        self.set_faults(faults)
+        self._refresh_files()
+
+    def set_faults(self, faults: Faults) -> None:
+        """Have other faults from now on."""
+        if faults.storage_bytes is not None:
+            self.files.free_bytes = faults.storage_bytes
+        elif self.faults.storage_bytes is not None:
+            self.files.free_bytes = self.hardware.free_bytes
+        self.faults = faults
+        self.cable.set(faults)
+
+    def state(self) -> PhoneState:
+        """Return how it is now."""
+        now = self.clock.time()
+        return PhoneState(
+            uptime_s=_UP_BEFORE_S + now - self._started_s,
+            num_busy=self.num_busy,
+            last_pid=self.processes.last_pid,
+            skin_celsius=self.heat.skin_celsius(now),
+            thermal_status=self.heat.status(now),
+            slowdown=self.heat.slowdown(now),
+            is_charging=self.faults.charging,
+        )
+
+    def note_command(self, command: str) -> None:
+        """Take note of what the shell is asked, and have its files say how the phone is now."""
+        self.commands.append(command)
+        self._refresh_files()
+
+    async def link_delay(self, num_bytes: int) -> None:
+        """Wait for as long as the link takes for so many bytes."""
+        if self.faults.bytes_per_s is not None:
+            await self.clock.sleep(num_bytes / self.faults.bytes_per_s)
+
+    async def run_program(self, call: Call) -> int:
+        """Run a program of the phone's, or one that was pushed."""
+        if "/" in call.name:
+            return await self._run_pushed(call)
+        program = TOOLBOX.get(call.name)
+        if program is None:
+            await _say(call, f"/system/bin/sh: {call.name}: inaccessible or not found")
+            return 127
+        return await program(call)
+
+    async def _run_pushed(self, call: Call) -> int:
+        path = call.path(call.name)
+        refusal = self._refusal(path)
+        if refusal:
+            await _say(call, f"/system/bin/sh: {call.name}: {refusal}")
+            return 127 if os.strerror(errno.ENOENT) in refusal or "not found" in refusal else 126
+        name = path.rpartition("/")[2]
+        try:
+            return await self.processes.run(name, run_benchmark(call), outlives_caller=self.faults.hang)
+        except KilledError as err:
+            await _say(call, f"{_SIGNAL_WORDS.get(signal.Signals(err.number), 'Killed')} ")
+            return 128 + err.number
+
+    def _refusal(self, path: str) -> str:
+        """Say why a file cannot be run; empty where it can."""
+        try:
+            beginning = next(self.files.read_blocks(path, 32), b"")
+            may_run = self.files.may_run(path) and not self.faults.no_exec
+        except IsADirectoryError:
+            return "can't execute: Is a directory"
+        except OSError:
+            return "inaccessible or not found"
+        if not may_run:
+            return "can't execute: Permission denied"
+        if beginning.startswith(_ELF) and beginning[18:20] != _AARCH64:
+            return "not executable: 64-bit ELF file"
+        if not path.endswith("/benchmark_model"):
+            return "not executable: magic 0000"
+        return ""
+
+    def _refresh_files(self) -> None:
+        now = changing_files(self.hardware, self.state())
+        for path, text in now.items():
+            if self._written.get(path) != text:
+                self.files.provide(path, text)
+        self._written = now
+
+
+async def _say(call: Call, text: str) -> None:
+    await call.standard_error(f"{text}\n".encode(errors="surrogateescape"))
