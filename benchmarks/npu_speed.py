@@ -22,6 +22,7 @@ from embedl_nb.model import LiteRTModel
 from embedl_nb.placement.npu import ask_npu
 from embedl_nb.placement.npu.sdk import find_sdk
 from embedl_nb.placement.npu.tool import run_tool
+from embedl_nb.placement.npu.vendors import VENDORS
 
 GOAL_RATIO, GOAL_CACHED_MS = 1.5, 100
 TEN_PARTS = ("SM8650", "SM8550", "SM8450", "SM8350", "SM8750", "SM8850", "SM7435", "SM6375", "SM7325", "SM7550")
@@ -31,7 +32,7 @@ def vendor_s(path: Path, part: str) -> float:
     """Return what the vendor's tool takes for a model."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.tflite"
-        run = run_tool(find_sdk(), path, result, part=part, subgraph_index=0, timeout_s=600)
+        run = run_tool(find_sdk(VENDORS["qualcomm"]), path, result, chip_name=part, subgraph_index=0, timeout_s=600)
         if not result.stat().st_size:
             raise SystemExit(f"the vendor's tool made nothing of {path}:\n{run.log[-1000:]}")
     return run.seconds

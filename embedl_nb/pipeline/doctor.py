@@ -103,7 +103,7 @@ def doctor() -> Doctor:
         checks.check_keras(row),
         checks.check_quantizer(row),
         placement_checks.check_gpu_driver(),
-        placement_checks.check_qualcomm(),
+        placement_checks.check_npu_compilers(),
         checks.check_notebook(),
         checks.check_browser(),
         checks.check_run_store(),

@@ -1,11 +1,13 @@
-"""What a preflight can ask on this machine: a driver for the GPU's part, Qualcomm's compiler for the NPU's."""
+"""What a preflight can ask on this machine: a driver for the GPU's part, the vendors' compilers for the NPU's."""
 
 from __future__ import annotations
 
-from embedl_nb.errors import EmbedlError
+from embedl_nb.errors import EmbedlError, MissingDependencyError
 from embedl_nb.pipeline.checks import Check, Status
 
-__all__ = ["check_gpu_driver", "check_qualcomm"]
+__all__ = ["check_gpu_driver", "check_npu_compilers"]
+
+_NPU = "preflight: NPU"
 
 
 def check_gpu_driver() -> Check:
@@ -18,12 +20,25 @@ def check_gpu_driver() -> Check:
     return Check(name="preflight: GPU", status=Status.OK, found=drivers[0].name)
 
 
-def check_qualcomm() -> Check:
-    """Look for Qualcomm's compiler and what makes it load."""
+def check_npu_compilers() -> Check:
+    """Look for the vendors' compilers and what makes them load."""
     from embedl_nb.placement.npu.sdk import find_sdk
+    from embedl_nb.placement.npu.vendors import VENDORS
 
-    try:
-        sdk = find_sdk()
-    except EmbedlError as err:
-        return Check(name="preflight: NPU", status=Status.MISSING, found=err.message, fix=err.hint)
-    return Check(name="preflight: NPU", status=Status.OK, found=f"Qualcomm's compiler, {sdk.package}")
+    found, missing, broken = [], {}, []
+    for vendor in VENDORS.values():
+        try:
+            found.append(f"{vendor.name} ({find_sdk(vendor).package})")
+        except MissingDependencyError as err:
+            missing[vendor.name] = err
+        except EmbedlError as err:
+            broken.append(err)
+    if broken:
+        status, ready = (Status.WARNING, f"; ready: {', '.join(found)}") if found else (Status.MISSING, "")
+        return Check(name=_NPU, status=status, found=f"{broken[0].message}{ready}", fix=broken[0].hint)
+    if not found:
+        first = next(iter(missing.values()))
+        return Check(name=_NPU, status=Status.MISSING, found=first.message, fix=first.hint)
+    absent = [f"{name} ({err.install or err.message})" for name, err in missing.items()]
+    others = f"; not {', '.join(absent)}" if absent else ""
+    return Check(name=_NPU, status=Status.OK, found=", ".join(found) + others)

@@ -101,7 +101,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
-        npu=Capability(True, "Qualcomm/MediaTek/Google/Samsung/Intel"),
+        npu=Capability(True, "Qualcomm/MediaTek/Google/Intel"),
         phones=_YES,
     ),
     ("linux", "aarch64"): Platform(

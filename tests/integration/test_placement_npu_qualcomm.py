@@ -25,8 +25,9 @@ from embedl_nb.model import LiteRTModel
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.schema import schema
 from embedl_nb.placement.answers import Reason, UnitAnswer
-from embedl_nb.placement.npu import ask_npu, qualcomm, tool
+from embedl_nb.placement.npu import answering, ask_npu, tool
 from embedl_nb.placement.npu.sdk import find_sdk
+from embedl_nb.placement.npu.vendors import VENDORS
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
 
@@ -186,11 +187,11 @@ def test_a_home_with_a_comma_in_its_name_is_found(
 
 
 def test_a_plugin_that_was_damaged_in_the_cache_is_made_again(empty_home: Path) -> None:
-    plugin = next(find_sdk().plugin_folder.glob("*.so"))
+    plugin = next(find_sdk(VENDORS["qualcomm"]).plugin_folder.glob("*.so"))
     content = plugin.read_bytes()
     assert plugin.is_relative_to(config.cache_dir())
     plugin.write_bytes(content[:1000])
-    assert next(find_sdk().plugin_folder.glob("*.so")).read_bytes() == content
+    assert next(find_sdk(VENDORS["qualcomm"]).plugin_folder.glob("*.so")).read_bytes() == content
 
 
 @pytest.fixture
@@ -203,9 +204,9 @@ def ask_with_tool(model: LiteRTModel, tmp_path: Path, script: str, *, timeout_s:
     path = tmp_path / "tool"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    changed = dataclasses.replace(find_sdk(), tool=path, digest=script)
+    changed = dataclasses.replace(find_sdk(VENDORS["qualcomm"]), tool=path, digest=script)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qualcomm, "find_sdk", lambda: changed)
+        patch.setattr(answering, "find_sdk", lambda _vendor, _chip: changed)
         return ask_npu(model, S24, timeout_s=timeout_s)
 
 
@@ -275,14 +276,14 @@ def test_a_tool_that_fills_the_disk_is_stopped(
 def test_a_tool_that_cannot_be_started_is_one_error(model: LiteRTModel, tmp_path: Path) -> None:
     answer = ask_with_tool(model, tmp_path, "")
     assert "do not load" in answer.not_checked
-    changed = dataclasses.replace(find_sdk(), tool=tmp_path / "missing", digest="missing")
+    changed = dataclasses.replace(find_sdk(VENDORS["qualcomm"]), tool=tmp_path / "missing", digest="missing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qualcomm, "find_sdk", lambda: changed)
+        patch.setattr(answering, "find_sdk", lambda _vendor, _chip: changed)
         assert "could not be started" in ask_npu(model, S24).not_checked
 
 
 def test_a_corrupt_library_is_one_error(model: LiteRTModel, tmp_path: Path) -> None:
-    sdk = find_sdk()
+    sdk = find_sdk(VENDORS["qualcomm"])
     libraries = tmp_path / "libraries"
     libraries.mkdir()
     for library in sdk.library_folders[0].glob("libQnn*.so"):
@@ -291,7 +292,7 @@ def test_a_corrupt_library_is_one_error(model: LiteRTModel, tmp_path: Path) -> N
     (libraries / "libQnnSystem.so").write_bytes((sdk.library_folders[0] / "libQnnSystem.so").read_bytes()[:100_000])
     changed = dataclasses.replace(sdk, library_folders=(libraries, *sdk.library_folders[1:]), digest="corrupt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qualcomm, "find_sdk", lambda: changed)
+        patch.setattr(answering, "find_sdk", lambda _vendor, _chip: changed)
         answer = ask_npu(model, S24)
     assert "do not load in LiteRT" in answer.not_checked
     assert answer.log_path is not None

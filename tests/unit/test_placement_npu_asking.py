@@ -16,9 +16,10 @@ from embedl_nb.errors import MissingDependencyError, UnknownNameError
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.placement.answers import Reason
-from embedl_nb.placement.npu import ask_npu, asking, compiling, qualcomm, sdk
-from embedl_nb.placement.npu.sdk import QualcommSdk
+from embedl_nb.placement.npu import answering, ask_npu, compiling, sdk
+from embedl_nb.placement.npu.sdk import Sdk
 from embedl_nb.placement.npu.tool import ToolRun
+from embedl_nb.placement.npu.vendors import VENDORS
 from embedl_nb.testing import models
 
 READY = "INFO: [compiler_plugin.cc:948] Applying plugin with SDK version: v2.51.0.1\n"
@@ -38,26 +39,31 @@ def chip_of(npu_sdk: str) -> Chip:
     [
         ("mediatek", "pip install ai-edge-litert-sdk-mediatek"),
         ("google_tensor", "pip install ai-edge-litert-sdk-google-tensor"),
-        ("samsung", "pip install ai-edge-litert-sdk-samsung"),
+        ("samsung", "pip install ai-edge-litert-sdk-samsung-nightly"),
     ],
 )
 def test_another_vendors_sdk_is_named_with_the_line_that_installs_it(
-    npu_sdk: str, install: str, model: LiteRTModel
+    npu_sdk: str, install: str, model: LiteRTModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sdk, "check_plugin", lambda *_arguments: None)
     answer = ask_npu(model, chip_of(npu_sdk))
-    assert "not installed" in answer.not_checked
+    assert answer.not_checked == f"{VENDORS[npu_sdk].name}'s compiler is not installed"
     assert answer.next_step == install
     assert answer.operators == ()
-
-
-def test_an_sdk_that_is_there_but_not_used_yet_is_said(model: LiteRTModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "is_installed", lambda module: module == "ai_edge_litert_sdk_google_tensor")
-    assert "does not use it yet" in ask_npu(model, chip_of("google_tensor")).not_checked
 
 
 def test_a_chip_without_an_npu_for_litert_is_said_by_name(model: LiteRTModel) -> None:
     answer = ask_npu(model, chips()["SDM429"])
     assert answer.not_checked == "LiteRT supports no NPU of Snapdragon 429 (SDM429)"
+
+
+def test_a_chip_that_the_plugin_has_under_another_name_is_asked_for_under_it_and_said(
+    model: LiteRTModel, with_fake: Callable[[FakeCompiler], None]
+) -> None:
+    fake = FakeCompiler(lambda given: False)
+    with_fake(fake)
+    assert ask_npu(model, chips()["SM8250"]).asked.endswith("for SM8250, which it calls SDM865")
+    assert fake.chip_names == ["SDM865"]
 
 
 def test_an_unknown_signature_is_the_callers_mistake(model: LiteRTModel) -> None:
@@ -77,33 +83,43 @@ def test_without_the_extra_the_answer_is_how_to_install_it(model: LiteRTModel, m
 def test_on_another_platform_the_answer_is_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sdk.sys, "platform", "darwin")
     with pytest.raises(MissingDependencyError, match="Linux x86-64, not on darwin"):
-        sdk.find_sdk()
+        sdk.find_sdk(VENDORS["qualcomm"])
 
 
 class FakeCompiler:
     """Stands in for the vendor's tool: dies where it is given a certain operator, and never says which."""
 
-    def __init__(self, dies_on: Callable[[list[str]], bool]) -> None:
-        self.dies_on = dies_on
-        self.num_runs = 0
+    def __init__(self, dies_on: Callable[[list[str]], bool], *, last_words: str = "") -> None:
+        self.dies_on, self.last_words = dies_on, last_words
+        self.chip_names: list[str] = []
 
-    def __call__(self, _sdk: QualcommSdk, model_path: Path, result_path: Path, **_options: Any) -> ToolRun:
-        self.num_runs += 1
+    @property
+    def num_runs(self) -> int:
+        return len(self.chip_names)
+
+    def __call__(self, _sdk: Sdk, model_path: Path, result_path: Path, *, chip_name: str, **_options: Any) -> ToolRun:
+        self.chip_names.append(chip_name)
         given = [operator.code for operator in read_model(model_path).main.operators]
         died = self.dies_on(given)
         if not died:
             result_path.write_bytes(model_path.read_bytes())
-        return ToolRun(returncode=-11 if died else 0, timed_out=False, litert=READY, qualcomm="", seconds=0.0)
+        said = READY + self.last_words * died
+        return ToolRun(returncode=-11 if died else 0, timed_out=False, litert=said, vendor="", seconds=0.0)
 
 
 @pytest.fixture
 def with_fake(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> Callable[[FakeCompiler], None]:
-    fake_sdk = QualcommSdk(
-        package="onnxruntime-qnn 0", library_folders=(), plugin_folder=Path(), tool=Path("tool"), digest="fake"
+    fake_sdk = Sdk(
+        vendor=VENDORS["qualcomm"],
+        package="onnxruntime-qnn 0",
+        library_folders=(),
+        plugin_folder=Path(),
+        tool=Path("tool"),
+        digest="fake",
     )
 
     def use(fake: FakeCompiler) -> None:
-        monkeypatch.setattr(qualcomm, "find_sdk", lambda: fake_sdk)
+        monkeypatch.setattr(answering, "find_sdk", lambda _vendor, _chip: fake_sdk)
         monkeypatch.setattr(compiling, "run_tool", fake)
 
     return use
@@ -127,6 +143,16 @@ def test_an_operator_that_crashes_the_compiler_without_a_word_is_found(
     assert [each.index for each in failures] == [3]
     assert "SIGSEGV" in failures[0].evidence
     assert fake.num_runs <= 6
+
+
+def test_a_kind_of_operator_that_the_compiler_names_by_its_number_is_left_out_at_once(
+    tmp_path: Path, with_fake: Callable[[FakeCompiler], None]
+) -> None:
+    fake = FakeCompiler(lambda given: "FLOOR" in given, last_words="ERROR: [create_model.cc:371] Unsupported op: 8\n")
+    with_fake(fake)
+    refused = ask_npu(mixed(tmp_path), chips()["SM8650"]).operators[3]
+    assert (refused.reason, refused.evidence) == (Reason.UNSUPPORTED_OPERATOR, "Unsupported op: 8")
+    assert fake.num_runs == 2
 
 
 def test_operators_that_fail_alike_are_left_out_together(
@@ -204,7 +230,7 @@ def test_a_log_is_kept_where_the_compiler_fails_as_a_whole(
             returncode=1,
             timed_out=False,
             litert=f"{READY}ERROR: [qnn_compiler_plugin.cc:101] Unexpected SoC model: SM8650\n",
-            qualcomm="",
+            vendor="",
             seconds=0.0,
         )
 
@@ -223,7 +249,7 @@ def test_a_full_disk_is_one_answer(
     def full(*_arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(qualcomm, "_kept", full)
+    monkeypatch.setattr(answering, "_kept", full)
     answer = ask_npu(model, chips()["SM8650"])
     assert "No space left on device" in answer.not_checked
     assert "free some space" in answer.next_step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from embedl_nb.placement.answers import Reason
-from embedl_nb.placement.npu.log import REASON_PATTERNS, Culprit, ReasonPattern, parse_log
+from embedl_nb.placement.npu.log import REASON_PATTERNS, Culprit, ReasonPattern, loading_failure, parse_log
 
 # Recorded with ai-edge-litert 2.3.0 and QAIRT 2.51 (--qualcomm_log_level=error), cut.
 READY = """\
@@ -167,3 +167,72 @@ def test_a_log_that_was_cut_off_or_is_empty_says_nothing() -> None:
     log = parse_log("", "")
     assert (log.refusals, log.culprit, log.sdk_version) == ((), None, "")
     assert len(parse_log((READY + REFUSED)[:-330], NO_FLOAT16[:90]).refusals) == 1
+
+
+# Recorded with ai-edge-litert 2.3.0 and stand-ins for the vendors' libraries, or without any.
+MEDIATEK = """\
+INFO: [compiler_plugin.cc:948] Applying plugin with SDK version: np8.0.10
+INFO: [compiler_plugin.cc:704] SoC model mt6989 is supported
+INFO: [compiler_plugin.cc:435] Compiling for MediaTek architecture: mt6989
+INFO: [compile_model.cc:199] NeuronCompilation_finish failed with error 4
+INFO: [compiler_plugin.cc:648] Failed to finish compilation
+"""
+GOOGLE = """\
+WARNING: [compiler_plugin.cc:955] Applying plugin with unknown SDK version, because the targeted SoC Manufacturer does \
+not report its SDK version.
+INFO: [compiler_plugin.cc:609] unsupported composite op: odml.gelu
+INFO: [compiler_plugin.cc:1069] Starting GoogleTensor Compilation for 1 subgraphs, soc_model=Tensor_G4
+ERROR: [compiler_plugin.cc:1145] Failed to compile model: op 3 is not legal
+"""
+GOOGLE_WITHOUT_LIBRARY = """\
+ERROR: [adapter_aot.cc:78] Failed to load Tensor TPU compiler library: Failed to load Tensor TPU compiler library: \
+liblitert_plugin_compiler.so: cannot open shared object file: No such file or directory
+WARNING: [compiler_plugin.cc:955] Applying plugin with unknown SDK version, because the targeted SoC Manufacturer does \
+not report its SDK version.
+"""
+SAMSUNG_WITHOUT_LIBRARY = """\
+WARNING: [compiler_plugin.cc:955] Applying plugin with unknown SDK version, because the targeted SoC Manufacturer does \
+not report its SDK version.
+INFO: [ai_litecore_manager.cc:142] Loading from: libgraph_wrapper.so
+INFO: [ai_litecore_manager.cc:144] Failed to load
+"""
+SAMSUNG_UNLOADABLE = """\
+WARNING: [compiler_plugin.cc:312] Failed to load plugin at: plugins/libLiteRtCompilerPlugin_Samsung.so with error:
+\u2514 Could not load shared library plugins/libLiteRtCompilerPlugin_Samsung.so: plugins/libLiteRtCompilerPlugin_\
+Samsung.so: undefined symbol: _ZN11flatbuffers13ClassicLocale9instance_E.
+"""
+
+
+def test_every_vendors_plugin_says_its_version_and_chip_in_its_own_way() -> None:
+    mediatek, google = parse_log(MEDIATEK, ""), parse_log(GOOGLE, "")
+    assert (mediatek.is_ready, mediatek.sdk_version, mediatek.soc) == (True, "8.0.10", "mt6989")
+    assert mediatek.failed == "NeuronCompilation_finish failed with error 4"
+    assert (google.is_ready, google.sdk_version, google.soc) == (True, "", "Tensor_G4")
+    assert google.failed == "Failed to compile model: op 3 is not legal"
+    assert google.composite == "unsupported composite op: odml.gelu"
+
+
+@pytest.mark.parametrize("litert", [GOOGLE_WITHOUT_LIBRARY, SAMSUNG_WITHOUT_LIBRARY], ids=["google", "samsung"])
+def test_a_plugin_that_goes_on_without_its_libraries_is_not_ready(litert: str) -> None:
+    log = parse_log(litert, "")
+    assert not log.is_ready
+    assert "Failed to load" in log.unloadable
+
+
+def test_why_a_library_does_not_load_is_said_without_its_path() -> None:
+    assert loading_failure(SAMSUNG_UNLOADABLE) == "undefined symbol: _ZN11flatbuffers13ClassicLocale9instance_E"
+    assert loading_failure(READY) == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: [qnn_compiler_plugin.cc:101] Unexpected SoC model: SM9999",
+        "ERROR: [compiler_plugin.cc:701] Unsupported SoC model: mt9999",
+        "ERROR: [compiler_plugin.cc:730] Invalid soc model for device type: Tensor_G9",
+        "ERROR: [soc_model.cc:41] Unsupported soc model `E9999`",
+    ],
+)
+def test_a_chip_that_a_plugin_does_not_know_is_read_from_any_vendors_log(line: str) -> None:
+    assert parse_log(line, "").unknown_soc in line
+    assert parse_log(line, "").unknown_soc

@@ -1,4 +1,4 @@
-"""Compile a model for a Snapdragon until there is a result: an operator that makes the whole compile fail is left out.
+"""Compile a model for a chip's NPU until there is a result: an operator that makes the whole compile fail is left out.
 
 The compiler names such an operator in most cases, by partition and position; where it does not (it crashes), the
 shortest beginning of the model that still fails tells. Time is limited for all runs together.
@@ -23,7 +23,7 @@ from embedl_nb.placement.npu.leaving_out import copy_for_compiler, put_back
 from embedl_nb.placement.npu.log import CompilerLog, parse_log
 from embedl_nb.placement.npu.origins import Origins, renamings
 from embedl_nb.placement.npu.result import CompiledResult, divided, read_result
-from embedl_nb.placement.npu.sdk import QualcommSdk
+from embedl_nb.placement.npu.sdk import Sdk
 from embedl_nb.placement.npu.tool import ToolRun, run_tool
 from embedl_nb.runtime.death import signal_name
 
@@ -71,12 +71,12 @@ class _Attempt:
 
 
 class Compiler:
-    """Qualcomm's compiler, for one signature of a model and one chip.
+    """A vendor's compiler, for one signature of a model and one chip.
 
     Parameters
     ----------
-    part
-        The chip: ``"SM8650"``.
+    chip_name
+        The chip, as the vendor's plugin calls it: ``"SM8650"``.
     work
         A folder of its own.
     timeout_s
@@ -87,16 +87,17 @@ class Compiler:
 
     def __init__(
         self,
-        sdk: QualcommSdk,
+        sdk: Sdk,
         model: LiteRTModel,
         signature: Signature,
         *,
-        part: str,
+        chip_name: str,
         work: Path,
         timeout_s: float,
         said: list[str],
     ) -> None:
-        self._sdk, self._model, self._part, self._work, self._said = sdk, model, part, work, said
+        self._sdk, self._model, self._chip_name, self._work, self._said = sdk, model, chip_name, work, said
+        self._vendor = sdk.vendor
         self._key = signature.key
         self._given = model.path
         self.subgraph = model.graph.subgraphs[signature.subgraph_index]
@@ -117,16 +118,41 @@ class Compiler:
         """
         self._model.content()  # the answer is kept under the hash that the file had when it was opened
         left_out = _open_shapes(self.subgraph)
+        if left_out and self._vendor.takes_whole:
+            return self._nothing(left_out)
         rounds: list[dict[int, LeftOut]] = []
         while len(left_out) < len(self.subgraph.operators):
             attempt = self._attempt(left_out)
             if attempt.is_done:
                 return self._without_wrongly_accused(attempt, left_out, rounds[:-1])
             self._check_hope(attempt)
-            rounds.append(self._named_culprit(attempt.log, left_out) or self._sought_culprit(attempt, left_out))
+            refused = self._of_types(attempt.log.refused_types, left_out)
+            if refused and self._vendor.takes_whole:
+                return self._nothing(refused)
+            rounds.append(
+                refused or self._named_culprit(attempt.log, left_out) or self._sought_culprit(attempt, left_out)
+            )
             progress.emit("npu", f"trying again without {', '.join(sorted(self._types(rounds[-1])))}")
             left_out |= rounds[-1]
         return Compiled(data=b"", result=None, log=None, left_out=left_out)
+
+    def _nothing(self, culprits: dict[int, LeftOut]) -> Compiled:
+        """Return what comes of a model with operators that a compiler does not take which takes all or none."""
+        types = ", ".join(sorted(self._types(culprits)))
+        others = LeftOut(
+            reason=Reason.COMPILER_FAILURE,
+            evidence=f"{self._vendor.compiler} takes a model whole or not at all, and it does not take {types}",
+        )
+        left_out = {operator.index: others for operator in self.subgraph.operators} | culprits
+        return Compiled(data=b"", result=None, log=None, left_out=left_out)
+
+    def _of_types(self, refused: dict[str, str], left_out: dict[int, LeftOut]) -> dict[int, LeftOut]:
+        """Return the operators of kinds that the compiler names as such."""
+        return {
+            operator.index: LeftOut(reason=Reason.UNSUPPORTED_OPERATOR, evidence=refused[operator.code])
+            for operator in self.subgraph.operators
+            if operator.code in refused and operator.index not in left_out
+        }
 
     def _without_wrongly_accused(
         self, attempt: _Attempt, left_out: dict[int, LeftOut], earlier: list[dict[int, LeftOut]]
@@ -149,10 +175,10 @@ class Compiler:
         result_path = self._work / "result.tflite"
         result_path.unlink(missing_ok=True)
         run = self._run(result_path, "apply")
-        log = parse_log(run.litert, run.qualcomm)
+        log = parse_log(run.litert, run.vendor)
         self._check_chip(log)
         try:
-            data = put_back(result_path.read_bytes(), codes)
+            data = put_back(result_path.read_bytes(), codes, unreadable=self._vendor.unreadable)
             result = read_result(data, self.subgraph, self.origins, self._key)
         except (FileNotFoundError, InputError):  # nothing, or half of it: its log says why
             data, result = b"", None
@@ -165,7 +191,11 @@ class Compiler:
         if not left_out and not self._names:
             return self._model.path, {}
         made = copy_for_compiler(
-            self._model.content(), names=self._names, left_out=left_out, subgraph_index=self.subgraph.index
+            self._model.content(),
+            names=self._names,
+            left_out=left_out,
+            subgraph_index=self.subgraph.index,
+            unreadable=self._vendor.unreadable,
         )
         path = self._work / "model.tflite"
         path.write_bytes(made.data)
@@ -177,14 +207,14 @@ class Compiler:
             self._given,
             result_path,
             command=command,
-            part=self._part,
+            chip_name=self._chip_name,
             subgraph_index=self.subgraph.index,
             timeout_s=self._deadline - time.monotonic(),
         )
         self._said.append(run.log)
         if run.timed_out:
             raise CompileError(
-                f"Qualcomm's compiler was not done with {self._model.name} for {self._part} after "
+                f"{self._vendor.compiler} was not done with {self._model.name} for {self._chip_name} after "
                 f"{self._timeout_s:g} s and was stopped",
                 hint="give it more time, or a smaller part of the model",
             )
@@ -192,17 +222,18 @@ class Compiler:
 
     def _check_chip(self, log: CompilerLog) -> None:
         """Raise where the compiler does not know the chip, or takes it for another."""
-        if log.unknown_soc or log.soc not in ("", self._part):
+        if log.unknown_soc or log.soc not in ("", self._chip_name):
             why = log.unknown_soc or f"it takes it for {log.soc}"
             raise CompileError(
-                f"Qualcomm's compiler does not know the chip {self._part} ({why}), and none stands in for another",
-                hint="upgrade it: pip install --upgrade onnxruntime-qnn ai-edge-litert",
+                f"{self._vendor.compiler} does not know the chip {self._chip_name} ({why}), and none stands in for "
+                "another",
+                hint=f"upgrade it: pip install --upgrade {self._sdk.package.split()[0]} ai-edge-litert",
             )
 
     def _check_hope(self, attempt: _Attempt) -> None:
         """Raise where leaving operators out would not help."""
-        if not attempt.log.sdk_version:
-            why = attempt.log.unloadable or _ending(attempt.run)
+        if not attempt.log.is_ready:
+            why = attempt.log.unloadable or self._ending(attempt)
             raise EmbedlError(
                 f"the libraries of {self._sdk.package} do not load in LiteRT: {why}",
                 hint=self._sdk.reinstall,
@@ -227,7 +258,7 @@ class Compiler:
         given = [o.index for o in self.subgraph.operators if o.index not in left_out and o.index not in refused]
         if not given or not self._attempt({*left_out, *given}).is_done:
             raise CompileError(
-                f"{_ending(failed.run)} on {self._model.name} for {self._part}, whichever operators it is given",
+                f"{self._ending(failed)} on {self._model.name} for {self._chip_name}, whichever operators it is given",
                 hint=f"its log may say more; is there room on the disk? If so: {self._sdk.reinstall}",
             )
         succeeds, fails, last = 0, len(given), failed
@@ -239,7 +270,7 @@ class Compiler:
                 succeeds = middle
             else:
                 fails, last = middle, attempt
-        evidence = f"{_ending(last.run)} as soon as this operator is added to those before it"
+        evidence = f"{self._ending(last)} as soon as this operator is added to those before it"
         return self._alike(frozenset(given[fails - 1 : fails]), evidence)
 
     def _alike(self, indices: Iterable[int], evidence: str) -> dict[int, LeftOut]:
@@ -252,14 +283,14 @@ class Compiler:
             if operator_kind(tree, self.subgraph, operator) in kinds
         }
 
+    def _ending(self, attempt: _Attempt) -> str:
+        signal = signal_name(attempt.run.returncode)
+        how = f"was ended by {signal}" if signal else f"ended with exit code {attempt.run.returncode}"
+        said = f" ({attempt.log.failed})" if attempt.log.failed else ""
+        return f"{self._vendor.compiler} {how}{said}"
+
     def _types(self, indices: Iterable[int]) -> set[str]:
         return {self.subgraph.operators[index].type_name for index in indices}
-
-
-def _ending(run: ToolRun) -> str:
-    signal = signal_name(run.returncode)
-    how = f"was ended by {signal}" if signal else f"ended with exit code {run.returncode}"
-    return f"Qualcomm's compiler {how}"
 
 
 def _open_shapes(subgraph: Subgraph) -> dict[int, LeftOut]:

@@ -39,7 +39,12 @@ class Copy:
 
 
 def copy_for_compiler(
-    data: bytes, *, names: Mapping[tuple[int, int], str], left_out: Iterable[int], subgraph_index: int
+    data: bytes,
+    *,
+    names: Mapping[tuple[int, int], str],
+    left_out: Iterable[int],
+    subgraph_index: int,
+    unreadable: str = _UNREADABLE,
 ) -> Copy:
     """Return the model with other tensor names, and with operators that the compiler will not take.
 
@@ -49,6 +54,8 @@ def copy_for_compiler(
         By the indices of subgraph and tensor.
     left_out
         Operators of the subgraph.
+    unreadable
+        A code that the compiler never takes.
     """
     model = unpack(data)
     for (owner, tensor), name in names.items():
@@ -60,13 +67,18 @@ def copy_for_compiler(
         if operator.opcodeIndex not in places:
             places[operator.opcodeIndex] = len(model.operatorCodes)
             codes[len(model.operatorCodes)] = _numbers(model.operatorCodes[operator.opcodeIndex])
-            model.operatorCodes.append(_unreadable(model.operatorCodes[operator.opcodeIndex]))
+            model.operatorCodes.append(_with_code(model.operatorCodes[operator.opcodeIndex], unreadable))
         operator.opcodeIndex = places[operator.opcodeIndex]
     return Copy(data=pack(model), codes=codes)
 
 
-def put_back(compiled: bytes, codes: Mapping[int, tuple[int, int]]) -> bytes:
+def put_back(compiled: bytes, codes: Mapping[int, tuple[int, int]], *, unreadable: str = _UNREADABLE) -> bytes:
     """Return what was compiled from a copy, with the operators that were left out as they are in the source.
+
+    Parameters
+    ----------
+    codes, unreadable
+        Of the copy (see :func:`copy_for_compiler`).
 
     Raises
     ------
@@ -82,9 +94,9 @@ def put_back(compiled: bytes, codes: Mapping[int, tuple[int, int]]) -> bytes:
     model = schema().Model.GetRootAs(data, 0)
     for place, numbers in codes.items():
         code = model.OperatorCodes(place) if place < model.OperatorCodesLength() else None
-        if code is None or _numbers_in(code) != (operator_code(_UNREADABLE),) * 2:
+        if code is None or _numbers_in(code) != (operator_code(unreadable),) * 2:
             raise CompileError(
-                "Qualcomm's compiler returned a model without the operators that were kept from it",
+                "the vendor's compiler returned a model without the operators that were kept from it",
                 hint="cut the model before them, and ask about its parts",
             )
         packers = (flatbuffers.packer.int32, flatbuffers.packer.int8)
@@ -101,7 +113,7 @@ def _numbers_in(code: Any) -> tuple[int, int]:
     return code.BuiltinCode(), code.DeprecatedBuiltinCode()
 
 
-def _unreadable(code: Any) -> Any:
-    unreadable = copy.copy(code)
-    unreadable.builtinCode = unreadable.deprecatedBuiltinCode = operator_code(_UNREADABLE)
-    return unreadable
+def _with_code(original: Any, name: str) -> Any:
+    changed = copy.copy(original)
+    changed.builtinCode = changed.deprecatedBuiltinCode = operator_code(name)
+    return changed

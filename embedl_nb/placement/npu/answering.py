@@ -1,4 +1,4 @@
-"""Ask Qualcomm's compiler what a Snapdragon's NPU does with a model, once for each model, chip and SDK."""
+"""Ask a vendor's compiler what the NPU of its chip does with a model, once for each model, chip and SDK."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from embedl_nb.model.spec import Signature
 from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.placement.npu.compiling import Compiled, Compiler
 from embedl_nb.placement.npu.log import Refusal
-from embedl_nb.placement.npu.sdk import QualcommSdk, find_sdk
+from embedl_nb.placement.npu.sdk import Sdk, find_sdk
+from embedl_nb.placement.npu.vendors import Vendor
 from embedl_nb.placement.records import answer_from_record, answer_to_record
 from embedl_nb.runtime.logs import ChildLog
 from embedl_nb.units import ComputeUnit, format_bytes
 
-__all__ = ["ask_qualcomm"]
+__all__ = ["ask_vendor"]
 
-_VERSION = 3  # raised when an answer is made in another way from the same compile
+_VERSION = 4  # raised when an answer is made in another way from the same compile
 _LOG = "compiler.log"
 _OPEN_SHAPES = "an NPU needs fixed shapes, and this model has open dimensions: compile it for the size that you use"
 _DROPPED = "left out: nothing reads its result"
 
 
-def ask_qualcomm(model: LiteRTModel, chip: Chip, *, signature: Signature, timeout_s: float) -> UnitAnswer:
+def ask_vendor(model: LiteRTModel, chip: Chip, vendor: Vendor, *, signature: Signature, timeout_s: float) -> UnitAnswer:
     """Say what the NPU of ``chip`` would do with each operator of a signature (see :func:`~.asking.ask_npu`)."""
     start = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="embedl_nb-npu-"))
     said: list[str] = []
     try:
-        sdk = find_sdk()
+        chip_name = vendor.chip_name(chip)
+        sdk = find_sdk(vendor, chip_name)
         key = _key(model, signature, chip, sdk)
         entry = cache.find(key)
         if entry is None:
@@ -51,37 +53,37 @@ def ask_qualcomm(model: LiteRTModel, chip: Chip, *, signature: Signature, timeou
                 if entry is None:
                     progress.emit("npu", f"compiling {model.name} for {chip}")
                     compiler = Compiler(
-                        sdk, model, signature, part=chip.part, work=work, timeout_s=timeout_s, said=said
+                        sdk, model, signature, chip_name=chip_name, work=work, timeout_s=timeout_s, said=said
                     )
                     answer, data = _answer(compiler, chip, sdk)
                     entry = _kept(key, answer, data, said)
         answer = _answer_in(entry)
     except EmbedlError as err:
-        answer = _not_checked(chip, err.message, err.hint, said)
+        answer = _not_checked(chip, vendor, err.message, err.hint, said)
     except OSError as err:
         room = "free some space, or set TMPDIR and EMBEDL_NB_HOME to other folders"
-        answer = _not_checked(chip, f"there was no place for what Qualcomm's compiler makes: {err}", room, said)
+        answer = _not_checked(chip, vendor, f"there was no place for what {vendor.compiler} makes: {err}", room, said)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return dataclasses.replace(answer, seconds=time.monotonic() - start)
 
 
-def _not_checked(chip: Chip, why: str, next_step: str, said: list[str]) -> UnitAnswer:
+def _not_checked(chip: Chip, vendor: Vendor, why: str, next_step: str, said: list[str]) -> UnitAnswer:
     return UnitAnswer(
         unit=ComputeUnit.NPU,
-        asked=f"Qualcomm's compiler for {chip.part}",
+        asked=f"{vendor.compiler} for {chip.part}",
         not_checked=why,
         next_step=next_step,
         log_path=_log_of_failure(said),
     )
 
 
-def _key(model: LiteRTModel, signature: Signature, chip: Chip, sdk: QualcommSdk) -> str:
+def _key(model: LiteRTModel, signature: Signature, chip: Chip, sdk: Sdk) -> str:
     parts = ("npu", _VERSION, model.sha256, signature.subgraph_index, signature.key, chip.part, sdk.digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _answer(compiler: Compiler, chip: Chip, sdk: QualcommSdk) -> tuple[UnitAnswer, bytes]:
+def _answer(compiler: Compiler, chip: Chip, sdk: Sdk) -> tuple[UnitAnswer, bytes]:
     """Compile, and return the answer that the result holds together with the compiled model."""
     start = time.monotonic()
     compiled = compiler.compile()
@@ -91,21 +93,32 @@ def _answer(compiler: Compiler, chip: Chip, sdk: QualcommSdk) -> tuple[UnitAnswe
     if any(each.reason is Reason.DYNAMIC_SHAPE for each in operators):
         causes.append(_OPEN_SHAPES)
     version = compiled.log.sdk_version if compiled.log else ""
-    qairt = f" (QAIRT {'.'.join(version.split('.')[:3])})" if version else ""
+    vendor, chip_name = sdk.vendor, sdk.vendor.chip_name(chip)
+    short = f" ({vendor.sdk_name} {'.'.join(version.split('.')[:3])})" if version else ""
+    is_renamed = chip_name.replace("_", " ").casefold() not in chip.part.casefold()
+    under = f", which it calls {chip_name}" if is_renamed else ""
     answer = UnitAnswer(
         unit=ComputeUnit.NPU,
-        asked=f"Qualcomm's compiler{qairt} for {chip.part}",
+        asked=f"{vendor.compiler}{short} for {chip.part}{under}",
         operators=operators,
         cause="; ".join(cause for cause in dict.fromkeys(causes) if cause),
         partitions=compiled.result.partitions if compiled.result else (),
+        notes=tuple(_notes(vendor, operators)),
         facts=tuple(_facts(compiled, version, sdk, time.monotonic() - start)),
     )
     return answer, compiled.data
 
 
-def _facts(compiled: Compiled, version: str, sdk: QualcommSdk, seconds: float) -> Iterator[tuple[str, str]]:
+def _notes(vendor: Vendor, operators: tuple[OperatorAnswer, ...]) -> Iterator[str]:
+    if not vendor.is_seen:
+        yield f"this way of asking was never seen with {vendor.name}'s own libraries: read its log before relying on it"
+        if any(each.reason is Reason.UNKNOWN for each in operators):
+            yield f"LiteRT's plugin for {vendor.name} does not say why it leaves an operator"
+
+
+def _facts(compiled: Compiled, version: str, sdk: Sdk, seconds: float) -> Iterator[tuple[str, str]]:
     if version:
-        yield "QAIRT", version
+        yield sdk.vendor.sdk_name, version
     yield "libraries", sdk.package
     if compiled.result and compiled.result.bytecode_bytes:
         sizes = compiled.result.bytecode_bytes
@@ -124,8 +137,8 @@ def _refusals(compiler: Compiler, compiled: Compiled) -> dict[int, Refusal]:
             found.setdefault(index, refusal)
     remaining = compiled.result.remaining if compiled.result else {o.index for o in compiler.subgraph.operators}
     for operator in compiler.subgraph.operators:
-        if operator.code == "CUSTOM" and log.custom:
-            found[operator.index] = _without_number(operator, Reason.UNSUPPORTED_OPERATOR, log.custom)
+        if words := {"CUSTOM": log.custom, "STABLEHLO_COMPOSITE": log.composite}.get(operator.code):
+            found[operator.index] = _without_number(operator, Reason.UNSUPPORTED_OPERATOR, words)
     silent = [compiler.subgraph.operators[i] for i in sorted(remaining - found.keys() - compiled.left_out.keys())]
     # What was said without naming anybody is in the order of the operators, as far as it can be told.
     said = log.unnumbered
