@@ -141,6 +141,22 @@ def test_an_npu_sdk_is_found_under_the_name_that_a_chip_gives_it() -> None:
     assert {chip.npu_sdk for chip in enb.catalog(npu="google_tensor").chips} == {"google_tensor"}
 
 
+def test_a_chip_with_an_sdk_has_the_name_that_the_sdk_asks_for() -> None:
+    assert [chip.part for chip in chips().values() if chip.npu_sdk and not chip.npu_target] == []
+
+
+@pytest.mark.parametrize("part", ["SM7125", "SM8150", "MT8196"])
+def test_a_chip_that_litert_s_plugin_refuses_is_not_listed_for_its_vendors_sdk(part: str) -> None:
+    assert chips()[part].npu_sdk == ""
+    assert part not in {phone.chip.part for phone in enb.catalog(npu="qualcomm")}
+
+
+def test_a_chip_of_which_litert_has_two_names_is_one() -> None:
+    chip = targets_named("SDM865")
+    assert isinstance(chip, Chip)
+    assert (chip.part, chip.npu_sdk) == ("SM8250", "qualcomm")
+
+
 def test_a_name_of_any_length_is_refused_in_a_line() -> None:
     with pytest.raises(UnknownNameError, match="1000000 characters") as caught:
         enb.catalog("x" * 1_000_000)

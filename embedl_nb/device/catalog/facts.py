@@ -27,9 +27,9 @@ class Chip:
         Its NPU; ``""`` where none is known.
     npu_sdk
         Whose SDK compiles for its NPU through LiteRT: ``"qualcomm"``, ``"mediatek"``, ``"google_tensor"`` or
-        ``"samsung"``; ``""`` where LiteRT does not support it.
+        ``"samsung"``; ``""`` where LiteRT does not list it or its plugin does not know it.
     npu_target
-        What that SDK calls it, where it is known.
+        What that SDK calls it: a name, or the number of one of Qualcomm's.
     tier
         ``"entry"``, ``"mid"`` or ``"flagship"``; ``""`` where it is unknown.
     sources
