@@ -251,6 +251,7 @@ def test_a_program_that_hangs_outlives_its_caller_and_can_be_killed(
         assert eventually(lambda: adb.shell("pidof benchmark_model").returncode == 0)
         caller.kill()
     pid = adb.shell("pidof benchmark_model").stdout.strip()
+    assert adb.shell("ls -l /proc/*/exe").stdout.endswith(f"/proc/{pid}/exe -> {TMP}/nb/benchmark_model\n")
     assert adb.shell(f"kill -9 {pid} && pidof benchmark_model").returncode == 1
     assert adb.phone.num_running == 0
 

@@ -42,6 +42,7 @@ class PhoneFiles:
         self.free_bytes = free_bytes
         self._root = root
         self._denied = denied
+        self._links: dict[str, str] = {}
 
     def absolute(self, path: str, cwd: str = "/") -> str:
         """Return a path of the phone without ``.`` and ``..``."""
@@ -64,6 +65,20 @@ class PhoneFiles:
         file = self.here(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+    def provide_link(self, path: str, target: str) -> None:
+        """Put a file there that is listed as a link; nothing follows it."""
+        self.provide(path, "")
+        self._links[path] = target
+
+    def withdraw(self, folder: str) -> None:
+        """Take a folder of the system's away."""
+        shutil.rmtree(self.here(folder), ignore_errors=True)
+        self._links = {path: target for path, target in self._links.items() if not path.startswith(f"{folder}/")}
+
+    def link_target(self, path: str) -> str | None:
+        """Return what a link points to; None for what is no link."""
+        return self._links.get(path)
 
     def stat(self, path: str) -> os.stat_result:
         """Return what is known of a file.

@@ -52,14 +52,15 @@ class Handset:
         self.hardware = Hardware.of(phone)
         self.properties = system_properties(self.hardware, serial=uuid.uuid4().hex[:11].upper())
         self.clock, self.loop, self.unplug = clock, loop, unplug
-        self.processes = Processes()
         self.heat = Heat()
         self.cable = Cable(faults)
         self.faults = faults
         self.num_busy = 0
+        self.busy_s = 0.0
         self.commands: list[str] = []
         denied = DENIED_BY_BRAND.get(phone.brand, frozenset())
         self.files = PhoneFiles(root, free_bytes=self.hardware.free_bytes, denied=denied)
+        self.processes = Processes(self.files)
         self._started_s = clock.time()
         self._written: dict[str, str] = {}
         for folder in (TMP, "/sdcard", "/dev", "/proc"):
@@ -84,6 +85,7 @@ class Handset:
         return PhoneState(
             uptime_s=_UP_BEFORE_S + now - self._started_s,
             num_busy=self.num_busy,
+            busy_s=self.busy_s,
             last_pid=self.processes.last_pid,
             skin_celsius=self.heat.skin_celsius(now),
             thermal_status=self.heat.status(now),
@@ -117,9 +119,8 @@ class Handset:
         if refusal:
             await _say(call, f"/system/bin/sh: {call.name}: {refusal}")
             return 127 if os.strerror(errno.ENOENT) in refusal or "not found" in refusal else 126
-        name = path.rpartition("/")[2]
         try:
-            return await self.processes.run(name, run_benchmark(call), outlives_caller=self.faults.hang)
+            return await self.processes.run(path, run_benchmark(call), outlives_caller=self.faults.hang)
         except KilledError as err:
             await _say(call, f"{_SIGNAL_WORDS.get(signal.Signals(err.number), 'Killed')} ")
             return 128 + err.number

@@ -1,4 +1,4 @@
-"""The phone's table of running programs: what ``pidof`` finds and ``kill`` ends."""
+"""The phone's running programs: what ``/proc`` shows, ``pidof`` finds and ``kill`` ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
+
+from embedl_nb.testing.virtual_phone.files import PhoneFiles
 
 __all__ = ["KilledError", "Processes"]
 
@@ -36,8 +38,9 @@ class _Process:
 class Processes:
     """Programs that run, by their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: PhoneFiles) -> None:
         self.last_pid = _FIRST_PID
+        self._files = files
         self._running: dict[int, _Process] = {}
 
     def __len__(self) -> int:
@@ -60,14 +63,16 @@ class Processes:
         if number:
             process.killed_by = number
             process.task.cancel()
-            del self._running[int(pid)]
+            self._forget(int(pid))
         return True
 
-    async def run(self, name: str, work: Coroutine[Any, Any, int], *, outlives_caller: bool = False) -> int:
+    async def run(self, path: str, work: Coroutine[Any, Any, int], *, outlives_caller: bool = False) -> int:
         """Run a program and return its exit code.
 
         Parameters
         ----------
+        path
+            The program's file.
         outlives_caller
             Whether it stays when its caller goes: a program that hangs notices nothing.
 
@@ -76,16 +81,23 @@ class Processes:
         KilledError
             If a signal ended it.
         """
-        pid = self.new_pid()
+        pid, name = self.new_pid(), path.rpartition("/")[2]
         process = _Process(name, asyncio.create_task(work))
         self._running[pid] = process
-        process.task.add_done_callback(lambda _task: self._running.pop(pid, None))
+        process.task.add_done_callback(lambda _task: self._forget(pid))
+        self._files.provide(f"/proc/{pid}/cmdline", f"{path}\0")
+        self._files.provide(f"/proc/{pid}/status", f"Name:\t{name}\nPid:\t{pid}\n")
+        self._files.provide_link(f"/proc/{pid}/exe", path)
         try:
             return await (asyncio.shield(process.task) if outlives_caller else process.task)
         except asyncio.CancelledError:
             if process.killed_by:
                 raise KilledError(process.killed_by) from None
             raise
+
+    def _forget(self, pid: int) -> None:
+        if self._running.pop(pid, None) is not None:
+            self._files.withdraw(f"/proc/{pid}")
 
     async def end(self) -> None:
         """End them all."""

@@ -17,6 +17,8 @@ class PhoneState:
     ----------
     num_busy
         Programs that are computing.
+    busy_s
+        How long programs have computed since it started, seconds.
     thermal_status
         Android's: 0 is NONE, 6 is SHUTDOWN.
     slowdown
@@ -25,6 +27,7 @@ class PhoneState:
 
     uptime_s: float
     num_busy: int
+    busy_s: float
     last_pid: int
     skin_celsius: float
     thermal_status: int

@@ -22,6 +22,7 @@ def fixed_files(hardware: Hardware) -> dict[str, str]:
         f"{_CPU}/online": f"0-{len(cores) - 1}\n",
         f"{_CPU}/possible": f"0-{len(cores) - 1}\n",
         "/proc/cpuinfo": _cpuinfo(hardware),
+        "/proc/self/status": f"Name:\tgrep\nCpus_allowed_list:\t0-{len(cores) - 1}\n",
         "/proc/meminfo": _meminfo(hardware.memory_kib),
         "/proc/version": "Linux version 6.1.75-android14-virtual (embedl_nb virtual phone)\n",
         "/vendor/lib64/libOpenCL.so": "",
@@ -50,6 +51,7 @@ def changing_files(hardware: Hardware, state: PhoneState) -> dict[str, str]:
     """Return the files that say how the phone is now, by path."""
     loads = " ".join([f"{state.load:.2f}"] * 3)
     files = {
+        "/proc/stat": _cpu_times(len(hardware.core_khz), state),
         "/proc/uptime": f"{state.uptime_s:.2f} {state.uptime_s * 6:.2f}\n",
         "/proc/loadavg": f"{loads} {1 + state.num_busy}/900 {state.last_pid}\n",
         f"{_BATTERY}/current_now": f"{state.current_ua}\n",
@@ -70,6 +72,16 @@ def changing_files(hardware: Hardware, state: PhoneState) -> dict[str, str]:
             files[f"{folder}/scaling_cur_freq"] = khz
         first += cluster.num_cores
     return files
+
+
+def _cpu_times(num_cores: int, state: PhoneState) -> str:
+    """Return the time that the cores have spent since the start, in hundredths of a second by kind."""
+    total = int(100 * state.uptime_s * num_cores)
+    user, system = int(100 * state.busy_s) + total // 60, total // 90
+    rows = [("cpu ", 1), *((f"cpu{number}", num_cores) for number in range(num_cores))]
+    return "".join(
+        f"{name} {user // n} 0 {system // n} {(total - user - system) // n} 0 0 0 0 0 0\n" for name, n in rows
+    )
 
 
 def _cpuinfo(hardware: Hardware) -> str:

@@ -74,7 +74,7 @@ async def _grep(call: Call) -> int:
         except OSError as err:
             await call.complain(f"{name}: {err.strerror}")
             continue
-        prefix = f"{name}:" if len(rest) > 2 and "h" not in options else ""
+        prefix = f"{name}:" if "H" in options or (len(rest) > 2 and "h" not in options) else ""
         lines = [line for line in content.decode(errors="surrogateescape").splitlines() if pattern.search(line)]
         found = found or bool(lines)
         if "q" not in options:
@@ -104,6 +104,9 @@ async def _ls(call: Call) -> int:
 def _long_row(call: Call, path: str, name: str) -> str:
     found = call.handset.files.stat(path)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.st_mtime))
+    target = call.handset.files.link_target(path)
+    if target is not None:
+        return f"lrwxrwxrwx 1 shell shell 0 {when} {name} -> {target}"
     return f"{stat.filemode(found.st_mode)} {found.st_nlink} shell shell {found.st_size} {when} {name}"
 
 

@@ -159,6 +159,7 @@ class _Tool:
         times_ms = self._handset.heat.work(
             measured.times_ms, self._handset.clock.time(), celsius_per_busy_s=self._handset.faults.celsius_per_busy_s
         )
+        self._handset.busy_s += sum(times_ms) / 1e3
         times_us = tuple(round(time_ms * 1e3) for time_ms in times_ms)
         slowdown = sum(times_ms) / sum(measured.times_ms) if times_ms else 1.0
         await self._litert(
