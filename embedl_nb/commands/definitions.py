@@ -34,6 +34,8 @@ class _Group(click.Group):
 @click.argument("source", type=SOURCE)
 @click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
 @click.option("--name", help="What to call the model.  [default: the name of its class or file]")
+@click.option("--device", help="The phone or chip it is for: 'Samsung Galaxy S24', SM8650")
+@click.option("--aot/--no-aot", default=False, show_default=True, help="Compile it for that device's NPU as well.")
 @click.option("--input-shape", "input_shapes", type=NamedShape(), multiple=True, help="Of an ONNX model: x=1,3,224,224")
 @click.option(
     "--dynamic-shape",
@@ -59,7 +61,10 @@ class _Group(click.Group):
     "--verify/--no-verify", default=True, show_default=True, help="Prove that it computes what its source computes."
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save the compiled model there as well."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the compiled model there as well; what --aot makes is saved beside it, as NAME_npu.tflite.",
 )
 @verbose
 @click.pass_obj
@@ -95,6 +100,8 @@ def _compile(
     )
     if output is not None:
         model.save(output)
+        if model.aot is not None:
+            model.aot.save(output.with_stem(f"{output.stem}_npu"))
     return model
 
 
@@ -117,14 +124,32 @@ def _compile(
     show_default=True,
     help="Run the NPU's artifact in the vendor's simulator.",
 )
+@click.option("--samples", type=SAMPLES, help="What to rehearse on.  [default: the model's own]")
+@click.option("--source", type=MODEL, help="The float model to compare with as well.  [default: none]")
 @verbose
 @click.pass_obj
-def _preflight(names: Names, /, model: str, *, device: tuple[str, ...], **options: Any) -> Any:
+def _preflight(
+    names: Names,
+    /,
+    model: str,
+    *,
+    device: tuple[str, ...],
+    samples: str | None,
+    source: str | None,
+    **options: Any,
+) -> Any:
     """Say where every operator would run on a phone, and why, without the phone.
 
-    MODEL is a .tflite file or a run id, or in a notebook the name of a variable.
+    MODEL and the source are a .tflite file or a run id, or in a notebook the name of a variable; samples are an .npz
+    file, or the name of a variable.
     """
-    return pipeline.preflight(names.model(model), device if len(device) > 1 else device[0], **options)
+    return pipeline.preflight(
+        names.model(model),
+        device if len(device) > 1 else device[0],
+        samples=None if samples is None else names.samples(samples),
+        source=None if source is None else names.model(source),
+        **options,
+    )
 
 
 @click.command("benchmark")

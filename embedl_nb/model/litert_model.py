@@ -7,6 +7,7 @@ the repr reads nothing. It runs in a worker process, so that a crash of the runt
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["LiteRTModel", "as_model"]
 
 SCHEMA_VERSION = 1
+_A_PHONE = "Samsung Galaxy S24"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -62,6 +64,10 @@ class LiteRTModel(Displayable):
         (``"<i>/<output name>"``); None without.
     target
         The chip that it is compiled for; None for a portable model.
+    device
+        The phone or chip that a portable model is meant for, as it was asked for.
+    aot
+        The same compiled ahead of time for the NPU of that device; None without. Its record is that of its own run.
     run_id
         Of the recorded step that made it.
     state
@@ -86,6 +92,8 @@ class LiteRTModel(Displayable):
     samples_path: Path | None = None
     golden_path: Path | None = None
     target: str | None = None
+    device: str | None = None
+    aot: LiteRTModel | None = None
     run_id: str | None = None
     state: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -213,7 +221,9 @@ class LiteRTModel(Displayable):
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready data."""
-        record: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        record: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "aot"
+        }
         for key in ("path", "samples_path", "golden_path"):
             record[key] = None if record[key] is None else str(record[key])
         for key in ("parity", "fidelity"):
@@ -255,14 +265,17 @@ class LiteRTModel(Displayable):
 
     def _view(self) -> View:
         parts = [self.name, self.precision, format_bytes(self.size_bytes), self._work()]
-        parts += [f"for {self.target}"] if self.target else []
+        parts += [f"for {self.target}"] if self.target else [f"for {self.device}"] if self.device else []
         facts = [Fact("file", str(self.path)), Fact("parameters", format_count(self.num_parameters))]
         facts += [Fact("made by", " -> ".join(self.lineage))] if self.lineage else []
         facts += [Fact("state", ", ".join(f"{given} -> {taken}" for given, taken in self.state))] if self.state else []
+        facts += (
+            [Fact("ahead of time", f"for {self.aot.target}, {format_bytes(self.aot.size_bytes)}")] if self.aot else []
+        )
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
         warnings = self.notes
         unknown = "how fast it runs, and which operators a phone's GPU and NPU take"
-        next_step = 'enb.benchmark(model), enb.preflight(model, "Samsung Galaxy S24")'
+        next_step = f"enb.benchmark(model), enb.preflight(model, {json.dumps(self.device or _A_PHONE)})"
         if self.target:
             unknown, next_step = "how fast it runs there: only that chip can run it", ""
         if self.fidelity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
 from embedl_nb.pipeline.bar import showing
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.device.catalog import Chip, Phone
     from embedl_nb.model import LiteRTModel
-    from embedl_nb.placement import Placement, Placements
+    from embedl_nb.placement import Placement, Placements, RehearsedOn
 
 __all__ = ["preflight"]
 
@@ -29,6 +29,8 @@ def preflight(
     compute_units: Sequence[str] = ("cpu", "gpu", "npu"),
     signature_key: str | None = None,
     rehearse: bool = False,
+    samples: Any = None,
+    source: LiteRTModel | str | Path | None = None,
 ) -> Placement | Placements:
     """Say where every operator would run on a phone, and why, before there is a phone.
 
@@ -48,9 +50,15 @@ def preflight(
     signature_key
         Which signature; by default the first.
     rehearse
-        Also run what was compiled for the NPU in the vendor's simulator, on the samples that the model was verified on,
-        and compare its outputs with the CPU's and the source's. Takes from a second to minutes a sample. The
-        values are the simulator's, which no phone has confirmed; its time says nothing.
+        Also run what was compiled for the NPU in the vendor's simulator, and compare its outputs with the CPU's and the
+        source's. Takes from a second to minutes a sample. The values are the simulator's, which no phone has confirmed;
+        its time says nothing.
+    samples
+        What to rehearse on, in real values: a list of samples, each an array, a tuple by position or a dict by input
+        name; or one such, which may hold several along the first axis. By default those that the model was verified on.
+    source
+        What the rehearsal is compared with besides the CPU: the float model that a quantized one was made from. By
+        default what the source made of the model's own samples, where that is known.
 
     Returns
     -------
@@ -70,6 +78,7 @@ def preflight(
     from embedl_nb.placement import Placements, place
 
     subject, units = as_model(model), _units(compute_units)
+    rehearsed_on = _rehearsed_on(rehearse=rehearse, samples=samples, source=source)
     targets, errors = _targets(device)
     results: dict[str, Placement] = {}
     with showing("preflight"):
@@ -83,7 +92,7 @@ def preflight(
                 phones=phones,
                 units=units,
                 signature_key=signature_key,
-                is_rehearsed=rehearse,
+                rehearsed_on=rehearsed_on,
                 known=known,
             )
     results = {
@@ -93,6 +102,20 @@ def preflight(
     if len(results) == 1 and not errors:
         return next(iter(results.values()))
     return Placements(results=results, errors=errors)
+
+
+def _rehearsed_on(*, rehearse: bool, samples: Any, source: LiteRTModel | str | Path | None) -> RehearsedOn | None:
+    from embedl_nb.model import as_model
+    from embedl_nb.placement import RehearsedOn
+
+    if rehearse:
+        return RehearsedOn(samples=samples, source=None if source is None else as_model(source))
+    if samples is not None or source is not None:
+        raise InputError(
+            f"{'samples' if samples is not None else 'source'} is for a rehearsal, which was not asked for",
+            hint="add rehearse=True",
+        )
+    return None
 
 
 def _units(names: Sequence[str]) -> tuple[ComputeUnit, ...]:

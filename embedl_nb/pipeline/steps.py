@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedl_nb.pipeline.ahead_of_time import chip_of, with_artifact
 from embedl_nb.pipeline.bar import showing
 from embedl_nb.pipeline.recording import kept_path, recorded
 
@@ -28,6 +29,8 @@ def compile(  # noqa: A001 - the public verb of the field
     example_inputs: Any = None,
     *,
     name: str | None = None,
+    device: str | None = None,
+    aot: bool = False,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     dynamic_shapes: Any = None,
     layout: str = "keep",
@@ -55,6 +58,11 @@ def compile(  # noqa: A001 - the public verb of the field
         random one, which proves less. Of several signatures, a dict by the same keys.
     name
         What to call the model; by default the class's or the file's name.
+    device
+        The phone or chip it is for: ``"Samsung Galaxy S24"``, ``"SM8650"``. The model runs anywhere all the same; its
+        next steps name that device.
+    aot
+        Whether to compile it for the NPU of that device as well: ``model.aot`` then runs on that chip only.
     input_shapes
         Of an ONNX model, by input: ``{"x": (1, 3, 224, 224)}`` fixes the dimensions that the file leaves open.
     dynamic_shapes
@@ -82,8 +90,11 @@ def compile(  # noqa: A001 - the public verb of the field
     ------
     InputError
         If the source or the inputs cannot be used.
+    UnknownNameError
+        If there is no such device.
     CompileError
-        If the converter has no lowering for an operator, crashes, or the result differs from the source.
+        If the converter has no lowering for an operator, crashes, or the result differs from the source; or if the NPU
+        takes nothing of the model.
     MissingDependencyError
         If torch, litert-torch, (for an ONNX model) onnx or onnxruntime, or (for a Keras model) tensorflow is missing.
 
@@ -94,6 +105,7 @@ def compile(  # noqa: A001 - the public verb of the field
     """
     from embedl_nb.compiler import compile_model
 
+    chip = chip_of(device, aot=aot)
     with showing("compile"):
         model = compile_model(
             source,
@@ -105,8 +117,13 @@ def compile(  # noqa: A001 - the public verb of the field
             state=state,
             verify=verify,
         )
+    model = dataclasses.replace(model, device=device)
     model = recorded("compile", model, model=model, parent_run_id=None)
-    return dataclasses.replace(model, path=kept_path(model))
+    model = dataclasses.replace(model, path=kept_path(model))
+    if chip is None:
+        return model
+    with showing("compile"):
+        return with_artifact(model, chip)
 
 
 def bisect(

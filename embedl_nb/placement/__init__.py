@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from embedl_nb.placement.asking import place
+from embedl_nb.placement.asking import RehearsedOn, place
 from embedl_nb.placement.placement import Placement
 from embedl_nb.placement.placements import Placements
 
-__all__ = ["Placement", "Placements", "place"]
+__all__ = ["Placement", "Placements", "RehearsedOn", "place"]

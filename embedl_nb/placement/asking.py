@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from embedl_nb import progress
 from embedl_nb.device.catalog import Chip
@@ -18,10 +19,19 @@ from embedl_nb.placement.npu import ask_npu
 from embedl_nb.placement.npu.result import DISPATCH
 from embedl_nb.placement.placement import OperatorRow, Placement
 from embedl_nb.placement.rehearsal import Rehearsal, rehearse
+from embedl_nb.placement.rehearsal.samples import choose_samples
 from embedl_nb.placement.split import split
 from embedl_nb.units import ComputeUnit
 
-__all__ = ["place"]
+__all__ = ["RehearsedOn", "place"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsedOn:
+    """What a rehearsal takes besides the model (see :func:`embedl_nb.placement.rehearsal.rehearse`)."""
+
+    samples: Any = None
+    source: LiteRTModel | None = None
 
 
 def place(
@@ -32,7 +42,7 @@ def place(
     phones: Sequence[str],
     units: Sequence[ComputeUnit],
     signature_key: str | None,
-    is_rehearsed: bool = False,
+    rehearsed_on: RehearsedOn | None = None,
     known: Sequence[UnitAnswer] = (),
 ) -> Placement:
     """Return where the operators of one signature would run on a chip.
@@ -41,15 +51,15 @@ def place(
     ----------
     target, phones
         What was asked for, and which phones of that name have this chip.
-    is_rehearsed
-        Whether the NPU's artifact is run in the vendor's simulator, where there is one.
+    rehearsed_on
+        What the NPU's artifact is run on in the vendor's simulator, where there is one; None to leave that out.
     known
         Answers that are the same for every chip and were given before.
 
     Raises
     ------
     InputError
-        If the model has no such signature, or is compiled ahead of time already.
+        If the model has no such signature or is compiled ahead of time already, or the samples do not fit.
     """
     signature = pick_signature(model.signatures, signature_key)
     subgraph = model.graph.subgraphs[signature.subgraph_index]
@@ -58,11 +68,13 @@ def place(
             f"{model.name} is compiled ahead of time for an NPU already",
             hint="ask about the portable model it was made from",
         )
+    if rehearsed_on is not None and rehearsed_on.samples is not None:
+        choose_samples(model, signature, rehearsed_on.samples)  # those that do not fit are refused before any work
     by_unit = {answer.unit: answer for answer in known}
     answers = tuple(by_unit.get(unit) or _answer(model, chip, unit, signature.key) for unit in units)
     rehearsal = None
-    if is_rehearsed:
-        rehearsal, answers = _rehearsed(model, chip, answers, signature.key)
+    if rehearsed_on is not None:
+        rehearsal, answers = _rehearsed(model, chip, answers, signature.key, rehearsed_on)
     return Placement(
         model_name=model.name,
         model_sha256=model.sha256,
@@ -101,14 +113,15 @@ def _answer(model: LiteRTModel, chip: Chip, unit: ComputeUnit, signature_key: st
 
 
 def _rehearsed(
-    model: LiteRTModel, chip: Chip, answers: tuple[UnitAnswer, ...], signature_key: str
+    model: LiteRTModel, chip: Chip, answers: tuple[UnitAnswer, ...], signature_key: str, given: RehearsedOn
 ) -> tuple[Rehearsal | None, tuple[UnitAnswer, ...]]:
     """Return the rehearsal; where it cannot be done, the NPU's answer says why."""
     if not any(answer.unit is ComputeUnit.NPU and answer.artifact for answer in answers):
         return None, answers
     progress.emit("preflight", f"rehearsing {model.name} in the NPU's simulator")
     try:
-        return rehearse(model, chip, signature_key=signature_key), answers
+        samples, source = given.samples, given.source
+        return rehearse(model, chip, samples=samples, source=source, signature_key=signature_key), answers
     except (EmbedlError, OSError) as err:  # as for the answers: what fails here costs the rehearsal only
         note = f"it could not be rehearsed: {err}"
         return None, tuple(

@@ -6,6 +6,7 @@ whole, each distinct operator is asked about as a model of its own, so that one 
 
 from __future__ import annotations
 
+import platform
 import re
 import tempfile
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedl_nb import progress
+from embedl_nb.device import machine
 from embedl_nb.errors import BenchmarkError, InputError, RuntimeCrashedError, UnsupportedOperatorError
 from embedl_nb.imports import version_of
 from embedl_nb.model import LiteRTModel
@@ -23,6 +25,7 @@ from embedl_nb.model.kinds import operator_kind
 from embedl_nb.model.slicer import SIGNATURE_KEY, slice_operators
 from embedl_nb.model.spec import Signature
 from embedl_nb.model.writer import unpack
+from embedl_nb.placement import kept
 from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.runtime.pool import warm
 from embedl_nb.runtime.refusals import INVOKE_PATTERN, refusal_line
@@ -43,7 +46,8 @@ _DTYPE = re.compile(r"Type \w+ is unsupported|\bonly\b.*\bsupport(?:s|ed)\b.*\bg
 def ask_cpu(model: LiteRTModel, *, signature_key: str | None = None) -> UnitAnswer:
     """Say what runs each operator on the CPU.
 
-    Costs one inference of the model; where it does not run, a few ms for each distinct operator.
+    Costs one inference of the model; where it does not run, a few ms for each distinct operator. What an inference of a
+    model with fixed shapes has shown is kept, by the model's content, the runtime's version and this processor.
 
     Parameters
     ----------
@@ -57,21 +61,33 @@ def ask_cpu(model: LiteRTModel, *, signature_key: str | None = None) -> UnitAnsw
     """
     start = time.monotonic()
     signature = pick_signature(model.signatures, signature_key)
-    subgraph = model.graph.subgraphs[signature.subgraph_index]
+    key = kept.answer_key(ComputeUnit.CPU, model.sha256, signature.key, [platform.machine(), machine.cpu_name()])
+    answer = kept.find(key)
+    if answer is None:
+        answer, is_final = _ask(model, signature)
+        if is_final:
+            answer = kept.keep(key, answer)
+    return replace(answer, seconds=time.monotonic() - start)
+
+
+def _ask(model: LiteRTModel, signature: Signature) -> tuple[UnitAnswer, bool]:
+    """Return the answer, and whether asking again would give the same."""
     notes = [_ARM]
-    asking = _Asking(model, signature, subgraph)
+    asking = _Asking(model, signature, model.graph.subgraphs[signature.subgraph_index])
+    is_final = all(-1 not in spec.shape for spec in signature.inputs)  # else the samples have a say
     try:
         operators = asking.as_a_whole()
     except (BenchmarkError, InputError, UnsupportedOperatorError) as err:
         notes.append(f"the model as a whole does not run ({err.message}); its operators were asked about one by one")
         operators = asking.one_by_one()
-    return UnitAnswer(
+        is_final = False
+    answer = UnitAnswer(
         unit=ComputeUnit.CPU,
         asked=f"LiteRT {version_of('ai-edge-litert')} on this machine",
         operators=operators,
         notes=tuple(notes),
-        seconds=time.monotonic() - start,
     )
+    return answer, is_final
 
 
 class _Asking:

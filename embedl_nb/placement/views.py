@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.display import Fact, Table, View
-from embedl_nb.placement.answers import OperatorAnswer, UnitAnswer
+from embedl_nb.placement.answers import OperatorAnswer, Reason, UnitAnswer
 from embedl_nb.placement.suggestions import suggestion_for
 from embedl_nb.units import ComputeUnit, format_bytes, format_ratio
 
@@ -52,12 +52,20 @@ def _sentence(placement: Placement, answer: UnitAnswer) -> str:
 def _because(placement: Placement, answer: UnitAnswer) -> str:
     if answer.cause:
         return f": {answer.cause}"
-    off = Counter(row.operator for row, said in _refused(placement, answer))
+    refused = _refused(placement, answer)
+    off = Counter(row.operator for row, said in refused if said.reason is not Reason.PARTITION_TOO_SMALL)
+    if not off:
+        return f"; {len(refused)} are too few together to be handed over"
     named = ", ".join(
         operator if count == 1 else f"{count} {operator}" for operator, count in off.most_common(_NUM_NAMED)
     )
     more = len(off) - _NUM_NAMED
-    return f"; it does not take {named}" + (f" and {more} more kinds" if more > 0 else "")
+    num_cut_off = len(refused) - off.total()
+    return (
+        f"; it does not take {named}"
+        + (f" and {more} more kinds" if more > 0 else "")
+        + (f", which cuts off {num_cut_off} more" if num_cut_off else "")
+    )
 
 
 def _refused(placement: Placement, answer: UnitAnswer) -> list[tuple[OperatorRow, OperatorAnswer]]:

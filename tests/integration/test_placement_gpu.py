@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedl_nb import config
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.model.schema import schema
 from embedl_nb.placement.answers import Reason, UnitAnswer
 from embedl_nb.placement.gpu import accelerator, ask_gpu, asking
 from embedl_nb.placement.gpu.drivers import INSTALL_COMMAND, LAVAPIPE, Driver, find_drivers
+from embedl_nb.runtime import logs
 from embedl_nb.runtime.arrays import save_arrays
 from embedl_nb.testing import models
 from embedl_nb.testing.models import ModelBuilder
@@ -167,6 +169,24 @@ def test_the_operator_that_makes_the_accelerator_crash_is_found(make: Make) -> N
     assert _reasons(answer) == [Reason.COMPILER_FAILURE, Reason.COMPILER_FAILURE]
     assert "because of ADD (operator 0):" in answer.cause
     assert "SIGABRT" in answer.cause
+    assert answer.log_path is not None
+    assert "Fatal Python error: Aborted" in answer.log_path.read_text()
+
+
+@needs_driver
+def test_children_that_die_one_by_one_leave_the_log_of_the_whole_model(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_KEPT_LOGS", 2)
+    monkeypatch.setattr(config, "log_dir", lambda: tmp_path)
+    builder = ModelBuilder()
+    outputs = {}
+    for number in range(3):  # of three kinds, each of which is asked about
+        x = builder.input(f"x{number}", (1, 4 + number), "uint8")
+        y = builder.tensor(f"y{number}", (1, 4 + number), "uint8")
+        outputs[f"y{number}"] = builder.operator("ADD", [x, x], y, options=schema().AddOptionsT())
+    answer = ask_gpu(make(builder.build(outputs)))
+    assert answer.not_checked == ""
     assert answer.log_path is not None
     assert "Fatal Python error: Aborted" in answer.log_path.read_text()
 

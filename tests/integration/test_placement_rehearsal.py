@@ -146,6 +146,8 @@ def test_a_wrong_artifact_is_found_out(tmp_path: Path, monkeypatch: pytest.Monke
     # As far from the CPU, and as near to the source as the CPU: two roundings of one value.
     near = dataclasses.replace(result, against_source=result.against_cpu, cpu_against_source=result.against_cpu)
     assert "differs from the CPU, but is as near to its source" in near.sentence
+    worse = dataclasses.replace(near, cpu_against_source=dataclasses.replace(result.against_cpu, outputs=()))
+    assert "is farther from its source than the CPU is" in worse.sentence
 
 
 def test_a_chip_without_a_qualcomm_npu_is_refused_by_name(tmp_path: Path) -> None:

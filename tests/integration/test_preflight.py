@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import embedl_nb as enb
-from embedl_nb.errors import InputError
+from embedl_nb.errors import CompileError, InputError, SignatureMismatchError, UnknownNameError
+from embedl_nb.imports import is_installed
+from embedl_nb.placement import cpu
 from embedl_nb.testing import models
 
 pytestmark = pytest.mark.litert
@@ -48,3 +51,59 @@ def test_a_rehearsal_comes_with_the_placement_and_with_its_record(model: Path) -
     assert placement.rehearsal.matches
     assert str(placement.rehearsal.provenance) == "simulated"
     assert enb.load(placement.run_id).rehearsal == placement.rehearsal
+
+
+def test_a_rehearsal_takes_samples_and_the_model_that_a_quantized_one_was_made_from(model: Path) -> None:
+    image = np.linspace(-1, 1, 3 * 8 * 8 * 3, dtype=np.float32).reshape(3, 8, 8, 3)
+    with pytest.raises(SignatureMismatchError):
+        enb.preflight(model, "SM8650", compute_units="npu", rehearse=True, samples=image[..., :2])
+    placement = enb.preflight(model, "SM8650", compute_units="npu", rehearse=True, samples=image, source=model)
+    if placement.answer("npu").not_checked:
+        pytest.skip(placement.answer("npu").not_checked)
+    assert placement.rehearsal is not None
+    assert placement.rehearsal.samples == "3 samples given"
+    assert placement.rehearsal.cpu_against_source is not None
+    assert placement.rehearsal.cpu_against_source.sentence == "equal"
+
+
+def test_samples_without_a_rehearsal_are_refused_and_not_ignored(model: Path) -> None:
+    with pytest.raises(InputError, match="samples is for a rehearsal"):
+        enb.preflight(model, "SM8650", samples=np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_what_the_cpu_said_is_kept(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = enb.preflight(model, "SM8650", compute_units="cpu")
+    monkeypatch.setattr(cpu, "warm", lambda *args, **named: pytest.fail("the runtime was asked again"))
+    again = enb.preflight(model, "SM8650", compute_units="cpu")
+    assert again.frame().equals(first.frame())
+
+
+def test_a_compile_ahead_of_time_gives_the_portable_model_and_the_artifact_of_that_chip(model: Path) -> None:
+    if not is_installed("onnxruntime_qnn"):
+        pytest.skip('needs Qualcomm\'s compiler: pip install "embedl-nb[qualcomm]"')
+    compiled = enb.compile(model, device="SM8650", aot=True)
+    assert compiled.target is None
+    assert compiled.aot is not None
+    assert compiled.aot.target == "Snapdragon 8 Gen 3 (SM8650)"
+    assert "for Snapdragon 8 Gen 3 (SM8650)" in repr(compiled.aot).splitlines()[0]
+    assert 'enb.preflight(model, "SM8650")' in repr(compiled)
+    recorded = enb.load(compiled.aot.run_id)
+    assert recorded.target == compiled.aot.target
+    assert recorded.path.read_bytes() == compiled.aot.content()
+    assert enb.load(compiled.run_id).device == "SM8650"
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "words"),
+    [
+        ("Samsung Galaxy S24", InputError, "sold with 2 chips"),
+        ("Samsung Galaxy S42", UnknownNameError, "no phone or chip is known"),
+        (None, InputError, "needs to know the chip"),
+        ("S5E9945", CompileError, "is compiled, but not for the NPU of Exynos 2400"),
+    ],
+)
+def test_a_compile_ahead_of_time_names_what_stands_in_its_way(
+    device: str | None, error: type[Exception], words: str, model: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        enb.compile(model, device=device, aot=True)

@@ -80,6 +80,16 @@ def test_the_verdict_counts_operators_and_work_and_names_what_splits_it() -> Non
     )
 
 
+def test_operators_that_refused_ones_cut_off_are_not_called_refused() -> None:
+    answer = npu(0, 1)
+    cut_off = dataclasses.replace(answer.operators[3], reason=Reason.PARTITION_TOO_SMALL)
+    split_up = dataclasses.replace(
+        placement(0, 1), answers=(dataclasses.replace(answer, operators=(*answer.operators[:3], cut_off)),)
+    )
+    assert split_up.verdict.endswith("it does not take ATAN2, which cuts off 1 more")
+    assert list(split_up.frame()["suggestion"])[3] == ""
+
+
 def test_a_whole_model_is_said_to_be_whole() -> None:
     assert placement(0, 1, 2, 3).verdict == "All 4 operators would run on the NPU"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -107,9 +108,16 @@ class Accelerator:
         try:
             return Reply(**child.request("ask", request, timeout_s=timeout_s))
         except (RuntimeCrashedError, OutOfMemoryError, RuntimeTimeoutError) as err:
-            self.close()
-            self.has_died = True
+            self._bury(child)
             return Reply(error=err.message, is_late=isinstance(err, RuntimeTimeoutError))
+
+    def _bury(self, child: Child) -> None:
+        """End a child that died of its question. Its log goes with it, which is one of hundreds, but for the first."""
+        self.close()
+        self.has_died = True
+        if child.log_path != self.log_path:
+            with contextlib.suppress(OSError):
+                child.log_path.unlink(missing_ok=True)
 
     def _started(self) -> Child:
         if self._child is None:

@@ -16,8 +16,8 @@ from embedl_nb.errors import EmbedlError, MissingDependencyError
 from embedl_nb.imports import version_of
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel
+from embedl_nb.placement import kept
 from embedl_nb.placement.answers import UnitAnswer
-from embedl_nb.placement.gpu import kept
 from embedl_nb.placement.gpu.accelerator import Accelerator, Reply
 from embedl_nb.placement.gpu.alone import Alone
 from embedl_nb.placement.gpu.comparing import compare_with_cpu
@@ -71,7 +71,7 @@ def ask_gpu(model: LiteRTModel, *, signature_key: str | None = None, timeout_s: 
         return _not_checked(
             "there is no Vulkan driver on this machine for LiteRT's GPU accelerator", next_step=INSTALL_COMMAND
         )
-    key = kept.answer_key(model.sha256, signature_key, [driver.identity for driver in drivers])
+    key = kept.answer_key(ComputeUnit.GPU, model.sha256, signature_key, [driver.identity for driver in drivers])
     answer = kept.find(key)
     if answer is None:
         answer, is_final = _ask_first_that_works(model, signature_key, drivers, deadline=start + timeout_s)
@@ -108,10 +108,9 @@ def _ask(question: Question, accelerator: Accelerator, folder: Path) -> UnitAnsw
         return dataclasses.replace(answer, log_path=accelerator.log_path)
     facts, notes = _comparison(question, said, accelerator, folder)
     log_path = accelerator.log_path
-    adapter = read_adapter(log_path.read_text(errors="replace")) if log_path else None
     return UnitAnswer(
         unit=ComputeUnit.GPU,
-        asked=_who(adapter),
+        asked=_who(_adapter(log_path)),
         operators=verdict.operators,
         cause=verdict.cause,
         partitions=verdict.partitions,
@@ -138,6 +137,13 @@ def _size_notes(question: Question) -> tuple[str, ...]:
     if not open_inputs:
         return ()
     return (f"sizes that may vary ({', '.join(open_inputs)}) were asked about as they stand in the file",)
+
+
+def _adapter(log_path: Path | None) -> Adapter | None:
+    try:
+        return read_adapter(log_path.read_text(errors="replace")) if log_path else None
+    except OSError:  # the log is gone, which costs the adapter's name
+        return None
 
 
 def _who(adapter: Adapter | None = None) -> str:

@@ -16,6 +16,8 @@ __all__ = ["Rehearsal"]
 
 SCHEMA_VERSION = 1
 _NEGLIGIBLE_DB = 1.0
+_UNLIKE_DB = 10.0
+"""Below, a third of the signal differs, which no rounding to 8 bits explains."""
 _AGREEMENTS = ("against_cpu", "against_source", "cpu_against_source")
 
 
@@ -97,6 +99,10 @@ class Rehearsal(Displayable):
             verdict = f"computes what the CPU computes: {figures}"
         elif self.is_as_near_to_source:
             verdict = f"differs from the CPU, but is as near to its source as the CPU is: {figures}"
+        elif self.against_source is not None:
+            verdict = f"is farther from its source than the CPU is: {figures}"
+        elif all(output.sqnr_db >= _UNLIKE_DB and not output.note for output in self.against_cpu.outputs):
+            verdict = f"differs from the CPU: {figures}"
         else:
             verdict = f"does not compute what the CPU computes: {figures}"
         return f"its NPU artifact {verdict} ({self._where}, {self.samples})"

@@ -14,16 +14,23 @@ from embedl_nb import cache, config
 from embedl_nb.imports import version_of
 from embedl_nb.placement.answers import UnitAnswer
 from embedl_nb.placement.records import answer_from_record, answer_to_record
+from embedl_nb.units import ComputeUnit
 
 __all__ = ["answer_key", "find", "keep"]
 
 _FORMAT = 1
 
 
-def answer_key(model_sha256: str, signature_key: str | None, drivers: object) -> str:
-    """Return the hash of all that an answer depends on, hexadecimal."""
-    header = [_FORMAT, model_sha256, signature_key, drivers, version_of("ai-edge-litert"), version_of("embedl-nb")]
-    return hashlib.sha256(json.dumps(header).encode()).hexdigest()
+def answer_key(unit: ComputeUnit, model_sha256: str, signature_key: str | None, asked: object) -> str:
+    """Return the name of an answer, made from all that it depends on.
+
+    Parameters
+    ----------
+    asked
+        What answers, besides the runtime: the processor, the drivers. JSON-ready.
+    """
+    header = [_FORMAT, model_sha256, signature_key, asked, version_of("ai-edge-litert"), version_of("embedl-nb")]
+    return f"{unit}-{hashlib.sha256(json.dumps(header).encode()).hexdigest()[:32]}"
 
 
 def find(key: str) -> UnitAnswer | None:
@@ -50,4 +57,4 @@ def keep(key: str, answer: UnitAnswer) -> UnitAnswer:
 
 
 def _path(key: str) -> Path:
-    return config.cache_dir() / cache.ANSWERS / f"gpu-{key[:32]}.json"
+    return config.cache_dir() / cache.ANSWERS / f"{key}.json"
