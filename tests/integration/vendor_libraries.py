@@ -70,9 +70,53 @@ void GoogleTensorCompilerFreeErrorMessage(char *message) { free(message); }
 bool GoogleTensorGetUnsupportedOps() { return false; }
 void GoogleTensorFreeUnsupportedOps(int *operators) { free(operators); }
 """
+# The bytecode is the number of the chip that is compiled for.
+_SAMSUNG_GRAPH = r"""
+#include <stdint.h>
+#include <stdlib.h>
+void *create_graph(const char *name) { return malloc(1); }
+void release_graph(void *graph) { free(graph); }
+int define_tensor(void *graph, uint32_t *id) { static uint32_t next; *id = ++next; return 0; }
+int define_op_node(void *graph, uint32_t *id) { *id = 1; return 0; }
+int serialize(void *graph, uint8_t **data, uint64_t *size) { *data = malloc(8); *size = 8; return 0; }
+#define OK(name) int name() { return 0; }
+OK(set_graph_input_tensors) OK(set_graph_output_tensors) OK(finish_build_graph) OK(add_op_parameter)
+OK(set_quantize_param_for_tensor) OK(set_data_for_constant_tensor)
+"""
+_SAMSUNG_COMPILER = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+typedef struct { void *data; uint64_t size; } Buffer;
+static int chip;
+void *graphgen_create(void) { return malloc(1); }
+void graphgen_release(void *compiler) { free(compiler); }
+int graphgen_initialize_context(void *compiler, int soc) { chip = soc; return 0; }
+int graphgen_generate(void *compiler, void *graph, uint64_t size, Buffer **made) {
+  *made = malloc(sizeof(Buffer));
+  (*made)->data = malloc(16);
+  (*made)->size = snprintf((*made)->data, 16, "for chip %d", chip);
+  return 0;
+}
+int graphgen_release_buffer(void *compiler, Buffer *made) { free(made->data); free(made); return 0; }
+"""
+# What keeps the plugin of ai-edge-litert 2.3.0 from loading: a symbol that nothing defines.
+_SAMSUNG_SYMBOL = r"""
+#define _GNU_SOURCE
+#include <locale.h>
+locale_t _ZN11flatbuffers13ClassicLocale9instance_E;
+__attribute__((constructor)) static void set(void) {
+  _ZN11flatbuffers13ClassicLocale9instance_E = newlocale(LC_ALL_MASK, "C", 0);
+}
+"""
 _LIBRARIES = {
     "mediatek": {"v8/libneuron_adapter.so": (_NEURON, 8), "v9/libneuron_adapter.so": (_NEURON, 9)},
     "google_tensor": {"v8/liblitert_plugin_compiler.so": (_TENSOR, 0)},
+    "samsung": {
+        "v8/libgraph_wrapper.so": (_SAMSUNG_GRAPH, 0),
+        "v8/libgraphgen_api.so": (_SAMSUNG_COMPILER, 0),
+        "symbol/libsymbol.so": (_SAMSUNG_SYMBOL, 0),
+    },
 }
 
 
@@ -81,7 +125,7 @@ def build(vendor: str, folder: Path) -> None:
     assert COMPILER is not None
     for name, (source, major) in _LIBRARIES[vendor].items():
         library = folder / name
-        library.parent.mkdir(parents=True)
+        library.parent.mkdir(parents=True, exist_ok=True)
         command = [COMPILER, "-w", "-shared", "-fPIC", f"-DNEURON_MAJOR={major}", "-x", "c", "-", "-o", str(library)]
         subprocess.run(command, input=source, text=True, check=True)
 

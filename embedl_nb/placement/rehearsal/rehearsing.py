@@ -83,7 +83,7 @@ def rehearse(
     signature = pick_signature(model.signatures, signature_key)
     if chip.npu_sdk != "qualcomm":
         raise InputError(
-            f"an NPU can be rehearsed on Qualcomm's chips only, and {chip} is not one that LiteRT compiles for",
+            f"only an NPU that Qualcomm's compiler compiles for can be rehearsed, and that of {chip} is none",
             hint="pick one of enb.catalog(npu='qualcomm')",
         )
     chosen = choose_samples(model, signature, samples)
