@@ -57,16 +57,16 @@ def with_artifact(model: LiteRTModel, chip: Chip) -> LiteRTModel:
     placement = place(
         model, chip, target=chip.part, phones=(), units=(ComputeUnit.NPU,), signature_key=model.signatures[0].key
     )
+    npu = placement.answer(ComputeUnit.NPU)
     if placement.aot is None:
-        npu = placement.answer(ComputeUnit.NPU)
         raise CompileError(
             f"{model.name} is compiled, but not for the NPU of {chip}: {npu.not_checked or placement.verdict}",
             hint=npu.next_step or f'enb.preflight(model, "{chip.part}") says why, operator by operator',
         )
     artifact = dataclasses.replace(
         placement.aot,
-        lineage=(*model.lineage, placement.answer(ComputeUnit.NPU).asked),
-        notes=() if placement.splits[ComputeUnit.NPU].is_whole else (placement.verdict,),
+        lineage=(*model.lineage, npu.asked),
+        notes=(*npu.notes, *(() if placement.splits[ComputeUnit.NPU].is_whole else (placement.verdict,))),
     )
     artifact = recorded("compile", artifact, model=artifact, parent_run_id=model.run_id)
     return dataclasses.replace(model, aot=dataclasses.replace(artifact, path=kept_path(artifact)))

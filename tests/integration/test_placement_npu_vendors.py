@@ -22,6 +22,7 @@ from embedl_nb.errors import MissingDependencyError
 from embedl_nb.imports import is_installed
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.flatbuffer import read_model
+from embedl_nb.pipeline.ahead_of_time import with_artifact
 from embedl_nb.placement.answers import Reason, UnitAnswer
 from embedl_nb.placement.npu import ask_npu, plugin, sdk
 from embedl_nb.placement.npu.tool import run_tool
@@ -114,6 +115,14 @@ def test_googles_plugin_gives_partitions_and_an_artifact(tmp_path: Path, site: P
     assert answer.asked == "Google Tensor's compiler for Tensor G4"
     assert answer.partitions == ((0, 1), (3, 4))
     assert dict(answer.facts)["bytecode"] == "8 B"
+
+
+@needs_cc
+def test_an_artifact_carries_what_the_answer_warns_of(tmp_path: Path, site: Path) -> None:
+    install("google_tensor", site)
+    artifact = with_artifact(LiteRTModel.open(models.write(tmp_path, models.chain(2))), TENSOR).aot
+    assert artifact is not None
+    assert any("never seen with Google Tensor's own libraries" in note for note in artifact.notes)
 
 
 @needs_cc
