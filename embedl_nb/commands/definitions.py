@@ -264,6 +264,17 @@ def _doctor() -> Any:
     return pipeline.doctor()
 
 
+@click.command("fetch-tool")
+@click.argument("version")
+@verbose
+def _fetch_tool(version: str) -> Any:
+    """Fetch LiteRT's benchmark_model, which measures on phones, from where Google publishes it.
+
+    VERSION is a release of LiteRT, 2.2.0. The program is kept in the cache folder and pushed to phones that lack it.
+    """
+    return pipeline.fetch_tool(version)
+
+
 @click.command("quickstart")
 @click.argument("folder", default="embedl_nb_quickstart", type=click.Path(file_okay=False))
 @verbose
@@ -305,6 +316,7 @@ COMMANDS: dict[str, click.Command] = {
     "catalog": _catalog,
     "report": _report,
     "doctor": _doctor,
+    "fetch-tool": _fetch_tool,
     "quickstart": _quickstart,
     "ui": _ui,
     "cache": _cache,

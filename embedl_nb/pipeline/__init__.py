@@ -7,7 +7,18 @@ from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
-from embedl_nb.pipeline.steps import benchmark, bisect, cache_clear, compile, devices, load, report, runs, ui  # noqa: A004
+from embedl_nb.pipeline.steps import (
+    benchmark,
+    bisect,
+    cache_clear,
+    compile,  # noqa: A004
+    devices,
+    fetch_tool,
+    load,
+    report,
+    runs,
+    ui,
+)
 
 __all__ = [
     "benchmark",
@@ -17,6 +28,7 @@ __all__ = [
     "compile",
     "devices",
     "doctor",
+    "fetch_tool",
     "load",
     "preflight",
     "quantize",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import UnknownNameError
-from embedl_nb.pipeline import checks, placement_checks
+from embedl_nb.pipeline import checks, phone_checks, placement_checks
 from embedl_nb.pipeline.checks import Check, Status
 from embedl_nb.pipeline.platforms import NOTE, Platform, this_platform
 
@@ -82,7 +82,7 @@ def doctor() -> Doctor:
     """Check this machine: what it can do, what is missing, and how to get it.
 
     The runtime is tried in a process of its own, so that "ready" means that a model ran. Takes a second or two; nothing
-    is installed or changed, and only a run store that the user chose elsewhere is connected to.
+    is installed or changed, and only a run store and an adb server that the user named elsewhere are connected to.
 
     Returns
     -------
@@ -104,6 +104,7 @@ def doctor() -> Doctor:
         checks.check_quantizer(row),
         placement_checks.check_gpu_driver(),
         placement_checks.check_npu_compilers(),
+        phone_checks.check_phones(),
         checks.check_notebook(),
         checks.check_browser(),
         checks.check_run_store(),

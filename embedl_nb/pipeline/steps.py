@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from embedl_nb.compiler.explaining.reproducing import Repro
+    from embedl_nb.device.adb.tool.binary import ToolBinary
     from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
-__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "load", "report", "runs", "ui"]
+__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "report", "runs", "ui"]
 
 
 def compile(  # noqa: A001 - the public verb of the field
@@ -312,6 +313,32 @@ def devices() -> pd.DataFrame:
 
     frame = pd.DataFrame([device.to_row() for device in list_devices()])
     return frame.astype({"num_cores": "Int64", "memory_mib": "Int64"})  # unknown of some
+
+
+def fetch_tool(version: str) -> ToolBinary:
+    """Fetch LiteRT's benchmark_model for phones into the cache, unless it is there.
+
+    Parameters
+    ----------
+    version
+        A release of LiteRT, ``"2.2.0"``.
+
+    Returns
+    -------
+    ToolBinary
+        With its ``path`` and ``sha256``.
+
+    Raises
+    ------
+    InputError
+        If there is no such version.
+    MissingDependencyError
+        If it cannot be fetched whole.
+    """
+    from embedl_nb.device.adb.tool.binary import fetch_tool as fetch
+
+    with showing("fetch-tool"):
+        return fetch(version)
 
 
 def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:

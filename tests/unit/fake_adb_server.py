@@ -27,8 +27,8 @@ class FakePhone:
         Its storage; a push writes into it.
     refuse_push
         Reason to refuse a push with.
-    cut_after
-        Bytes from or to the phone after which the connection breaks, in every connection.
+    cut_after, cut_push_after
+        Bytes of a command's answer, or of a push, after which the connection breaks.
     is_silent
         Whether it takes commands and never answers.
     """
@@ -39,6 +39,7 @@ class FakePhone:
     files: dict[str, bytes] = field(default_factory=dict)
     refuse_push: str = ""
     cut_after: int | None = None
+    cut_push_after: int | None = None
     is_silent: bool = False
 
 
@@ -157,7 +158,7 @@ def _sync(phone: FakePhone, connection: socket.socket, reading: object) -> None:
         nonlocal taken
         content: bytes = reading.read(count)  # type: ignore[attr-defined]
         taken += len(content)
-        if len(content) < count or (phone.cut_after is not None and taken > phone.cut_after):
+        if len(content) < count or (phone.cut_push_after is not None and taken > phone.cut_push_after):
             raise _Cut
         return content
 

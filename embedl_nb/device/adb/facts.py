@@ -36,7 +36,6 @@ FACTS_SCRIPT = "\n".join(
 _PROPERTY = re.compile(r"\[(?P<key>[^\]]+)\]: \[(?P<value>.*)\]|(?P<plain>[\w.]+)=(?P<text>.*)")
 _FREQUENCY = re.compile(r".*\bcpu(?P<cpu>\d{1,3})(?:/cpufreq/cpuinfo_max_freq:| )(?P<khz>\d{4,8})\s*")
 _EMULATED = frozenset({"ranchu", "goldfish", "cutf_cvm"})
-_DEFAULT_MEMORY_BYTES = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +110,14 @@ class PhoneFacts:
     @property
     def name(self) -> str:
         """What a person calls it, with the model it reports."""
+        if self.is_virtual:
+            return f"virtual {self.model.removeprefix('virtual ')}"
         if self.phone is not None and self.phone.name.casefold() != self.model.casefold():
             name = f"{self.phone.name} ({self.model})"
         else:
             maker = "" if self.model.casefold().startswith(self.manufacturer.casefold()) else self.manufacturer
             name = f"{maker} {self.model}".strip() or "unknown phone"
-        if self.is_emulator:
-            return f"emulator {name}"
-        return f"virtual {name.removeprefix('virtual ')}" if self.is_virtual else name
+        return f"emulator {name}" if self.is_emulator else name
 
     @property
     def soc_label(self) -> str:
@@ -167,7 +166,11 @@ def read_facts(printed: str) -> PhoneFacts:
     props = _properties(sections.get("props", []))
     model, manufacturer = props.get("ro.product.model", ""), props.get("ro.product.manufacturer", "")
     chip, soc = _chip(props)
-    phone = _phone(model, props.get("ro.product.device", ""), chip)
+    # A chip that is not the one we know under this model's name makes it another phone.
+    phone = (
+        None if chip is None and props.get("ro.soc.model") else _phone(model, props.get("ro.product.device", ""), chip)
+    )
+    chip = phone.chip if phone is not None else chip
     hardware = props.get("ro.hardware", "")
     return PhoneFacts(
         model=model,
@@ -243,7 +246,7 @@ def _cpu_list(text: str) -> tuple[int, ...]:
 
 def _memory_bytes(lines: list[str]) -> int:
     match = re.match(r"MemTotal:\s*(\d{1,15}) kB", "\n".join(lines))
-    return int(match[1]) * 1024 if match else _DEFAULT_MEMORY_BYTES
+    return int(match[1]) * 1024 if match else 0
 
 
 def _gpu(sections: dict[str, list[str]], chip: Chip | None, props: dict[str, str]) -> str:

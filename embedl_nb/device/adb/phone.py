@@ -20,6 +20,7 @@ from embedl_nb.device.adb.readings import CONDITIONS_SCRIPT, read_conditions
 from embedl_nb.device.adb.sections import clean
 from embedl_nb.device.adb.server import AdbServer
 from embedl_nb.device.adb.shell import ShellResult, run_command
+from embedl_nb.device.adb.tool.binary import TOOL_NAME
 from embedl_nb.device.adb.trouble import explain
 from embedl_nb.device.adb.wire import Connection, WireError
 from embedl_nb.device.conditions import Conditions
@@ -237,12 +238,16 @@ class AdbPhone:
             self.shell(f"rm -rf {' '.join(folders)}")
 
     def stop_leftovers(self) -> int:
-        """Kill what still runs out of our folder on the phone, after a run that did not end; return how many."""
-        listed = self.shell("ls -l /proc/*/exe 2>/dev/null", check=False).stdout
-        numbers = re.findall(rf"/proc/(\d{{1,7}})/exe -> {FOLDER}/", listed)
-        if numbers:
-            self.shell(f"kill -9 {' '.join(numbers)}", check=False)
-        return len(numbers)
+        """Kill our tool where it still runs, after a run that did not end; return how many of it did."""
+        numbers = [word for word in self.shell(f"pidof {TOOL_NAME}", check=False).stdout.split() if word.isdigit()]
+        if not numbers:
+            return 0
+        places = " ".join(f"/proc/{number}/exe" for number in numbers)
+        links = dict(re.findall(r"/proc/(\d+)/exe -> (.+)", self.shell(f"ls -l {places}", check=False).stdout))
+        ours = [number for number in numbers if links.get(number, FOLDER).startswith(FOLDER)]  # not somebody's own copy
+        if ours:
+            self.shell(f"kill -9 {' '.join(ours)}", check=False)
+        return len(ours)
 
     def _hash(self, remote_path: str) -> str:
         """Return a file's SHA-256 as the phone computes it; empty where there is no such file."""
