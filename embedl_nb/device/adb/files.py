@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,12 +15,13 @@ from embedl_nb.device.adb.wire import Closed, Connection, Refused, TooLong
 __all__ = ["pull_file", "push_file"]
 
 _PIECE_BYTES = 1 << 16
+_AT_ONCE = 4
 _STALL_S = 20.0
 _REGULAR_FILE = 0o100000
 _EMIT_EVERY_BYTES = 1 << 22
 
 
-def push_file(connection: Connection, source: BinaryIO, remote_path: str, *, mode: int = 0o755) -> None:
+def push_file(connection: Connection, source: io.RawIOBase, remote_path: str, *, mode: int = 0o755) -> None:
     """Write a file on the phone from where ``source`` stands to its end.
 
     Raises
@@ -33,10 +36,10 @@ def push_file(connection: Connection, source: BinaryIO, remote_path: str, *, mod
     connection.send(_request(b"SEND", f"{remote_path},{_REGULAR_FILE | mode}"))
     try:
         sent = said = 0
-        while piece := source.read(_PIECE_BYTES):
+        for batch, num_bytes in _batches(source):
             connection.extend(_STALL_S)
-            connection.send(b"DATA" + _uint32(len(piece)) + piece)
-            sent += len(piece)
+            connection.send(batch)
+            sent += num_bytes
             if sent - said >= _EMIT_EVERY_BYTES:
                 said = sent
                 progress.emit("push", f"{name} to the phone", done=sent, total=total)
@@ -76,6 +79,23 @@ def pull_file(connection: Connection, remote_path: str, target: BinaryIO, *, max
         if received > max_bytes:
             raise TooLong(f"{remote_path} holds more than {max_bytes} bytes")
         target.write(connection.read(length))
+
+
+def _batches(source: io.RawIOBase) -> Iterator[tuple[memoryview, int]]:
+    """Yield the file as pieces with their heads, several at a time in one buffer, and how much of it they hold."""
+    frame = len(b"DATA") + 4 + _PIECE_BYTES
+    buffer = memoryview(bytearray(_AT_ONCE * frame))
+    while True:
+        end = num_bytes = 0
+        while end + frame <= len(buffer):
+            count = source.readinto(buffer[end + 8 : end + frame])
+            if not count:
+                break
+            buffer[end : end + 8] = b"DATA" + _uint32(count)
+            end, num_bytes = end + 8 + count, num_bytes + count
+        if end == 0:
+            return
+        yield buffer[:end], num_bytes
 
 
 def _answer(connection: Connection) -> tuple[bytes, int]:

@@ -103,7 +103,10 @@ class Channel:
 
     def push(self, path: Path, remote_path: str) -> None:
         """Copy a file of this machine onto the phone."""
-        with self._opened(f"pushing {path.name}", timeout_s=_COMMAND_S) as connection, path.open("rb") as source:
+        with (
+            self._opened(f"pushing {path.name}", timeout_s=_COMMAND_S) as connection,
+            path.open("rb", buffering=0) as source,
+        ):
             push_file(connection, source, remote_path)
 
     def pull(self, remote_path: str, path: Path, *, max_bytes: int) -> int:
@@ -196,7 +199,7 @@ class AdbPhone:
         remote_path = f"{folder}/{name}"
         if self._hash(remote_path) == digest:
             return remote_path
-        self.shell(f"mkdir -p {folder}; rm -f {folder}/*.part")
+        self.shell(f"mkdir -p {folder}; rm -f {FOLDER}/*/*.part")  # what runs that were cut have left
         self._check_space(path)
         part = f"{folder}/{uuid.uuid4().hex}.part"
         try:

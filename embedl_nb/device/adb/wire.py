@@ -78,7 +78,7 @@ class Connection:
         if answer != b"OKAY":
             raise Closed(f"{answer!r} is no answer of an adb server")
 
-    def send(self, content: bytes) -> None:
+    def send(self, content: bytes | memoryview) -> None:
         """Send all of ``content``."""
         self._wait_at_most()
         try:
