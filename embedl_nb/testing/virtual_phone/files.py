@@ -1,6 +1,6 @@
-"""A phone's file system: a folder of this machine in which its paths are looked up, with a phone's permissions.
+"""A phone's file system: a folder of this machine for what is pushed, and what the system shows, which is in memory.
 
-Paths are resolved as text and there are no links, so nothing outside the folder can be named. A shell may write under
+Paths are resolved as text and no link is followed, so nothing outside the folder can be named. A shell may write under
 ``/data/local/tmp`` and ``/sdcard`` only, and run only what is under the former.
 """
 
@@ -12,10 +12,11 @@ import os
 import posixpath
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["TMP", "PhoneFiles"]
+__all__ = ["TMP", "FileWriter", "PhoneFiles"]
 
 TMP = "/data/local/tmp"
 _WRITABLE = (TMP, "/sdcard")
@@ -28,7 +29,7 @@ class PhoneFiles:
     Parameters
     ----------
     root
-        The folder that is its ``/``.
+        The folder for what is pushed, under the phone's own paths.
     denied
         Paths that a shell sees and may not read.
 
@@ -42,14 +43,20 @@ class PhoneFiles:
         self.free_bytes = free_bytes
         self._root = root
         self._denied = denied
+        self._system: dict[str, bytes] = {}
+        self._folders: dict[str, set[str]] = {"/": set()}
         self._links: dict[str, str] = {}
+        self._started_s = time.time()
+        for folder in _WRITABLE:
+            self.here(folder).mkdir(parents=True, exist_ok=True)
+            self._note_folder(folder)
 
     def absolute(self, path: str, cwd: str = "/") -> str:
         """Return a path of the phone without ``.`` and ``..``."""
         return posixpath.normpath("/" + posixpath.join(cwd, path)).replace("//", "/")
 
     def here(self, path: str) -> Path:
-        """Return where the phone's ``path`` is on this machine.
+        """Return where the phone's ``path`` is on this machine, if it was pushed.
 
         Raises
         ------
@@ -61,20 +68,23 @@ class PhoneFiles:
         return self._root / self.absolute(path).lstrip("/")
 
     def provide(self, path: str, text: str) -> None:
-        """Put a file of the system's there."""
-        file = self.here(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        """Show a file of the system's there."""
+        folder = posixpath.dirname(path)
+        self._note_folder(folder)
+        self._folders[folder].add(posixpath.basename(path))
+        self._system[path] = text.encode()
 
     def provide_link(self, path: str, target: str) -> None:
-        """Put a file there that is listed as a link; nothing follows it."""
+        """Show a file there that is listed as a link; nothing follows it."""
         self.provide(path, "")
         self._links[path] = target
 
     def withdraw(self, folder: str) -> None:
         """Take a folder of the system's away."""
-        shutil.rmtree(self.here(folder), ignore_errors=True)
-        self._links = {path: target for path, target in self._links.items() if not path.startswith(f"{folder}/")}
+        self._folders[posixpath.dirname(folder)].discard(posixpath.basename(folder))
+        for each in self._folders.pop(folder):
+            del self._system[f"{folder}/{each}"]
+            self._links.pop(f"{folder}/{each}", None)
 
     def link_target(self, path: str) -> str | None:
         """Return what a link points to; None for what is no link."""
@@ -88,7 +98,21 @@ class PhoneFiles:
         OSError
             If there is none.
         """
-        return self.here(path).stat()
+        absolute = self.absolute(path)
+        here = self.here(path)
+        if absolute in self._system:
+            return self._system_stat(stat.S_IFREG | 0o444, len(self._system[absolute]))
+        if absolute in self._folders and not here.exists():
+            return self._system_stat(stat.S_IFDIR | 0o755, 4096)
+        return here.stat()
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is a file or folder."""
+        try:
+            self.stat(path)
+        except OSError:
+            return False
+        return True
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, in order.
@@ -98,7 +122,13 @@ class PhoneFiles:
         OSError
             If it is none.
         """
-        return sorted(entry.name for entry in self.here(path).iterdir())
+        absolute, here = self.absolute(path), self.here(path)
+        if absolute in self._system:
+            raise _error(errno.ENOTDIR, path)
+        names = set(self._folders.get(absolute, ()))
+        if absolute not in self._folders or here.is_dir():
+            names |= {entry.name for entry in here.iterdir()}
+        return sorted(names)
 
     def read_blocks(self, path: str, size: int) -> Iterator[bytes]:
         """Return a file's content, piece by piece.
@@ -108,9 +138,15 @@ class PhoneFiles:
         OSError
             If it cannot be read.
         """
-        if path in self._denied:
+        absolute, here = self.absolute(path), self.here(path)
+        if absolute in self._denied:
             raise _error(errno.EACCES, path)
-        with self.here(path).open("rb") as file:
+        if absolute in self._folders:
+            raise _error(errno.EISDIR, path)
+        if absolute in self._system:
+            yield self._system[absolute]
+            return
+        with here.open("rb") as file:
             while block := file.read(size):
                 yield block
 
@@ -204,8 +240,8 @@ class PhoneFiles:
     def _names(self, before: str, part: str, cwd: str) -> list[str]:
         folder = self.absolute(before, cwd)
         if "*" not in part:
-            return [part] if part in ("..", ".") or self.here(f"{folder}/{part}").exists() else []
-        if not self.here(folder).is_dir():
+            return [part] if self.exists(f"{folder}/{part}") else []
+        if not stat.S_ISDIR(self.stat(folder).st_mode):
             return []
         hidden = part.startswith(".")
         return [n for n in self.names(folder) if fnmatch.fnmatchcase(n, part) and (hidden or not n.startswith("."))]
@@ -214,7 +250,18 @@ class PhoneFiles:
         absolute = self.absolute(path)
         if any(absolute.startswith(f"{folder}/") or (itself and absolute == folder) for folder in _WRITABLE):
             return
-        raise _error(errno.EACCES if self.here(path).exists() else errno.EROFS, path)
+        raise _error(errno.EACCES if self.exists(path) else errno.EROFS, path)
+
+    def _note_folder(self, path: str) -> None:
+        """Remember a folder of the system's, and those it is in."""
+        if path not in self._folders:
+            before = posixpath.dirname(path)
+            self._note_folder(before)
+            self._folders[before].add(posixpath.basename(path))
+            self._folders[path] = set()
+
+    def _system_stat(self, mode: int, size: int) -> os.stat_result:
+        return os.stat_result((mode, 1, 1, 1, 0, 0, size, self._started_s, self._started_s, self._started_s))
 
 
 class FileWriter:

@@ -16,6 +16,7 @@ __all__ = ["Command", "Kind", "Piece", "Redirection", "ShellSyntaxError", "Word"
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=")
 _REDIRECTION = re.compile(r"([012]?)(>>|>&|>|<)(\d?)")
+_PLAIN, _IN_QUOTES = re.compile(r"""[^ \t\n;&|<>()'"\\$`]+"""), re.compile(r'[^"\\$`]+')
 _BLANK, _ENDS_WORD = " \t", " \t\n;&|<>()"
 _REFUSED_WORDS = frozenset({"if", "for", "while", "until", "case", "function", "{", "!"})
 
@@ -186,9 +187,15 @@ class _Parser:
             elif here == "`":
                 raise ShellSyntaxError("'`' unexpected")
             else:
-                pieces.append(Piece(here, Kind.PLAIN))
-                self._at += 1
+                pieces.append(Piece(self._run_of(_PLAIN), Kind.PLAIN))
         return _joined(pieces)
+
+    def _run_of(self, characters: re.Pattern[str]) -> str:
+        """Take as many of these characters as there are, one at least."""
+        match = characters.match(self._text, self._at)
+        run = match[0] if match else self._text[self._at]
+        self._at += len(run)
+        return run
 
     def _single_quoted(self) -> Piece:
         end = self._text.find("'", self._at + 1)
@@ -214,8 +221,7 @@ class _Parser:
             elif here == "`":
                 raise ShellSyntaxError("'`' unexpected")
             else:
-                pieces.append(Piece(here, Kind.QUOTED))
-                self._at += 1
+                pieces.append(Piece(self._run_of(_IN_QUOTES), Kind.QUOTED))
         raise ShellSyntaxError("no closing quote")
 
     def _variable(self) -> Piece:

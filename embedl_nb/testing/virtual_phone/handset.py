@@ -14,7 +14,7 @@ from embedl_nb.testing.virtual_phone.benchmark_tool import run_benchmark
 from embedl_nb.testing.virtual_phone.cable import Cable
 from embedl_nb.testing.virtual_phone.clock import Clock
 from embedl_nb.testing.virtual_phone.faults import Faults
-from embedl_nb.testing.virtual_phone.files import TMP, PhoneFiles
+from embedl_nb.testing.virtual_phone.files import PhoneFiles
 from embedl_nb.testing.virtual_phone.hardware import Hardware
 from embedl_nb.testing.virtual_phone.heat import Heat
 from embedl_nb.testing.virtual_phone.loop import PhoneLoop
@@ -62,9 +62,6 @@ class Handset:
         self.files = PhoneFiles(root, free_bytes=self.hardware.free_bytes, denied=denied)
         self.processes = Processes(self.files)
         self._started_s = clock.time()
-        self._written: dict[str, str] = {}
-        for folder in (TMP, "/sdcard", "/dev", "/proc"):
-            self.files.here(folder).mkdir(parents=True, exist_ok=True)
         for path, text in fixed_files(self.hardware).items():
             self.files.provide(path, text)
         self.set_faults(faults)
@@ -143,11 +140,8 @@ class Handset:
         return ""
 
     def _refresh_files(self) -> None:
-        now = changing_files(self.hardware, self.state())
-        for path, text in now.items():
-            if self._written.get(path) != text:
-                self.files.provide(path, text)
-        self._written = now
+        for path, text in changing_files(self.hardware, self.state()).items():
+            self.files.provide(path, text)
 
 
 async def _say(call: Call, text: str) -> None:
