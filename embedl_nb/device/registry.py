@@ -80,6 +80,8 @@ def _plugged_in() -> tuple[Provider, ...]:
             provider = entry.load()()
             if not isinstance(provider, Provider):
                 raise TypeError(f"{type(provider).__name__} lacks a part of embedl_nb.device.Provider")
+            if provider.scheme in (own.scheme for own in _BUILT_IN):
+                raise ValueError(f"{provider.scheme}:// is embedl_nb's own")
         except Exception as err:  # it is somebody else's code
             warnings.warn(
                 f"the devices of {entry.value} (entry point {entry.name!r}) are left out: {type(err).__name__}: {err}",

@@ -71,7 +71,7 @@ def test_a_phone_is_listed_and_opens_with_the_same_facts(server: AdbServer, phon
     assert info == listed
     assert (info.name, info.soc) == ("virtual Galaxy S24", "Snapdragon 8 Gen 3 (SM8650)")
     assert info.provenance is Provenance.VIRTUAL
-    assert opened(server, phone).facts.big_cpus_mask == "fc"
+    assert opened(server, phone).facts.big_cpus_mask == 0xFC
     assert opened(server, phone).conditions().skin_celsius is not None
     assert AdbProvider().addresses() == (f"adb://{phone.address}",)
 

@@ -40,17 +40,17 @@ def test_cores_are_grouped_by_their_highest_clock_and_the_big_ones_masked() -> N
         CpuCluster(2_803_200_000, (3, 4, 5, 6)),
         CpuCluster(2_016_000_000, (0, 1, 2)),
     )
-    assert (read.big_cpus, read.big_cpus_mask) == ((3, 4, 5, 6, 7), "f8")
+    assert (read.big_cpus, read.big_cpus_mask) == ((3, 4, 5, 6, 7), 0xF8)
 
 
 def test_cores_that_a_shell_may_not_use_are_left_out_of_the_mask() -> None:
-    assert read_facts(GALAXY_S23.replace("list:\t0-7", "list:\t0-5")).big_cpus_mask == "38"
-    assert replace(read_facts(GALAXY_S23), clusters=()).big_cpus_mask == ""
+    assert read_facts(GALAXY_S23.replace("list:\t0-7", "list:\t0-5")).big_cpus_mask == 0x38
+    assert replace(read_facts(GALAXY_S23), clusters=()).big_cpus_mask is None
 
 
 def test_cores_of_one_kind_are_all_big() -> None:
     read = read_facts("#cpu\ncpu0 2000000\ncpu1 2000000\n")
-    assert read.big_cpus_mask == "3"
+    assert read.big_cpus_mask == 0x3
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_a_galaxy_s23_printed_is_read() -> None:
     assert (read.model, read.chip.part, read.soc) == ("SM-S9110", "SM8550", "SM8550")
     assert (read.android, read.api_level, read.memory_bytes) == ("16", 36, 7_242_448 * 1024)
     assert [str(cluster) for cluster in read.clusters] == ["1x3.36", "4x2.80", "3x2.02"]
-    assert (read.big_cpus_mask, read.gpu) == ("f8", "Adreno (TM) 740")
+    assert (read.big_cpus_mask, read.gpu) == (0xF8, "Adreno (TM) 740")
 
 
 @real_phones
@@ -167,7 +167,7 @@ def test_what_a_pixel_11_pro_printed_is_read() -> None:
     assert read.chip is not None
     assert (read.model, read.chip.part, read.abis) == ("Pixel 11 Pro", "Tensor G6", ("arm64-v8a",))
     assert [str(cluster) for cluster in read.clusters] == ["1x4.11", "4x3.38", "2x2.65"]
-    assert (read.big_cpus_mask, read.gpu, read.to_info("adb://x").num_cores) == ("7c", "powervr", 7)
+    assert (read.big_cpus_mask, read.gpu, read.to_info("adb://x").num_cores) == (0x7C, "powervr", 7)
 
 
 @real_phones

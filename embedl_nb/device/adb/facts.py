@@ -134,9 +134,9 @@ class PhoneFacts:
         return tuple(cpu for cpu in cpus if not self.allowed_cpus or cpu in self.allowed_cpus)
 
     @property
-    def big_cpus_mask(self) -> str:
-        """The same as ``taskset`` takes it: hexadecimal, ``"f8"`` for cores 3 to 7; empty where no core is known."""
-        return f"{sum(1 << cpu for cpu in self.big_cpus):x}" if self.big_cpus else ""
+    def big_cpus_mask(self) -> int | None:
+        """The same as a mask, bit n for core n: ``0xf8`` for cores 3 to 7; None where no core is known."""
+        return sum(1 << cpu for cpu in self.big_cpus) or None
 
     def to_info(self, address: str) -> DeviceInfo:
         """Return what every device has, for the phone at ``address``."""

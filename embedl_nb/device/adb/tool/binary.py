@@ -52,7 +52,7 @@ class ToolBinary:
     Attributes
     ----------
     version
-        Of LiteRT; empty where it was given without one.
+        Of LiteRT; of a file that was given, what was said of it.
     abi
         What phones run it, as Android calls it.
     source
@@ -78,7 +78,8 @@ def find_tool(abis: Sequence[str], *, version: str | None = None, path: str | Pa
     abis
         What the phone runs, the best first.
     version
-        Of LiteRT; :data:`DEFAULT_VERSION` by default. Of a file that is given it is what the result says.
+        Of LiteRT; :data:`DEFAULT_VERSION` by default, also of a file that is given: nothing in it tells its version,
+        and a run fails when it does not know the flags of that one.
     path
         A file to take; else ``EMBEDL_NB_BENCHMARK_MODEL``, else the cache.
 
@@ -92,7 +93,8 @@ def find_tool(abis: Sequence[str], *, version: str | None = None, path: str | Pa
     named = os.environ.get(VARIABLE, "").strip()
     if path is not None or named:
         source = "given" if path is not None else VARIABLE
-        return _given(Path(path if path is not None else named).expanduser(), abis, version or "", source=source)
+        file = Path(path if path is not None else named).expanduser()
+        return _given(file, abis, version or DEFAULT_VERSION, source=source)
     version = _checked(version or DEFAULT_VERSION)
     published = next((abi for abi in abis if abi in _PUBLISHED_ABIS), None)
     if published is None:
