@@ -64,6 +64,7 @@ def classify_failure(
     text: str,
     *,
     asked: ComputeUnit | None = None,
+    exact_runs: int | None = None,
     address: str = "",
     command: str = "",
     log_path: str = "",
@@ -79,6 +80,9 @@ def classify_failure(
         All it printed, standard output and error together.
     asked
         The unit that was asked for.
+    exact_runs
+        The number of timed runs that was asked for, where it was to be kept, see
+        :meth:`embedl_nb.device.adb.tool.command.RunLimits.exactly`.
     address, command, log_path
         For the error: which phone, what was run there, where the output is kept.
     """
@@ -92,11 +96,11 @@ def classify_failure(
         output = parse_output(text)
     except UnparsableOutputError as error:
         # Where the tool has failed, why is worth more than that its last words make no whole line.
-        return error if returncode == 0 else _by_words(end, lines) or error
+        return error if returncode == 0 else _by_words(end, lines) or (_ended(end) if returncode else error)
     if output.unconsumed_flags:
         return _unconsumed(end, output)
     if output.is_measured and returncode in (0, None) and not output.has_failed:
-        return None
+        return None if exact_runs is None or exact_runs == output.num_runs else _stopped_early(end, output, exact_runs)
     return _by_words(end, lines) or _unexplained(end, output)
 
 
@@ -215,17 +219,29 @@ def _unconsumed(end: _RunEnd, output: ToolOutput) -> EmbedlError:
     )
 
 
+def _stopped_early(end: _RunEnd, output: ToolOutput, exact_runs: int) -> EmbedlError:
+    return BenchmarkError(
+        f"benchmark_model made {output.num_runs} timed runs instead of {exact_runs}{_where(end)}",
+        hint="ask for fewer runs, or give them more time",
+        details=_tail(end.text),
+    )
+
+
+def _ended(end: _RunEnd, *, reached: str = "") -> EmbedlError:
+    return RemoteCommandError(
+        f"benchmark_model ended with exit code {end.returncode}{reached}{_where(end)}",
+        hint="its output says more" + (f": {end.log_path}" if end.log_path else ""),
+        command=end.command,
+        returncode=end.returncode,
+        tails=_tail(end.text),
+        address=end.address,
+    )
+
+
 def _unexplained(end: _RunEnd, output: ToolOutput) -> EmbedlError:
     """Build the error for an end that the tool's words do not explain."""
     if end.returncode:
-        return RemoteCommandError(
-            f"benchmark_model ended with exit code {end.returncode} after it was {_REACHED[output.stage]}{_where(end)}",
-            hint="its output says more" + (f": {end.log_path}" if end.log_path else ""),
-            command=end.command,
-            returncode=end.returncode,
-            tails=_tail(end.text),
-            address=end.address,
-        )
+        return _ended(end, reached=f" after it was {_REACHED[output.stage]}")
     if output.has_failed:
         return BenchmarkError(
             f"benchmark_model says that it failed, and not why{_where(end)}",

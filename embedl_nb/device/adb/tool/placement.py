@@ -196,8 +196,8 @@ def parse_delegation(text: str) -> Delegation:
 
 
 _REPLACING = re.compile(
-    r"Replacing (\d{1,9})(?: out of (\d{1,9}))? node\(s\) with delegate \((.*?)\) node"
-    r"(?:, yielding (\d{1,9}) partitions(?: for (?:the whole graph|subgraph (\d{1,9})(?: \((.*)\))?))?)?\.?"
+    r"Replacing (\d{1,9})(?: out of (\d{1,9}))? node\(s\) with delegate \((.{1,200}?)\) node"
+    r"(?:, yielding (\d{1,9}) partitions(?: for (?:the whole graph|subgraph (\d{1,9})(?: \((.{0,1000})\))?))?)?\.?"
 )
 _QNN = re.compile(
     r"(TfLiteQnnDelegate) delegate: (\d{1,9}) nodes delegated out of (\d{1,9}) nodes with (\d{1,9}) partitions\."
@@ -213,7 +213,8 @@ _SAID_CHARS = 500
 _RESTORED = "Restored original execution plan after delegate application failure."
 _BACKEND = re.compile(r"Initializ(?:ed|ing) (OpenCL|OpenGL|Vulkan|WebGPU|Metal)-based API(?: from .{1,40})?\.")
 _ACCELERATOR = re.compile(r"NNAPI accelerator name: \[(.*)\]")
-_QNN_BACKEND = re.compile(r"External delegate options: \[.*?backend_type:(\w{1,20}).*\]")
+_EXTERNAL_OPTIONS = re.compile(r"External delegate options: \[(.*)\]")
+_QNN_BACKEND = re.compile(r"backend_type:(\w{1,20})")
 _DISPATCH_LIBRARY = re.compile(r"Loading shared library: .*libLiteRtDispatch_(\w{1,40})\.so")
 _NNAPI_UNITS = {"nnapi-reference": ComputeUnit.CPU}
 _QNN_UNITS = {"htp": ComputeUnit.NPU, "gpu": ComputeUnit.GPU}
@@ -273,8 +274,9 @@ class _Said:
             self.backends.append(found[1].lower())
         elif found := _ACCELERATOR.fullmatch(text):
             self.accelerator = found[1]
-        elif found := _QNN_BACKEND.fullmatch(text):
-            self.qnn_backend = found[1]
+        elif found := _EXTERNAL_OPTIONS.fullmatch(text):
+            backend = _QNN_BACKEND.search(found[1])
+            self.qnn_backend = backend[1] if backend else ""
         elif found := _DISPATCH_LIBRARY.fullmatch(text):
             self.npu_vendor = found[1]
         elif text == "Created TensorFlow Lite XNNPACK delegate for CPU.":

@@ -338,8 +338,8 @@ class _Tables:
         if not calls:
             return num_runs
         if self.has_dropped:
-            # A row that is called once in a run says how many runs there are; after the last whole one it may lack one.
-            covered = min(calls)
+            # A row that is called once in a run says how many runs there are; those after the cut lack one call.
+            covered = min(calls) + (min(calls) + 1 in calls)
             if num_runs is not None and covered > num_runs:
                 raise unparsable(f"printed {covered} calls of every operator in {num_runs} runs", self.text)
             return covered
