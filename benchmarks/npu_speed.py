@@ -25,7 +25,7 @@ from embedl_nb.placement.npu.tool import run_tool
 from embedl_nb.placement.npu.vendors import VENDORS
 
 GOAL_RATIO, GOAL_CACHED_MS = 1.5, 100
-TEN_PARTS = ("SM8650", "SM8550", "SM8450", "SM8350", "SM8750", "SM8850", "SM7435", "SM6375", "SM7325", "SM7550")
+TEN_PARTS = ("SM8650", "SM8550", "SM8450", "SM8350", "SM8750", "SM8850", "SM7435", "SM6450", "SM7325", "SM7550")
 
 
 def vendor_s(path: Path, part: str) -> float:

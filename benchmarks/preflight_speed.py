@@ -21,7 +21,7 @@ from pathlib import Path
 COLD_GOAL_S, CACHED_GOAL_S, TEN_GOAL_S = 10.0, 0.1, 15.0
 PHONES = (
     *("Samsung Galaxy S24 Ultra", "OnePlus 12", "Xiaomi 14", "Samsung Galaxy S23", "OnePlus 11 5G"),
-    *("moto g84 5G", "moto g75 5G", "SM8450", "SM8750", "SM8350"),
+    *("moto g75 5G", "SM8475", "SM8450", "SM8750", "SM8350"),
 )
 _SIDE = """
 import json, sys, time

@@ -12,6 +12,7 @@ from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec
 from embedl_nb.charts.palette import NEUTRAL, colour_of
 from embedl_nb.charts.timeline import checked, latency_words, provenance_words, title
+from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark, Latency
 from embedl_nb.units import format_ms
 
@@ -39,10 +40,15 @@ def latency_figure(result: Any) -> Any:
     Raises
     ------
     InputError
-        If ``result`` is no Benchmark.
+        If ``result`` is no Benchmark, or its device's tool listed no times.
     """
     benchmark = checked(result)
     measured = benchmark.latency
+    if not measured.samples_ms:
+        raise InputError(
+            f"{title(benchmark)} holds no single times: {benchmark.device.name}'s tool summarizes them",
+            hint="result.latency has its figures; result.waterfall() draws its layers",
+        )
     low, high = _range(measured)
     width = (high - low) / _NUM_BINS
     rows = len(measured.samples_ms)

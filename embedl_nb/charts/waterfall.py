@@ -28,9 +28,10 @@ _DIGITS = 5
 # In a hover plotly's %{x} is where the bar ends, not how long it is: the lengths come from the custom data.
 _HOVER = (
     "<b>%{customdata[0]}</b>  #%{customdata[1]}<br>%{customdata[2]}<br>kernel  %{customdata[3]}<br>"
-    "start  %{customdata[4]:.4~f} ms<br>mean  %{customdata[5]:.4~f} ms<br>p50  %{customdata[6]:.4~f} ms<br>"
-    "p95  %{customdata[7]:.4~f} ms<br>share  %{customdata[8]:.1%}<br>unit  "
+    "start  %{customdata[4]:.4~f} ms<br>mean  %{customdata[5]:.4~f} ms<br>"
 )
+_HOVER_PERCENTILES = "p50  %{customdata[6]:.4~f} ms<br>p95  %{customdata[7]:.4~f} ms<br>"
+_HOVER_END = "share  %{customdata[8]:.1%}<br>unit  "
 
 
 def waterfall_figure(result: Any) -> Any:
@@ -82,11 +83,11 @@ def _unit_trace(unit: str, rows: list[tuple[str, Layer]], provenance: Provenance
         "x": [round(layer.mean_ms, _DIGITS) for _, layer in rows],
         "customdata": [_details(layer) for _, layer in rows],
         "marker": canvas.marker(colour_of(unit), provenance),
-        "hovertemplate": f"{_HOVER}{name}<extra></extra>",
+        "hovertemplate": f"{_hover(rows)}{name}<extra></extra>",
     }
 
 
-def _details(layer: Layer) -> list[str | float]:
+def _details(layer: Layer) -> list[str | float | None]:
     fused = f" (+{layer.num_operators - 1} fused)" if layer.num_operators > 1 else ""
     return [
         f"{plain(layer.operator)}{fused}",
@@ -95,10 +96,20 @@ def _details(layer: Layer) -> list[str | float]:
         plain(layer.kernel),
         round(layer.start_ms, _DIGITS),
         round(layer.mean_ms, _DIGITS),
-        round(layer.p50_ms, _DIGITS),
-        round(layer.p95_ms, _DIGITS),
+        _rounded(layer.p50_ms),
+        _rounded(layer.p95_ms),
         round(layer.share, _DIGITS),
     ]
+
+
+def _hover(rows: list[tuple[str, Layer]]) -> str:
+    """Return what is said of each layer; a phone's tool gives means only."""
+    has_percentiles = all(layer.p50_ms is not None for _, layer in rows)
+    return _HOVER + (_HOVER_PERCENTILES if has_percentiles else "") + _HOVER_END
+
+
+def _rounded(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(value_ms, _DIGITS)
 
 
 def _remainder_trace(remainder: Remainder) -> Spec:

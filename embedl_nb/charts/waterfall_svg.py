@@ -126,8 +126,12 @@ def _layer_row(layer: Layer, provenance: Provenance) -> _Row:
         share=layer.share,
         hatched=is_hatched(provenance),
         hover=f"#{layer.index} {name}, {layer.operator} on {layer.compute_unit}: start {layer.start_ms:.3f} ms, "
-        f"mean {layer.mean_ms:.3f} ms, p95 {layer.p95_ms:.3f} ms, {format_ratio(layer.share)}; {layer.kernel}",
+        f"mean {layer.mean_ms:.3f} ms, {_p95(layer)}{format_ratio(layer.share)}; {layer.kernel}",
     )
+
+
+def _p95(layer: Layer) -> str:
+    return "" if layer.p95_ms is None else f"p95 {layer.p95_ms:.3f} ms, "
 
 
 def _others_row(others: list[Layer]) -> _Row:

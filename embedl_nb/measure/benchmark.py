@@ -53,13 +53,14 @@ class Latency:
     n
         Timed iterations of all processes.
     samples_ms
-        Every timed iteration, in order, one tuple a process.
+        Every timed iteration, in order, one tuple a process. Empty where the device's tool summarizes each process:
+        ``p50_ms`` and ``p95_ms`` are then the medians of the processes' own, and the other percentiles None.
     """
 
     p50_ms: float
-    p90_ms: float
+    p90_ms: float | None
     p95_ms: float
-    p99_ms: float
+    p99_ms: float | None
     mean_ms: float
     std_ms: float
     ci95_ms: tuple[float, float]
@@ -81,6 +82,8 @@ class Memory:
 
     Attributes
     ----------
+    definition
+        What was counted: ``"VmHWM"``, ``"ru_maxrss"``, or a tool's own words.
     by_stage
         Peak of each stage: ``start`` (an empty worker), ``load``, ``compile``, ``first``, ``run``. Where the system
         cannot reset its counter (all but Linux), the peak up to the end of the stage.
@@ -88,6 +91,7 @@ class Memory:
 
     peak_memory_bytes: int
     by_stage: dict[str, int]
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +223,8 @@ class Layer:
         The source model's module, ``f.4.c.3``; empty where it is not known.
     start_ms
         Offset from the start of the inference (median).
+    p50_ms, p95_ms
+        None where the device's tool gives means only.
     share
         Of the profiled run's mean, 0 to 1.
     operator_indices
@@ -234,12 +240,17 @@ class Layer:
     compute_unit: str
     start_ms: float
     mean_ms: float
-    p50_ms: float
-    p95_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
     share: float
     num_operators: int
     operator_indices: tuple[int, ...]
     kernel: str
+
+    @property
+    def typical_ms(self) -> float:
+        """Its median, or its mean where only that is known."""
+        return self.mean_ms if self.p50_ms is None else self.p50_ms
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Layer:

@@ -59,7 +59,12 @@ def describe_heat(before: Conditions, after: Conditions) -> Thermal:
 
 
 def _versions(run: RawRun) -> dict[str, str]:
-    versions = {"embedl_nb": __version__, "python": platform.python_version(), "runtime": run.runtime_version}
+    versions = {
+        "embedl_nb": __version__,
+        "python": platform.python_version(),
+        "runtime": run.runtime_version,
+        **run.tool,
+    }
     for package in _PACKAGES:
         try:
             versions[package] = version(package)

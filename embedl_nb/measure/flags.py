@@ -35,11 +35,13 @@ _WARNINGS: dict[FlagKind, type[EmbedlWarning]] = {
 
 def sample_flags(runs: Sequence[RawRun]) -> tuple[Flag, ...]:
     """Doubt the samples themselves: one process only, a trend, two speeds, a median that did not settle."""
-    samples_ms = [run.samples_ms for run in runs]
     flags = []
     if len(runs) == 1:
         sentence = "single process, not comparable: how much a restart changes the time is not known"
         flags.append(Flag(kind=FlagKind.SINGLE_PROCESS, sentence=sentence))
+    samples_ms = [run.samples_ms for run in runs if run.samples_ms]
+    if not samples_ms:  # the device's tool summarizes
+        return tuple(flags)
     drift = find_drift(samples_ms)
     if drift is not None:
         where = "in each process" if drift.process is None else f"in process {drift.process + 1} of {len(runs)}"

@@ -9,7 +9,7 @@ listed, not guessed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedl_nb.measure.alignment import AlignmentCosts, align
@@ -93,12 +93,22 @@ def build_layers(runs: Sequence[RawRun], graph: ModelGraph, *, subgraph_index: i
     groups, unattributed = _cover(events, graph, graph.subgraphs[subgraph_index])
     infos = describe_operators(graph, subgraph_index=subgraph_index)
     layers = _layers(groups, events, infos, starts_ms=starts_ms, durations_ms=durations_ms, mean_ms=mean_ms)
+    if alike[0].summary is not None:  # means of processes have no percentiles of inferences
+        layers = tuple(replace(layer, p50_ms=None, p95_ms=None) for layer in layers)
+    if alike[0].path is not None:
+        unit = alike[0].path.compute_unit
+        layers = tuple(replace(layer, compute_unit=_unit_of(layer, unit)) for layer in layers)
     return LayerProfile(
         layers=layers,
         mean_ms=mean_ms,
         unattributed_ms=mean_ms - sum(layer.mean_ms for layer in layers),
         unattributed_operators=tuple(unattributed),
     )
+
+
+def _unit_of(layer: Layer, unit: str) -> str:
+    """Return where a layer ran: an operator that the runtime's own kernels ran was on the CPU."""
+    return str(ComputeUnit.CPU) if layer.kernel == layer.operator else unit
 
 
 def _cover(events: Sequence[ProfiledEvent], graph: ModelGraph, subgraph: Subgraph) -> tuple[list[_Group], list[int]]:

@@ -18,6 +18,7 @@ from embedl_nb.measure.benchmark import (
     Benchmark,
     Flag,
     FlagKind,
+    Latency,
     Memory,
     OutputCheck,
     OutputState,
@@ -28,10 +29,10 @@ from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample
 from embedl_nb.measure.layers import LayerProfile, build_layers
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
-from embedl_nb.measure.statistics import summarize
+from embedl_nb.measure.statistics import join_summaries, summarize
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
-from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
+from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, RawRun
 from embedl_nb.units import ComputeUnit
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ def _request(subject: _Subject, options: MeasureOptions) -> MeasureRequest:
         settle_ratio=plan.SETTLE_RATIO,
         profile=options.profile,
         runtime_options=options.runtime_options,
+        compute_unit=str(options.compute_unit),
+        allow_fallback=options.allow_fallback,
     )
 
 
@@ -231,11 +234,11 @@ def _benchmark(
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
     before, after = windows[0][0], windows[-1][1]
     environment = describe_environment(runs, before)
-    placement = _placement(target, options, unit, profile)
+    placement = _placement(target, options, unit, profile=profile, path=runs[0].path)
     flags = (
         *_verdict_flags(placement, check),
         *sample_flags(runs),
-        *machine_flags(windows, num_cores=environment.num_cores),
+        *machine_flags(windows, num_cores=target.info.num_cores),
         *profile_flags(profile, runs),
     )
     return Benchmark(
@@ -243,7 +246,7 @@ def _benchmark(
         model_sha256=subject.model.sha256,
         precision=subject.model.precision,
         device=target.info,
-        latency=summarize([run.samples_ms for run in runs], seed=plan.SEED),
+        latency=_latency(runs),
         init_ms=statistics.median(run.load_ms + run.compile_ms for run in runs),
         first_ms=statistics.median(run.first_ms for run in runs),
         layer_table=profile.layers,
@@ -262,6 +265,13 @@ def _benchmark(
     )
 
 
+def _latency(runs: Sequence[RawRun]) -> Latency:
+    summaries = [run.summary for run in runs if run.summary is not None]
+    if summaries:
+        return join_summaries(summaries, seed=plan.SEED)
+    return summarize([run.samples_ms for run in runs], seed=plan.SEED)
+
+
 def _verdict_flags(placement: PlacementSummary, check: OutputCheck) -> list[Flag]:
     flags = []
     if placement.asked != placement.got:
@@ -273,13 +283,22 @@ def _verdict_flags(placement: PlacementSummary, check: OutputCheck) -> list[Flag
 
 def _memory(runs: Sequence[RawRun]) -> Memory:
     stages = {stage: max(run.peak_memory_bytes[stage] for run in runs) for stage in runs[0].peak_memory_bytes}
-    return Memory(peak_memory_bytes=max(stages.values(), default=0), by_stage=stages)
+    return Memory(peak_memory_bytes=max(stages.values(), default=0), by_stage=stages, definition=runs[0].memory_source)
 
 
-def _placement(target: Device, options: MeasureOptions, unit: ComputeUnit, profile: LayerProfile) -> PlacementSummary:
-    asked, got = str(options.compute_unit), str(unit)
+def _placement(
+    target: Device,
+    options: MeasureOptions,
+    unit: ComputeUnit,
+    *,
+    profile: LayerProfile,
+    path: ExecutionPath | None,
+) -> PlacementSummary:
+    asked, got = str(options.compute_unit), str(unit) if path is None else path.compute_unit
     sentence = f"asked {asked}, got {got}"
-    if asked != got:
+    if path is not None:
+        sentence += f": {path.sentence}" + (f"; {path.cause}" if path.cause else "")
+    elif asked != got:
         offers = ", ".join(target.info.compute_units)
         sentence += f": {target.info.name} offers {offers} only"
     elif profile.layers:

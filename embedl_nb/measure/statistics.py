@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.measure.benchmark import Latency
+from embedl_nb.runtime.raw_run import TimesSummary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Drift", "TwoModes", "bootstrap_ci95_ms", "find_drift", "find_two_modes", "summarize"]
+__all__ = ["Drift", "TwoModes", "bootstrap_ci95_ms", "find_drift", "find_two_modes", "join_summaries", "summarize"]
 
 Samples = Sequence[Sequence[float]]
 
@@ -63,6 +64,33 @@ def summarize(samples_ms: Samples, *, seed: int = 0) -> Latency:
         n=int(pooled.size),
         num_processes=len(samples_ms),
         samples_ms=tuple(tuple(float(value) for value in process) for process in samples_ms),
+    )
+
+
+def join_summaries(summaries: Sequence[TimesSummary], *, seed: int = 0) -> Latency:
+    """Summarize processes of which only a summary each is known.
+
+    Percentiles cannot be joined: p50 and p95 are the medians of the processes' own, which are alike where the processes
+    are. Mean and standard deviation are exact.
+    """
+    import numpy as np
+
+    counts = np.array([each.n for each in summaries], dtype=np.float64)
+    means = np.array([each.mean_ms for each in summaries])
+    stds = np.array([each.std_ms for each in summaries])
+    n, mean = counts.sum(), float(np.average(means, weights=counts))
+    squares = float((counts * (stds**2 + (means - mean) ** 2)).sum())
+    return Latency(
+        p50_ms=float(np.median([each.p50_ms for each in summaries])),
+        p90_ms=None,
+        p95_ms=float(np.median([each.p95_ms for each in summaries])),
+        p99_ms=None,
+        mean_ms=mean,
+        std_ms=math.sqrt(squares / (n - 1)) if n > 1 else 0.0,
+        ci95_ms=bootstrap_ci95_ms([(each.p50_ms,) for each in summaries], seed=seed),
+        n=int(n),
+        num_processes=len(summaries),
+        samples_ms=(),
     )
 
 

@@ -8,7 +8,7 @@ from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.units import format_bytes, format_ms, format_ratio
 
 if TYPE_CHECKING:
-    from embedl_nb.measure.benchmark import Benchmark, Layer
+    from embedl_nb.measure.benchmark import Benchmark, Latency, Layer
 
 __all__ = ["benchmark_view", "headline"]
 
@@ -52,10 +52,10 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
         Fact(
             "latency",
             f"p50 {format_ms(latency.p50_ms)}, 95 % interval {_bare_ms(low)} to {format_ms(high)}; "
-            f"p90 {_bare_ms(latency.p90_ms)}, p99 {format_ms(latency.p99_ms)} ({source})",
+            f"{_tail(latency)} ({source})",
         ),
         Fact("start", f"load and compile {format_ms(result.init_ms)}, first {format_ms(result.first_ms)} ({source})"),
-        Fact("peak memory", f"{format_bytes(result.memory.peak_memory_bytes)} ({source})"),
+        Fact("peak memory", _memory(result)),
         Fact("energy", "not measured: nothing meters one process on this device"),
         Fact("placement", result.placement.sentence),
         Fact("outputs", _outputs(result)),
@@ -69,6 +69,20 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
     if result.run_id:
         facts.append(Fact("run", result.run_id))
     return tuple(facts)
+
+
+def _tail(latency: Latency) -> str:
+    if latency.p90_ms is None or latency.p99_ms is None:
+        return f"p95 {format_ms(latency.p95_ms)}, each the median of the processes'"
+    return f"p90 {_bare_ms(latency.p90_ms)}, p99 {format_ms(latency.p99_ms)}"
+
+
+def _memory(result: Benchmark) -> str:
+    memory = result.memory
+    if not memory.peak_memory_bytes:
+        return "not said by the device"
+    words = f": {memory.definition}" if memory.definition and not result.device.is_this_machine else ""
+    return f"{format_bytes(memory.peak_memory_bytes)} ({result.provenance}{words})"
 
 
 def _outputs(result: Benchmark) -> str:
@@ -97,7 +111,7 @@ def _layer_row(layer: Layer) -> tuple[str, ...]:
         f"{layer.operator}{more}",
         layer.compute_unit,
         f"{layer.mean_ms:.3f}",
-        f"{layer.p95_ms:.3f}",
+        "" if layer.p95_ms is None else f"{layer.p95_ms:.3f}",
         format_ratio(layer.share),
     )
 
@@ -129,6 +143,8 @@ def _unknown(result: Benchmark) -> tuple[str, str]:
 
 
 def _counts(result: Benchmark) -> str:
+    if not result.latency.samples_ms:
+        return f"{_plural(result.latency.num_processes, 'process', 'processes')}, n = {result.latency.n}"
     counts = [len(process) for process in result.latency.samples_ms]
     low, high = min(counts), max(counts)
     return f"{len(counts)} x {low}" if low == high else f"{len(counts)} x {low}-{high}"
@@ -138,8 +154,8 @@ def _bare_ms(value_ms: float) -> str:
     return format_ms(value_ms).removesuffix(" ms")
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _plural(count: int, noun: str, plural: str = "") -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def _shortened(name: str) -> str:

@@ -78,7 +78,10 @@ def section(result: Displayable, *, number: int) -> Section:
 
 
 def _figures(result: Benchmark, anchor: str) -> dict[str, str]:
-    kinds = ("waterfall", "operators", "latency") if result.layer_table else ("latency",)
+    kinds = [
+        *(("waterfall", "operators") if result.layer_table else ()),
+        *(("latency",) if result.latency.samples_ms else ()),
+    ]
     return {f"{anchor}-{kind}": charts.draw(kind, result).to_json() for kind in kinds}
 
 
@@ -150,8 +153,8 @@ def _layers(result: Benchmark) -> Table:
                 layer.compute_unit,
                 f"{layer.start_ms:.3f}",
                 f"{layer.mean_ms:.4f}",
-                f"{layer.p50_ms:.4f}",
-                f"{layer.p95_ms:.4f}",
+                "" if layer.p50_ms is None else f"{layer.p50_ms:.4f}",
+                "" if layer.p95_ms is None else f"{layer.p95_ms:.4f}",
                 format_ratio(layer.share),
                 layer.kernel,
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["EventKind", "MeasureRequest", "ProfiledEvent", "RawRun"]
+__all__ = ["EventKind", "ExecutionPath", "MeasureRequest", "ProfiledEvent", "RawRun", "TimesSummary"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,9 @@ class MeasureRequest:
         Whether to measure operators in a second pass.
     runtime_options
         Options of the runtime by name, see :data:`embedl_nb.runtime.options.RUNTIME_OPTIONS`.
+    compute_unit, allow_fallback
+        Where it is to run, and whether another unit may take over what that one does not; of a device that offers more
+        than one.
     """
 
     model_path: str
@@ -49,6 +52,8 @@ class MeasureRequest:
     settle_ratio: float = 0.02
     profile: bool = True
     runtime_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    compute_unit: str = "cpu"
+    allow_fallback: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
@@ -100,6 +105,44 @@ class ProfiledEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimesSummary:
+    """What a tool says of timed inferences that it does not list.
+
+    Attributes
+    ----------
+    n
+        How many.
+    """
+
+    n: int
+    min_ms: float
+    max_ms: float
+    mean_ms: float
+    std_ms: float
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPath:
+    """Where a run was seen to go, by what the runtime wrote.
+
+    Attributes
+    ----------
+    compute_unit
+        The unit that took the model, or most of it.
+    sentence
+        How much of it: ``"62 of 62 operators on the GPU (OpenCL)"``.
+    cause
+        Why it is not the unit that was asked for, or not all of it; ``""`` where nothing is said.
+    """
+
+    compute_unit: str
+    sentence: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawRun:
     """Everything one process measured.
 
@@ -128,6 +171,13 @@ class RawRun:
         ``"given"`` or ``"random"``.
     wall_start
         When the process began to measure, in Unix seconds.
+    summary
+        Of a tool that lists no samples: what it says of them. ``samples_ms`` is empty then, and each event has one
+        duration, its mean.
+    path
+        Where it ran; None where the device has one unit only.
+    tool
+        What measured, and its SHA-256, where that is a program of its own.
     """
 
     runtime_version: str
@@ -147,6 +197,9 @@ class RawRun:
     inputs: str
     pid: int
     wall_start: float
+    summary: TimesSummary | None = None
+    path: ExecutionPath | None = None
+    tool: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
@@ -160,4 +213,6 @@ class RawRun:
             for event in data["events"]
         )
         samples = {key: tuple(data[key]) for key in ("warmup_ms", "samples_ms", "profiled_ms")}
-        return cls(**{**data, **samples, "events": events})
+        summary = None if data.get("summary") is None else TimesSummary(**data["summary"])
+        path = None if data.get("path") is None else ExecutionPath(**data["path"])
+        return cls(**{**data, **samples, "events": events, "summary": summary, "path": path})

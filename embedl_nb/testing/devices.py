@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,14 @@ from embedl_nb.device.conditions import Conditions
 from embedl_nb.device.info import DeviceInfo
 from embedl_nb.errors import DeviceBusy, DeviceNotFound
 from embedl_nb.model.flatbuffer import read_model
-from embedl_nb.runtime.raw_run import EventKind, MeasureRequest, ProfiledEvent, RawRun
+from embedl_nb.runtime.raw_run import (
+    EventKind,
+    ExecutionPath,
+    MeasureRequest,
+    ProfiledEvent,
+    RawRun,
+    TimesSummary,
+)
 from embedl_nb.units import ComputeUnit, Provenance
 
 __all__ = ["VirtualDevice", "VirtualProvider"]
@@ -37,6 +45,8 @@ class VirtualDevice:
         Makes the timed iterations of process ``number`` (from 0) of length n; by default 5 ms with 1 % of noise.
     outputs_path
         Makes the file of outputs for a request; by default there are none.
+    is_summarizing
+        Whether it says of its iterations and layers what a phone's tool says: no single times, and where it ran.
     before_run
         Called with the number of each process before it runs; raise here to have it fail.
     conditions
@@ -57,6 +67,7 @@ class VirtualDevice:
         compute_units: tuple[ComputeUnit, ...] = (ComputeUnit.CPU,),
         samples_ms: Callable[[int, int], Sequence[float]] | None = None,
         outputs_path: Callable[[MeasureRequest], str] | None = None,
+        is_summarizing: bool = False,
         before_run: Callable[[int], None] | None = None,
         conditions: Sequence[Conditions] = (),
     ) -> None:
@@ -66,6 +77,7 @@ class VirtualDevice:
         self._compute_units = compute_units
         self._samples_ms = samples_ms or _steady_samples_ms
         self._outputs_path = outputs_path
+        self._is_summarizing = is_summarizing
         self._before_run = before_run
         self._conditions = list(conditions)
 
@@ -109,7 +121,7 @@ class VirtualDevice:
         samples_ms = tuple(self._samples_ms(number, request.iterations or request.min_iterations))
         events = _events(request, total_ms=float(np.median(samples_ms))) if request.profile else ()
         peaks = {"start": 20, "load": 22, "compile": 30, "first": 31, "run": 31}
-        return RawRun(
+        run = RawRun(
             runtime_version="virtual 1.0",
             num_threads=request.num_threads or 1,
             load_ms=2.0,
@@ -130,6 +142,7 @@ class VirtualDevice:
             pid=number,
             wall_start=1_795_366_861.0,
         )
+        return _summarized(run, request) if self._is_summarizing else run
 
     def conditions(self) -> Conditions:
         """Return the next prepared reading, or a quiet machine's."""
@@ -170,6 +183,30 @@ class VirtualProvider:
                 f"there is no {address}", address=str(address), hint=f"one of: {', '.join(self._devices) or 'none'}"
             )
         return self._devices[str(address)]
+
+
+def _summarized(run: RawRun, request: MeasureRequest) -> RawRun:
+    """Return a run as a tool tells it that keeps no single times."""
+    samples_ms = np.asarray(run.samples_ms)
+    p50, p95 = (float(value) for value in np.percentile(samples_ms, (50, 95)))
+    return replace(
+        run,
+        samples_ms=(),
+        warmup_ms=(),
+        profiled_ms=run.profiled_ms[:1],
+        events=tuple(replace(event, durations_ms=event.durations_ms[:1]) for event in run.events),
+        summary=TimesSummary(
+            n=len(samples_ms),
+            min_ms=float(samples_ms.min()),
+            max_ms=float(samples_ms.max()),
+            mean_ms=float(samples_ms.mean()),
+            std_ms=float(samples_ms.std()),
+            p50_ms=p50,
+            p95_ms=p95,
+        ),
+        path=ExecutionPath(compute_unit=request.compute_unit, sentence="made up"),
+        tool={"benchmark_model": "virtual"},
+    )
 
 
 def _steady_samples_ms(number: int, count: int) -> Sequence[float]:

@@ -15,6 +15,11 @@ class TestVirtualProvider(ProviderConformance):
         return VirtualProvider(VirtualDevice(name="a"), VirtualDevice(name="b"))
 
 
+class TestProviderOfSummaries(ProviderConformance):
+    def provider(self) -> Provider:
+        return VirtualProvider(VirtualDevice(name="a", is_summarizing=True), VirtualDevice(name="b"))
+
+
 @pytest.mark.litert
 class TestHostProvider(ProviderConformance):
     def provider(self) -> Provider:

@@ -208,7 +208,7 @@ def test_a_simulator_that_fails_as_a_process_is_one_error_with_its_log(
     assert "log: " in raised.value.details
 
 
-@pytest.mark.parametrize("part", ["SM6375", "SM8850"])
+@pytest.mark.parametrize("part", ["SM8350", "SM8850"])
 def test_the_oldest_and_the_newest_hexagon_are_simulated(part: str, tmp_path: Path) -> None:
     result = rehearse(opened(tmp_path, models.quantized_fully_connected()), chips()[part])
     assert result.matches

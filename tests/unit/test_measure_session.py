@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedl_nb import progress
+from embedl_nb import charts, progress
 from embedl_nb.device.conditions import Conditions
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import (
@@ -29,10 +30,12 @@ from embedl_nb.errors import (
 from embedl_nb.measure import Benchmark, measure
 from embedl_nb.measure.benchmark import FlagKind, InputSource, OutputState
 from embedl_nb.model import LiteRTModel
+from embedl_nb.reports import write_report
 from embedl_nb.runtime.arrays import load_arrays, save_arrays
 from embedl_nb.runtime.raw_run import MeasureRequest
 from embedl_nb.testing import models
 from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
+from embedl_nb.units import ComputeUnit
 
 RIGHT = np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32)
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
@@ -77,6 +80,25 @@ def with_example(path: Path, folder: Path, *, golden: Any) -> LiteRTModel:
     return dataclasses.replace(
         LiteRTModel.open(path), samples_path=folder / "samples.npz", golden_path=folder / "golden.npz"
     )
+
+
+def test_a_device_whose_tool_summarizes_has_a_latency_layers_and_no_times_that_it_did_not_give(
+    model_path: Path, tmp_path: Path
+) -> None:
+    device = VirtualDevice(is_summarizing=True, compute_units=(ComputeUnit.CPU, ComputeUnit.GPU))
+    result = measured(device, model_path, iterations=40, compute_unit="gpu")
+    assert device.requests[0].compute_unit == "gpu"
+    assert (result.placement.got, result.placement.sentence) == ("gpu", "asked gpu, got gpu: made up")
+    assert "3 processes, n = 120" in repr(result).splitlines()[0]
+    assert "each the median of the processes'" in repr(result)
+    assert (result.latency.samples_ms, result.latency.p99_ms) == ((), None)
+    assert {layer.p95_ms for layer in result.layer_table} == {None}
+    assert Benchmark.from_record(json.loads(json.dumps(result.to_record()))) == result
+    assert "p95" not in result.waterfall().to_dict()["data"][0]["hovertemplate"]
+    with pytest.raises(InputError, match="no single times"):
+        charts.draw("latency", result)
+    assert write_report(result, tmp_path / "report.html").is_file()
+    assert result.environment.versions["benchmark_model"] == "virtual"
 
 
 def test_three_processes_are_run_and_every_sample_is_kept(model_path: Path) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from embedl_nb.measure.statistics import bootstrap_ci95_ms, find_drift, find_two_modes, summarize
+from embedl_nb.measure.statistics import (
+    bootstrap_ci95_ms,
+    find_drift,
+    find_two_modes,
+    join_summaries,
+    summarize,
+)
+from embedl_nb.runtime.raw_run import TimesSummary
 
 Shape = tuple[int, int]
 
@@ -23,6 +30,31 @@ def test_the_figures_are_those_of_all_samples_together() -> None:
 def test_one_sample_is_summarized_without_a_spread() -> None:
     latency = summarize([[7.0]])
     assert (latency.p50_ms, latency.std_ms, latency.ci95_ms) == (7.0, 0.0, (7.0, 7.0))
+
+
+def test_processes_that_only_summarize_give_an_exact_mean_and_no_percentile_that_nobody_measured() -> None:
+    rng = np.random.default_rng(5)
+    processes = [rng.normal(center, 0.3, n) for center, n in ((10.0, 200), (10.4, 100), (10.1, 50))]
+    summaries = [
+        TimesSummary(
+            n=len(each),
+            min_ms=float(each.min()),
+            max_ms=float(each.max()),
+            mean_ms=float(each.mean()),
+            std_ms=float(each.std()),
+            p50_ms=float(np.median(each)),
+            p95_ms=float(np.percentile(each, 95)),
+        )
+        for each in processes
+    ]
+    latency, whole = join_summaries(summaries), summarize(processes)
+    assert latency.mean_ms == pytest.approx(whole.mean_ms)
+    assert latency.std_ms == pytest.approx(whole.std_ms)
+    assert (latency.n, latency.num_processes, latency.samples_ms) == (350, 3, ())
+    assert (latency.p90_ms, latency.p99_ms) == (None, None)
+    medians = sorted(each.p50_ms for each in summaries)
+    assert latency.p50_ms == medians[1]
+    assert medians[0] <= latency.ci95_ms[0] <= latency.p50_ms <= latency.ci95_ms[1] <= medians[2]
 
 
 def test_the_interval_is_the_same_for_the_same_seed_and_holds_the_median() -> None:

@@ -57,13 +57,22 @@ def test_a_chip_without_an_npu_for_litert_is_said_by_name(model: LiteRTModel) ->
     assert answer.not_checked == "LiteRT supports no NPU of Snapdragon 429 (SDM429)"
 
 
+def test_a_hexagon_that_is_no_htp_is_not_asked_about_though_the_plugin_would_compile_for_it(
+    model: LiteRTModel, with_fake: Callable[[FakeCompiler], None]
+) -> None:
+    fake = FakeCompiler(lambda given: False)
+    with_fake(fake)
+    assert "has a Hexagon v66, which is no HTP" in ask_npu(model, chips()["SM8250"]).not_checked
+    assert fake.chip_names == []
+
+
 def test_a_chip_that_the_plugin_has_under_another_name_is_asked_for_under_it_and_said(
     model: LiteRTModel, with_fake: Callable[[FakeCompiler], None]
 ) -> None:
     fake = FakeCompiler(lambda given: False)
     with_fake(fake)
-    assert ask_npu(model, chips()["SM8250"]).asked.endswith("for SM8250, which it calls SDM865")
-    assert fake.chip_names == ["SDM865"]
+    assert ask_npu(model, chips()["QCM8550LA"]).asked.endswith("for QCM8550LA, which it calls QCS8550")
+    assert fake.chip_names == ["QCS8550"]
 
 
 def test_an_unknown_signature_is_the_callers_mistake(model: LiteRTModel) -> None:

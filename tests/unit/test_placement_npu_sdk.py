@@ -104,7 +104,7 @@ def test_another_vendor_on_another_platform_is_sent_to_where_it_runs(monkeypatch
     ("part", "name"),
     [
         ("SM8650", "SM8650"),
-        ("SM8250", "SDM865"),
+        ("QCM8550LE", "QCS8550"),
         ("MT6989", "mt6989"),
         ("Tensor G4", "Tensor_G4"),
         ("S5E9955", "E9955"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from embedl_nb.device.catalog import Chip
 from embedl_nb.model import LiteRTModel
 from embedl_nb.model.calling import pick_signature
@@ -13,6 +15,8 @@ from embedl_nb.units import ComputeUnit
 __all__ = ["ask_npu"]
 
 _TIMEOUT_S = 600.0
+# LiteRT's plugin compiles for some of them all the same; no phone could load what it makes.
+_WITHOUT_HTP = re.compile(r"Hexagon v6[0-7]")
 
 
 def ask_npu(
@@ -43,9 +47,12 @@ def ask_npu(
     signature = pick_signature(model.signatures, signature_key)
     if chip.npu_sdk in VENDORS:
         return ask_vendor(model, chip, VENDORS[chip.npu_sdk], signature=signature, timeout_s=timeout_s)
+    why = f"LiteRT supports no NPU of {chip}"
+    if _WITHOUT_HTP.fullmatch(chip.npu):
+        why = f"{chip} has a {chip.npu}, which is no HTP, and LiteRT's artifacts for Snapdragons are for HTPs"
     return UnitAnswer(
         unit=ComputeUnit.NPU,
         asked=f"LiteRT for {chip.part}",
-        not_checked=f"LiteRT supports no NPU of {chip}",
+        not_checked=why,
         next_step="enb.catalog(npu='qualcomm')",
     )

@@ -147,7 +147,7 @@ def _operator_ms(model: LiteRTModel, results: Sequence[Benchmark]) -> dict[int, 
             # A row is named after the operator that gives it its cost; those it swallowed cost nothing more.
             if layer.operator_indices and layer.name in names:
                 index = names[layer.name]
-                times[index] = min(times.get(index, layer.p50_ms), layer.p50_ms)
+                times[index] = min(times.get(index, layer.typical_ms), layer.typical_ms)
     return times
 
 
@@ -181,7 +181,7 @@ def _conversion_price(results: Sequence[tuple[LiteRTModel, Benchmark]]) -> Conve
             info = infos.get(layer.name)
             if info is not None and len(layer.operator_indices) == 1 and info.outputs and -1 not in info.outputs[0]:
                 sizes.append(int(np.prod(info.outputs[0])))
-                times.append(layer.p50_ms)
+                times.append(layer.typical_ms)
     if not sizes:
         return ConversionPrice()
     if len(set(sizes)) == 1:
