@@ -6,9 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from tool_texts import LEGACY, LITERT, refusal
+from tool_texts import LEGACY, LITERT, litert_2_2_table, refusal
 
 from embedl_nb.device.adb.tool.placement import Coverage, parse_delegation
+from embedl_nb.device.adb.tool.profile import parse_profile
 from embedl_nb.device.adb.tool.sayings import SAYINGS, CauseKind
 from embedl_nb.errors import UnparsableOutputError
 from embedl_nb.units import ComputeUnit
@@ -220,6 +221,29 @@ NOT_LISTED: Operation is not supported.
         (CauseKind.COUNT, ""),
     ]
     assert causes[1].said == "RESHAPE: OP is supported, but tensor type/shape isn't compatible."
+
+
+def test_the_unit_of_a_row_is_its_delegates_where_only_one_can_have_run_it() -> None:
+    rows = [
+        ("CUMSUM", 0.5, 1, "[Builtin]:2"),
+        ("Delegate/Add (ND)", 0.1, 1, "[Delegate]:0"),
+        ("TfLiteNnapiDelegate", 0.1, 1, "[Builtin]:3"),
+        ("DISPATCH_OP", 0.1, 1, "[Builtin]:4"),
+    ]
+    profile = parse_profile(litert_2_2_table(rows), num_runs=1)
+    assert profile is not None
+    xnnpack = replacing(3, 4, "TfLiteXNNPackDelegate", 2)
+    for text, units in (
+        ("", [CPU, None, None, NPU]),
+        (xnnpack, [CPU, CPU, None, NPU]),
+        (replacing(2, 4, "LITERT_CL", 2) + replacing(2, 3, "TfLiteXNNPackDelegate", 2), [CPU, None, None, NPU]),
+        (
+            f"NNAPI accelerator name: [nnapi-reference]\n{replacing(3, 4, 'TfLiteNnapiDelegate', 2)}",
+            [CPU, CPU, CPU, NPU],
+        ),
+    ):
+        delegation = parse_delegation(text)
+        assert [delegation.unit_of(row) for row in profile.rows] == units
 
 
 def test_causes_are_asked_for_by_unit() -> None:

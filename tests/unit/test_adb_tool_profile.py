@@ -66,9 +66,16 @@ def test_a_profiler_that_began_after_the_first_run_covers_one_run_less() -> None
     assert (profile.num_runs, profile.rows[0].per_inference_ms) == (43, 0.25)
 
 
-def test_calls_that_do_not_go_with_the_runs_are_refused() -> None:
-    with pytest.raises(UnparsableOutputError, match="do not go with 100 runs"):
-        parse_profile(litert_2_2_table(ROWS), num_runs=100)
+def test_rows_that_are_all_called_several_times_in_a_run_are_read() -> None:
+    profile = parse_profile(litert_2_2_table([("Delegate/Add (ND)", 0.010, 86, "[Delegate]:1")]), num_runs=43)
+    assert profile is not None
+    assert (profile.num_runs, profile.rows[0].per_inference_ms) == (43, 0.02)
+
+
+@pytest.mark.parametrize(("calls", "num_runs"), [(43, 100), (3, 2), (0, 1), (0, 5), (1, 3)])
+def test_calls_that_do_not_go_with_the_runs_are_refused(calls: int, num_runs: int) -> None:
+    with pytest.raises(UnparsableOutputError, match=f"do not go with {num_runs} runs"):
+        parse_profile(litert_2_2_table([("A", 0.5, calls, "[Builtin]:0")]), num_runs=num_runs)
 
 
 def test_a_full_buffer_covers_the_first_runs_only() -> None:

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from embedl_nb.device.adb.tool.delegates import delegate_facts
 from embedl_nb.device.adb.tool.lines import Line, read_lines, unparsable
+from embedl_nb.device.adb.tool.profile import ProfileRow, RowKind
 from embedl_nb.device.adb.tool.sayings import SAYINGS, CauseKind
 from embedl_nb.units import ComputeUnit
 
@@ -174,6 +175,18 @@ class Delegation:
     def replacements(self) -> tuple[Replacement, ...]:
         """What delegates took, over all subgraphs."""
         return tuple(one for subgraph in self.subgraphs for one in subgraph.replacements)
+
+    def unit_of(self, row: ProfileRow) -> ComputeUnit | None:
+        """Return where a row of the profile of the same process ran; None where that is not known."""
+        if row.kind in (RowKind.OPERATOR, RowKind.OVERHEAD):
+            return ComputeUnit.CPU
+        taken = [one for one in self.replacements if one.num_replaced]
+        if row.kind is RowKind.DELEGATE:
+            named = {one.unit for one in taken if one.delegate == row.node_type}
+            return named.pop() if len(named) == 1 else delegate_facts(row.node_type).unit
+        # A kernel does not say whose it is.
+        units = {one.unit for one in taken}
+        return units.pop() if len(units) == 1 else None
 
     def causes_for(self, unit: ComputeUnit) -> tuple[FallbackCause, ...]:
         """Return the causes that concern ``unit``, and those that could concern any."""

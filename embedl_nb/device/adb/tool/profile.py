@@ -345,10 +345,12 @@ class _Tables:
             return covered
         if num_runs is None:
             return None
-        # The profiler may begin after the first run: the summary of [01] has one run less than the tool counted.
+        # The profiler may miss one run: a recorded table covers 3166 runs where the tool counted 1055 + 2112.
         for covered in (num_runs, num_runs - 1):
-            if covered > 0 and any(number % covered == 0 for number in calls):
+            if covered and covered in calls:
                 return covered
+        if any(number and number % num_runs == 0 for number in calls):
+            return num_runs  # every row is called several times in a run
         raise unparsable(f"printed calls of operators that do not go with {num_runs} runs", self.text)
 
 
