@@ -44,6 +44,7 @@ _HASH_S = 120.0
 _MOST_PRINTED_BYTES = 1 << 20
 _SPARE_BYTES = 16 << 20
 _TAIL = 2000
+_KEPT = "kept"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OURS = re.compile(rf"{FOLDER}/(?P<digest>[0-9a-f]{{64}})(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?")
 
@@ -175,13 +176,15 @@ class AdbPhone:
         """Run a command in the phone's shell, see :meth:`Channel.shell`."""
         return self._channel.shell(command, timeout_s=timeout_s, max_bytes=max_bytes, check=check)
 
-    def put(self, path: Path, *, name: str = "") -> str:
+    def put(self, path: Path, *, name: str = "", keep: bool = False) -> str:
         """Have a file on the phone and return where; it is pushed only if the phone lacks it.
 
         Parameters
         ----------
         name
             What it is called there; by default as here.
+        keep
+            Whether :meth:`remove_leftovers` leaves it there.
 
         Raises
         ------
@@ -197,8 +200,15 @@ class AdbPhone:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         folder = f"{FOLDER}/{digest}"
         remote_path = f"{folder}/{name}"
-        if self._hash(remote_path) == digest:
-            return remote_path
+        if self._hash(remote_path) != digest:
+            self._push(path, remote_path, digest)
+        if keep:
+            self.shell(f"echo kept > {folder}/{_KEPT}")
+        return remote_path
+
+    def _push(self, path: Path, remote_path: str, digest: str) -> None:
+        """Push a file that the phone lacks; it has its name once the phone has computed its hash."""
+        folder, _, name = remote_path.rpartition("/")
         self.shell(f"mkdir -p {folder}; rm -f {FOLDER}/*/*.part")  # what runs that were cut have left
         self._check_space(path)
         part = f"{folder}/{uuid.uuid4().hex}.part"
@@ -217,7 +227,6 @@ class AdbPhone:
             with contextlib.suppress(DeviceError):  # the phone may be what went away
                 self.shell(f"rm -f {part}", timeout_s=2.0, check=False)
             raise
-        return remote_path
 
     def pull(self, remote_path: str, path: Path, *, max_bytes: int) -> int:
         """Copy a file of the phone, of ``max_bytes`` at most, and return its size."""
@@ -231,14 +240,21 @@ class AdbPhone:
         InputError
             If a path is not one of :meth:`put`'s.
         """
-        folders = []
+        folders: dict[str, None] = {}
         for path in remote_paths:
             match = _OURS.fullmatch(path)
             if match is None:
                 raise InputError(f"{path!r} was not put on the phone by embedl_nb", hint="remove it by hand")
-            folders.append(f"{FOLDER}/{match['digest']}")
+            folders[f"{FOLDER}/{match['digest']}"] = None
         if folders:
             self.shell(f"rm -rf {' '.join(folders)}")
+
+    def remove_leftovers(self) -> None:
+        """Remove what runs that were cut have left in our folder: all but the tool and what is to be kept."""
+        listed = self.shell(f"ls -d {FOLDER}/*/* 2>/dev/null", check=False).stdout.split("\n")
+        files = [path for path in listed if _OURS.fullmatch(path)]
+        wanted = {path.rpartition("/")[0] for path in files if path.endswith((f"/{TOOL_NAME}", f"/{_KEPT}"))}
+        self.remove(*dict.fromkeys(path for path in files if path.rpartition("/")[0] not in wanted))
 
     def stop_leftovers(self) -> int:
         """Kill our tool where it still runs, after a run that did not end; return how many of it did."""

@@ -1,0 +1,236 @@
+"""One measurement on a phone: the tool and the model are pushed, an unprofiled process is run, then a profiled one.
+
+What comes out is what the tool said, read but not judged: latency and memory are the first process's, layers the
+second's, because the profile costs both. Whatever happens, the model and the tool's processes are gone at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedl_nb import progress
+from embedl_nb.device.adb.phone import FOLDER, AdbPhone
+from embedl_nb.device.adb.tool.binary import TOOL_NAME, ToolBinary, find_tool
+from embedl_nb.device.adb.tool.command import BenchmarkCommand, RunLimits
+from embedl_nb.device.adb.tool.failures import classify_failure
+from embedl_nb.device.adb.tool.lines import MAX_OUTPUT_CHARS
+from embedl_nb.device.adb.tool.output import ToolOutput, parse_output
+from embedl_nb.device.adb.tool.placement import Delegation, parse_delegation
+from embedl_nb.device.adb.tool.profile import Profile, parse_profile
+from embedl_nb.device.conditions import Conditions
+from embedl_nb.errors import DeviceError, DeviceTimeout, InputError, RuntimeTimeoutError
+from embedl_nb.runtime.logs import ChildLog
+from embedl_nb.units import ComputeUnit
+
+if TYPE_CHECKING:
+    from embedl_nb.runtime.raw_run import MeasureRequest
+
+__all__ = ["PhoneRun", "ToolProcess", "run_on_phone"]
+
+_MODEL_NAME = "model.tflite"
+_START_LIMIT_S = 300.0
+_ITERATION_LIMIT_S = 2.0
+_TOOL_MIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProcess:
+    """One process of the tool.
+
+    Attributes
+    ----------
+    command
+        What the phone's shell was given.
+    text
+        All that it printed, in order.
+    output, delegation
+        The same, read.
+    profile
+        Times of operators; None where they were not asked for.
+    before, after
+        What went on at the phone.
+    """
+
+    command: str
+    text: str
+    output: ToolOutput
+    delegation: Delegation
+    profile: Profile | None
+    before: Conditions
+    after: Conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRun:
+    """What a phone did, in the tool's own words.
+
+    Attributes
+    ----------
+    tool
+        The program, with its version and SHA-256.
+    compute_unit
+        What was asked for.
+    plain
+        The process whose latency and memory count.
+    profiled
+        The process whose layers count; None where none was asked for.
+    """
+
+    tool: ToolBinary
+    compute_unit: ComputeUnit
+    plain: ToolProcess
+    profiled: ToolProcess | None
+
+
+def run_on_phone(
+    phone: AdbPhone,
+    request: MeasureRequest,
+    *,
+    cpu_mask: int | None = None,
+    tool_path: str | Path | None = None,
+    tool_version: str | None = None,
+    keep_model: bool = False,
+) -> PhoneRun:
+    """Measure a model on a phone; whoever calls holds its lease.
+
+    Parameters
+    ----------
+    request
+        Its ``runtime_options`` are flags of the tool; inputs are the tool's own, random ones.
+    cpu_mask
+        Cores to run on, see :attr:`embedl_nb.device.adb.facts.PhoneFacts.big_cpus_mask`; None for all.
+    tool_path, tool_version
+        See :func:`embedl_nb.device.adb.tool.binary.find_tool`.
+    keep_model
+        Whether the model stays on the phone for the next time. The tool stays.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be read, or an option is none of the tool's.
+    BenchmarkError, RemoteCommandError
+        If the tool fails, by its exit status and its words.
+    DeviceError
+        If the phone goes away.
+    """
+    model_path = Path(request.model_path)
+    if not model_path.is_file():
+        raise InputError(f"there is no model {model_path}", hint="compile it again, or correct the path")
+    tool = find_tool(phone.facts.abis, version=tool_version, path=tool_path)
+    draft = _command(request, tool, cpu_mask=cpu_mask)  # a wrong option is told before anything is pushed
+    phone.remove_leftovers()
+    draft = replace(draft, tool_path=phone.put(tool.path, name=TOOL_NAME))
+    with _on_phone(phone, model_path, keep=keep_model) as remote_model:
+        command = replace(draft, directory=remote_model.removesuffix(f"/{_MODEL_NAME}"))
+        progress.emit("measure", f"on {phone.info.name}")
+        plain = _run(phone, command, request, before=phone.conditions())
+        profiled = None
+        if request.profile:
+            progress.emit("profile", f"on {phone.info.name}")
+            profiled = _run(phone, replace(command, profile=True), request, before=plain.after)
+    return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled)
+
+
+def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None) -> BenchmarkCommand:
+    """Return what is to be run, but for where the files are on the phone."""
+    unit = ComputeUnit(request.compute_unit)
+    return BenchmarkCommand(
+        version=tool.version,
+        directory=FOLDER,
+        graph_path=_MODEL_NAME,
+        compute_unit=unit,
+        require_full_delegation=unit is not ComputeUnit.CPU and not request.allow_fallback,
+        num_threads=request.num_threads,
+        cpu_mask=cpu_mask,
+        runs=_timed(request),
+        warmup=_warmup(request),
+        signature_key=request.signature_key,
+        runtime_options=request.runtime_options,
+    )
+
+
+@contextmanager
+def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool) -> Iterator[str]:
+    """Have the model on the phone until the block ends; a phone that is gone by then does not hide why."""
+    remote = phone.put(model_path, name=_MODEL_NAME, keep=keep)
+    try:
+        yield remote
+    except BaseException:
+        with contextlib.suppress(DeviceError):
+            phone.stop_leftovers()
+            phone.remove(remote)
+        raise
+    if not keep:
+        phone.remove(remote)
+
+
+def _run(phone: AdbPhone, command: BenchmarkCommand, request: MeasureRequest, *, before: Conditions) -> ToolProcess:
+    line, limit_s = command.to_shell(), _time_limit_s(request)
+    try:
+        done = phone.shell(line, timeout_s=limit_s, max_bytes=MAX_OUTPUT_CHARS, check=False)
+    except DeviceTimeout as err:
+        if not phone.stop_leftovers():
+            raise
+        raise RuntimeTimeoutError(
+            f"{TOOL_NAME} on {phone.info.address} did not end within {limit_s:.0f} s and was stopped",
+            hint="ask for fewer iterations, or for another compute unit",
+        ) from err
+    text = done.stdout + done.stderr  # the command sends all to the first; the second is the shell's own
+    failure = classify_failure(
+        done.returncode,
+        text,
+        asked=command.compute_unit,
+        exact_runs=command.runs.num_runs if command.runs.is_exact else None,
+        address=phone.info.address,
+        command=line,
+        log_path=str(_kept(text)),
+    )
+    if failure is not None:
+        raise failure
+    output = parse_output(text)
+    runs = (output.num_warmup_runs, output.num_runs)
+    return ToolProcess(
+        command=line,
+        text=text,
+        output=output,
+        delegation=parse_delegation(text),
+        profile=parse_profile(text, num_runs=sum(filter(None, runs)) or None) if command.profile else None,
+        before=before,
+        after=phone.conditions(),
+    )
+
+
+def _timed(request: MeasureRequest) -> RunLimits:
+    if request.iterations is not None:
+        return RunLimits.exactly(request.iterations)
+    return RunLimits(
+        num_runs=request.min_iterations,
+        min_s=min(_TOOL_MIN_S, request.budget_s),
+        max_s=max(_TOOL_MIN_S, request.budget_s),
+    )
+
+
+def _warmup(request: MeasureRequest) -> RunLimits:
+    return RunLimits(num_runs=1, min_s=0.5) if request.warmup is None else RunLimits(num_runs=request.warmup)
+
+
+def _time_limit_s(request: MeasureRequest) -> float:
+    """Return a limit that only a hang exceeds."""
+    asked = (request.iterations or 0) + (request.warmup or 0)
+    return _START_LIMIT_S + 2 * request.budget_s + _ITERATION_LIMIT_S * asked
+
+
+def _kept(text: str) -> Path:
+    """Keep what a run printed, beside the logs of this machine's own runs, for a person to read."""
+    log = ChildLog("phone")
+    try:
+        with open(log.fd, "w", encoding="utf-8", errors="replace", closefd=False) as file, contextlib.suppress(OSError):
+            file.write(text)  # a full disk costs the log, not the run
+    finally:
+        log.close()
+    return log.path
