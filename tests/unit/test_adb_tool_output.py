@@ -121,6 +121,25 @@ def test_runs_of_two_processes_are_never_mixed() -> None:
         parse_output(LITERT_RUNS + LITERT.partition("BENCHMARK RESULTS")[2] + "Loaded model /m.tflite\n")
 
 
+@pytest.mark.parametrize("number", ["1e999", "inf", "nan", "0x10", "1,5", "-3", "1e", "٣"])
+def test_a_number_that_is_none_is_refused(number: str) -> None:
+    for said in ("Peak memory:          26.00 MB", "Model initialization: 31.27 ms"):
+        start, _, rest = said.partition(":")
+        value = rest.split()[0]
+        with pytest.raises(UnparsableOutputError, match=start):
+            parse_output(LITERT.replace(said, said.replace(value, number)))
+
+
+def test_three_summaries_are_of_more_than_one_run() -> None:
+    with pytest.raises(UnparsableOutputError, match="more than two phases"):
+        parse_output(LITERT.replace(f"INFO: {TIMED}\n", f"INFO: {TIMED}\n" * 2))
+
+
+def test_a_line_of_any_length_is_bounded() -> None:
+    name = "x" * 100_000
+    assert len(parse_output(LITERT.replace("/data/local/tmp/nb/m.tflite", name)).model_path) < 2**16
+
+
 def test_one_summary_is_a_warm_up_only_where_the_start_is_there() -> None:
     killed = LITERT.partition(f"INFO: {RUNNING.format(40, 0)}")[0]
     assert (parse_output(killed).stage, parse_output(killed).warmup is None) == (Stage.WARMED_UP, False)

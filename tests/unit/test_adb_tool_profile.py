@@ -72,7 +72,7 @@ def test_rows_that_are_all_called_several_times_in_a_run_are_read() -> None:
     assert (profile.num_runs, profile.rows[0].per_inference_ms) == (43, 0.02)
 
 
-@pytest.mark.parametrize(("calls", "num_runs"), [(43, 100), (3, 2), (0, 1), (0, 5), (1, 3)])
+@pytest.mark.parametrize(("calls", "num_runs"), [(43, 100), (3, 2), (0, 1), (0, 5), (1, 3), (1, 0)])
 def test_calls_that_do_not_go_with_the_runs_are_refused(calls: int, num_runs: int) -> None:
     with pytest.raises(UnparsableOutputError, match=f"do not go with {num_runs} runs"):
         parse_profile(litert_2_2_table([("A", 0.5, calls, "[Builtin]:0")]), num_runs=num_runs)
@@ -86,8 +86,17 @@ def test_a_full_buffer_covers_the_first_runs_only() -> None:
     assert profile.num_runs == 21
     assert "later runs than 21" in profile.notes[0]
     assert profile.rows[0].per_inference_ms == 0.5
-    with pytest.raises(UnparsableOutputError, match="20 calls"):
+    with pytest.raises(UnparsableOutputError, match="do not go with 7 runs"):
         parse_profile(text.replace("     21   ", "     20   "), num_runs=7)
+
+
+def test_a_full_buffer_with_no_calls_at_all_says_nothing() -> None:
+    text = "INFO: Warning: Dropping ProfileBuffer event.\n"
+    with pytest.raises(UnparsableOutputError, match="do not go with 5 runs"):
+        parse_profile(text + litert_2_2_table([("A", 0.5, 0, "[Builtin]:0")]), num_runs=5)
+    profile = parse_profile(text + litert_2_2_table([("A", 0.5, 0, "[Builtin]:0"), ("B", 0.5, 4, "[Builtin]:1")]))
+    assert profile is not None
+    assert [row.per_inference_ms for row in profile.rows] == [0, 0.5]
 
 
 @pytest.mark.parametrize("has_start", [True, False])
@@ -164,6 +173,12 @@ def test_several_graphs_keep_their_rows_apart() -> None:
 def test_no_table_is_no_profile() -> None:
     assert parse_profile(LITERT) is None
     assert parse_profile("") is None
+
+
+def test_a_line_of_others_between_title_and_columns_is_no_row() -> None:
+    text = legacy_table([("CONV_2D", 1.0, 1, "[a]:0")], has_start=False)
+    title = text.split("\n")[0]
+    assert parse_profile(text.replace(title, f"{title}\n\tbattery 50%", 1)) == parse_profile(text)
 
 
 def test_rows_that_are_missing_are_said() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["RunCounts", "parse_counts", "parse_number"]
 
-_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,12})?(?:e[+-]?\d{1,3})?")
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,12})?(?:e[+-]?\d{1,2})?", re.ASCII)
 _PERCENTILES = ("p5", "median", "p95")
 _SPREAD = ("first", "curr", "min", "max", "avg", "std")
 # Which fields a line has, by the tool's age and by how the runs differ.
@@ -70,7 +70,7 @@ def parse_counts(text: str) -> RunCounts | None:
     """Read ``count=50 first=… p95=…``; None where it is cut, mixed with other output or contradicts itself."""
     head, _, rest = text.partition(" ")
     digits = head.removeprefix("count=")
-    if not re.fullmatch(r"\d{1,12}", digits):
+    if not re.fullmatch(r"\d{1,12}", digits, re.ASCII):
         return None
     num_runs = int(digits)
     if num_runs == 0:

@@ -71,7 +71,7 @@ def read_lines(text: str) -> Iterator[Line]:
         raise unparsable(f"printed too much to be read: {len(text):,} characters in {num_ends:,} lines", text)
     for number, raw in enumerate(text.split("\n"), start=1):
         if raw and not raw.isspace():
-            yield _line(number, raw[:_MAX_LINE_CHARS].rstrip("\r"), is_whole=number <= num_ends)
+            yield _line(number, raw[:_MAX_LINE_CHARS], is_whole=number <= num_ends)
 
 
 def unparsable(what: str, text: str, *, line: Line | None = None) -> UnparsableOutputError:

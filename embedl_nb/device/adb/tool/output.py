@@ -195,14 +195,14 @@ _MEMORY = {
     "rss_anonymous_at_end": "anonymous resident memory of the process at the end (RssAnon)",
     "rss_file_and_shared_at_end": "file-backed and shared resident memory of the process at the end",
 }
-_N = r"(\d{1,18}(?:\.\d{1,12})?(?:e[+-]?\d{1,3})?)"
+_N = r"(\d{1,18}(?:\.\d{1,12})?(?:e[+-]?\d{1,2})?)"
 _N_OR_NAN = rf"(?:{_N}|-?nan)"
 _INTEGER = r"(\d{1,12})"
 
 # How a line of the tool begins, what it is in full, and the names of its groups. A line that begins so and is not so in
 # full is refused. "-" is a group that is not kept.
 _TOOL_LINES: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = tuple(
-    (start, re.compile(re.escape(start) + rest), names)
+    (start, re.compile(re.escape(start) + rest, re.ASCII), names)
     for start, rest, names in (
         ("Tensorflow Version : ", r"(\S{1,40})", ("version",)),
         ("Loaded model ", r"(.+)", ("loaded",)),

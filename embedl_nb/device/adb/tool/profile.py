@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from embedl_nb.device.adb.tool.delegates import is_delegate
 from embedl_nb.device.adb.tool.lines import Line, read_lines, unparsable
+from embedl_nb.errors import UnparsableOutputError
 
 __all__ = ["DelegateStatistic", "Profile", "ProfileLayout", "ProfileRow", "RowKind", "parse_profile"]
 
@@ -334,24 +335,30 @@ class _Tables:
 
     def _covered(self, num_runs: int | None) -> int | None:
         """Return how many runs a table covers whose calls are counted over all runs."""
-        calls = [row.num_calls for row in self.rows] or [one.num_calls for one in self.statistics]
+        all_calls = [row.num_calls for row in self.rows] or [one.num_calls for one in self.statistics]
+        calls = [number for number in all_calls if number]
+        if num_runs is not None and all_calls and not (calls and num_runs):
+            raise self._mismatch(num_runs)
         if not calls:
             return num_runs
         if self.has_dropped:
             # A row that is called once in a run says how many runs there are; those after the cut lack one call.
             covered = min(calls) + (min(calls) + 1 in calls)
             if num_runs is not None and covered > num_runs:
-                raise unparsable(f"printed {covered} calls of every operator in {num_runs} runs", self.text)
+                raise self._mismatch(num_runs)
             return covered
         if num_runs is None:
             return None
         # The profiler may miss one run: a recorded table covers 3166 runs where the tool counted 1055 + 2112.
         for covered in (num_runs, num_runs - 1):
-            if covered and covered in calls:
+            if covered in calls:
                 return covered
-        if any(number and number % num_runs == 0 for number in calls):
+        if any(number % num_runs == 0 for number in calls):
             return num_runs  # every row is called several times in a run
-        raise unparsable(f"printed calls of operators that do not go with {num_runs} runs", self.text)
+        raise self._mismatch(num_runs)
+
+    def _mismatch(self, num_runs: int) -> UnparsableOutputError:
+        return unparsable(f"printed calls of operators that do not go with {num_runs} runs", self.text)
 
 
 def _kind(node_type: str, name: str) -> RowKind:
