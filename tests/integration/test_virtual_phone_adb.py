@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from embedl_nb.testing import models
+from embedl_nb.testing.models import ModelBuilder
 from embedl_nb.testing.virtual_phone import AdbServer, Crash, Faults, VirtualPhone, adb_server
 
 TMP = "/data/local/tmp"
@@ -170,6 +172,76 @@ def test_a_gpu_that_is_not_there_is_silently_the_cpu(phone_with: Callable[..., A
     assert "(TfLiteXNNPackDelegate)" in on_cpu.stderr
     adb.phone.faults = Faults(gpu_works=True)
     assert "Replacing 1 out of 1 node(s) with delegate (LITERT_CL)" in adb.shell(command).stderr
+
+
+@pytest.mark.litert
+def test_a_profiled_run_has_tables_and_says_which_flags_it_does_not_know(adb: Adb, tmp_path: Path) -> None:
+    flags = f"--num_runs=4 {EXACTLY} --use_profiler=true --report_peak_memory_footprint=true --enable_op_profiling=true"
+    run = adb.shell(f"{with_tool(adb, tmp_path)} {flags} 2>&1")
+    assert "WARN: Unconsumed cmdline flags: --enable_op_profiling=true\n" in run.stdout
+    rows = [line.split() for line in run.stdout.splitlines() if line.endswith("[Delegate]:0")]
+    assert len(rows) == 2
+    assert rows[0][-2] == "5"  # four runs and the warm-up
+    assert "Peak memory:" in run.stdout
+
+
+@pytest.mark.litert
+def test_seconds_that_were_asked_for_are_run(adb: Adb, tmp_path: Path) -> None:
+    run = adb.shell(f"{with_tool(adb, tmp_path)} --num_runs=1 --min_secs=0.05 --warmup_min_secs=0 --warmup_runs=2")
+    counts = [int(line.split("=")[1].split()[0]) for line in run.stdout.splitlines() if "count=" in line]
+    assert counts[0] == 2
+    assert counts[1] > 50
+
+
+@pytest.mark.litert
+def test_a_model_for_an_npu_runs_where_its_library_is_and_fails_elsewhere(
+    phone_with: Callable[..., Adb], tmp_path: Path
+) -> None:
+    builder = ModelBuilder()
+    x = builder.input("x", (1, 4))
+    y = builder.operator("CUSTOM", [x], builder.tensor("y", (1, 4)), custom_name="DISPATCH_OP")
+    adb = phone_with(npu_works=True)
+    command = with_tool(adb, tmp_path, builder.build({"y": y}))
+    command += f" --num_runs=3 {EXACTLY} --use_npu=true --dispatch_library_path=. 2>&1"
+    without = adb.shell(command)
+    assert without.returncode == 1
+    assert "No dispatch library found in ." in without.stdout
+    assert "ERROR: Encountered unresolved custom op: DISPATCH_OP." in without.stdout
+    (tmp_path / "libLiteRtDispatch_Qualcomm.so").write_bytes(b"")
+    adb("push", str(tmp_path / "libLiteRtDispatch_Qualcomm.so"), f"{TMP}/nb/")
+    with_library = adb.shell(command)
+    assert with_library.returncode == 0
+    assert "Replacing 1 out of 1 node(s) with delegate (DispatchDelegate)" in with_library.stdout
+    assert "INFO: count=3 " in with_library.stdout
+
+
+@pytest.mark.litert
+def test_work_heats_a_phone_up(phone_with: Callable[..., Adb], tmp_path: Path) -> None:
+    adb = phone_with(celsius_per_busy_s=1e6)
+    assert "Thermal Status: 0\n" in adb.shell("dumpsys thermalservice").stdout
+    assert adb.shell(f"{with_tool(adb, tmp_path)} --num_runs=3 {EXACTLY}").returncode == 0
+    assert "Thermal Status: 6\n" in adb.shell("dumpsys thermalservice").stdout
+
+
+@pytest.mark.litert
+def test_a_cable_that_is_pulled_in_a_run_leaves_no_process(phone_with: Callable[..., Adb], tmp_path: Path) -> None:
+    adb = phone_with()
+    command = with_tool(adb, tmp_path)
+    server = adb.server
+    words = [str(server.adb_path), "-P", str(server.port), "-s", adb.phone.address, "shell"]
+    long_run = f"{command} --num_runs=100000000 {EXACTLY}"
+    with subprocess.Popen([*words, long_run], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as caller:
+        assert eventually(lambda: len(workers()) == 1)
+        adb.phone.unplug()
+        assert caller.wait(PATIENCE_S) != 0
+    assert eventually(lambda: not workers())
+    assert adb.phone.num_running == 0
+
+
+def workers() -> list[psutil.Process]:
+    """Return this process's children that measure."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "embedl_nb.runtime.worker" in child.cmdline()]
 
 
 def test_an_unauthorized_phone_works_once_its_owner_accepts(phone_with: Callable[..., Adb]) -> None:

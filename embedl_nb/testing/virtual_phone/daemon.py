@@ -65,9 +65,12 @@ class Connection:
         self._writer.transport.abort()
 
     def faults_changed(self) -> None:
-        """Let the host in if it has been waiting for that."""
+        """Let the host in if it has been waiting for that, or drop it if it may not be in any more."""
         faults = self._handset.faults
-        if self._is_asking and not self._is_online and not faults.unauthorized and not faults.silent:
+        may_be_in = not faults.unauthorized and not faults.silent
+        if self._is_online and not may_be_in:
+            self.drop()
+        elif self._is_asking and not self._is_online and may_be_in:
             self._is_online = True
             self.send_soon(Packet(Command.CNXN, VERSION, MAX_PAYLOAD, self._banner()))
 

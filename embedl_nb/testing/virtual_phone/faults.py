@@ -30,7 +30,7 @@ class Faults:
     unauthorized
         Its owner has not accepted this computer's key yet.
     silent
-        It takes the connection and never says a word.
+        It takes the connection and never says a word, which adb calls offline.
     mode
         What it was started as, where that is not ``"device"``: ``"recovery"``, ``"sideload"``, ``"bootloader"``.
     unplug_after_pushed_bytes, unplug_after_pulled_bytes, unplug_after_output_bytes

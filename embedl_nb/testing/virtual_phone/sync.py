@@ -28,6 +28,10 @@ _UID = 2000
 _STAT_1, _STAT_2, _ENTRY = struct.Struct("<4sIII"), struct.Struct("<4sIQQIIIIQqqq"), struct.Struct("<4sIIII")
 
 
+class _RefusedError(Exception):
+    """A file cannot be pushed, and why."""
+
+
 async def serve_sync(handset: Handset, stream: Stream) -> None:
     """Answer requests until the host is done."""
     while True:
@@ -86,52 +90,62 @@ def _list(handset: Handset, path: str) -> bytes:
 
 
 async def _receive_file(handset: Handset, stream: Stream, argument: str) -> None:
-    """Take a pushed file; whatever goes wrong, the host may first say all it has to say."""
+    """Take a pushed file. What is refused may still be sent to its end, as hosts do."""
     path, _, mode = argument.rpartition(",")
-    writer: FileWriter | None = None
-    problem = ""
-    if not mode.isdecimal() or not stat.S_ISREG(int(mode)):
-        problem = "only regular files can be pushed"
-    else:
-        try:
-            writer = handset.files.writer(path)
-        except OSError as err:
-            problem = f"couldn't create file: {err.strerror}"
     try:
-        while True:
-            name, length = struct.unpack("<4sI", await stream.read(8))
-            if name == b"DONE":
-                break
-            if name != b"DATA" or length > _CHUNK:
-                await stream.write(_fail("invalid data message"))
-                raise StreamClosedError
-            data = await stream.read(length)
-            if problem or writer is None:
-                continue
-            passed = handset.cable.pushed(len(data))
-            try:
-                writer.write(data[:passed])
-            except OSError as err:
-                problem = f"write failed: {err.strerror}"
-                writer.discard()
-                await stream.write(_fail(problem))
-            if passed < len(data):
-                handset.unplug()
-                raise StreamClosedError
-    except BaseException:
-        if writer is not None and not problem:
+        writer = _begin_file(handset, path, mode)
+        try:
+            mtime = await _receive_content(handset, stream, writer)
+        except BaseException:
             writer.discard()
-        raise
-    if writer is None:
-        await stream.write(_fail(problem))
-    if writer is None or problem:
+            raise
+        writer.close()
+        _finish_file(handset, path, int(mode), mtime=mtime)
+    except _RefusedError as err:
+        await stream.write(_fail(str(err)))
+        while (await _next_chunk(stream))[0] is not None:
+            pass
         return
-    writer.close()
-    _finish(handset, path, int(mode), mtime=length)
     await stream.write(struct.pack("<4sI", b"OKAY", 0))
 
 
-def _finish(handset: Handset, path: str, mode: int, *, mtime: int) -> None:
+def _begin_file(handset: Handset, path: str, mode: str) -> FileWriter:
+    if not (mode.isascii() and mode.isdecimal() and stat.S_ISREG(int(mode))):
+        raise _RefusedError("only regular files can be pushed")
+    try:
+        return handset.files.writer(path)
+    except OSError as err:
+        raise _RefusedError(f"couldn't create file: {err.strerror}") from err
+
+
+async def _receive_content(handset: Handset, stream: Stream, writer: FileWriter) -> int:
+    """Write what comes, and return the time that comes after it."""
+    while True:
+        data, mtime = await _next_chunk(stream)
+        if data is None:
+            return mtime
+        passed = handset.cable.pushed(len(data))
+        try:
+            writer.write(data[:passed])
+        except OSError as err:
+            raise _RefusedError(f"write failed: {err.strerror}") from err
+        if passed < len(data):
+            handset.unplug()
+            raise StreamClosedError
+
+
+async def _next_chunk(stream: Stream) -> tuple[memoryview | None, int]:
+    """Return a piece of a pushed file; after the last one None, and the file's time."""
+    name, number = struct.unpack("<4sI", await stream.read(8))
+    if name == b"DONE":
+        return None, number
+    if name != b"DATA" or number > _CHUNK:
+        await stream.write(_fail("invalid data message"))
+        raise StreamClosedError
+    return await stream.read(number), 0
+
+
+def _finish_file(handset: Handset, path: str, mode: int, *, mtime: int) -> None:
     """Give a pushed file the owner's permissions for everybody, as phones do, and its time."""
     owner = mode & 0o700
     handset.files.set_mode(path, owner | owner >> 3 | owner >> 6)

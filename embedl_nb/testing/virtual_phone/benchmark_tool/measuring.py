@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import os
 import statistics
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,15 +19,19 @@ from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph
 from embedl_nb.model.spec import Signature
 from embedl_nb.runtime.process import Child
-from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
+from embedl_nb.runtime.raw_run import MeasureRequest, ProfiledEvent, RawRun
 from embedl_nb.runtime.running import WORKER, WORKER_NAME
 from embedl_nb.runtime.threads import default_num_threads
 from embedl_nb.testing.virtual_phone.benchmark_tool.flags import ParsedFlags
 
-__all__ = ["Measured", "Measurement", "StoppedError"]
+__all__ = ["DISPATCH", "Measured", "Measurement", "StoppedError"]
+
+DISPATCH = "DISPATCH_OP"
+"""The operator that stands for what was compiled for an NPU."""
 
 _LIMIT_S = 3600.0
 _PROFILE_BUDGET_S = 5.0
+_NPU_MS, _NPU_INIT_MS = 1.5, 40.0
 
 
 class StoppedError(Exception):
@@ -42,25 +48,42 @@ class Measured:
         How many of ``times_ms`` are the tool's warm-up.
     times_ms
         Every inference from the first on.
+    events
+        Of the profiled inferences.
     """
 
     graph: ModelGraph
     signature: Signature
-    raw: RawRun
+    init_ms: float
     num_warmup: int
     times_ms: tuple[float, ...]
+    peak_memory_bytes: Mapping[str, int]
+    events: tuple[ProfiledEvent, ...]
 
     @property
     def subgraph(self) -> Subgraph:
         """What was run."""
         return self.graph.subgraphs[self.signature.subgraph_index]
 
+    @property
+    def input_bytes(self) -> int:
+        """Size of its inputs together."""
+        return sum(self.subgraph.tensors[index].num_bytes or 0 for index in self.subgraph.inputs)
+
 
 class Measurement:
-    """Measures one model once; :meth:`run` blocks, :meth:`stop` may be called from another thread."""
+    """Measures one model once; :meth:`run` blocks, :meth:`stop` may be called from another thread.
 
-    def __init__(self, model: Path, flags: ParsedFlags) -> None:
-        self._model, self._flags = model, flags
+    Parameters
+    ----------
+    has_npu
+        Whether the phone has an NPU, and the libraries for it. What was compiled for one runs nowhere else, so the
+        times of such a model are made up.
+    """
+
+    def __init__(self, model: Path, flags: ParsedFlags, *, has_npu: bool) -> None:
+        self._model, self._flags, self._has_npu = model, flags, has_npu
+        self._lock = threading.Lock()
         self._child: Child | None = None
         self._is_stopped = False
 
@@ -74,32 +97,48 @@ class Measurement:
         StoppedError
             If it was stopped before.
         """
-        flags = self._flags
         graph = read_model(self._model)
-        signature = _signature(graph, flags.text("signature_to_run_for"))
-        asked_threads = int(flags.number("num_threads"))
+        signature = _signature(graph, self._flags.text("signature_to_run_for"))
+        operators = graph.subgraphs[signature.subgraph_index].operators
+        if self._has_npu and any(operator.type_name == DISPATCH for operator in operators):
+            return self._made_up(graph, signature)
+        asked_threads = int(self._flags.number("num_threads"))
         request = MeasureRequest(
             model_path=str(self._model),
             signature_key=signature.key or None,
             # More threads than this machine has cores would only wait for each other.
             num_threads=min(asked_threads, os.cpu_count() or 1) if asked_threads > 0 else default_num_threads(),
-            budget_s=_PROFILE_BUDGET_S if flags.is_on("use_profiler") else 0.0,
+            budget_s=_PROFILE_BUDGET_S if self._flags.is_on("use_profiler") else 0.0,
         )
-        num_warmup, num_runs = self._numbers(request)
+        num_warmup, num_runs = self._numbers(lambda: self._probe_ms(request))
         # The first inference is the tool's first warm-up, or its first run.
         iterations = max(1, num_runs if num_warmup else num_runs - 1)
         raw = self._ask(replace(request, warmup=max(0, num_warmup - 1), iterations=iterations))
-        times_ms = (raw.first_ms, *raw.warmup_ms, *raw.samples_ms)[: num_warmup + num_runs]
-        return Measured(graph=graph, signature=signature, raw=raw, num_warmup=num_warmup, times_ms=times_ms)
+        return Measured(
+            graph=graph,
+            signature=signature,
+            init_ms=raw.load_ms + raw.compile_ms,
+            num_warmup=num_warmup,
+            times_ms=(raw.first_ms, *raw.warmup_ms, *raw.samples_ms)[: num_warmup + num_runs],
+            peak_memory_bytes=raw.peak_memory_bytes,
+            events=raw.events,
+        )
 
     def stop(self) -> None:
         """Have it end now."""
-        self._is_stopped = True
-        if self._child is not None:
-            self._child.kill()
+        with self._lock:
+            self._is_stopped = True
+            if self._child is not None:
+                self._child.kill()
 
-    def _numbers(self, request: MeasureRequest) -> tuple[int, int]:
-        """Return how many inferences the warm-up and the measurement take."""
+    def _numbers(self, each_ms: Callable[[], float]) -> tuple[int, int]:
+        """Return how many inferences the warm-up and the measurement take.
+
+        Parameters
+        ----------
+        each_ms
+            Finds out how long one takes; called only where it matters.
+        """
         flags = self._flags
         if flags.is_on("dry_run"):
             return 0, 0
@@ -109,21 +148,41 @@ class Measurement:
         ]
         if all(seconds <= 0 for _runs, seconds in asked):
             return max(0, asked[0][0]), max(0, asked[1][0])
-        probe = self._ask(replace(request, warmup=1, iterations=3, profile=False))
-        each_s = max(1e-6, statistics.median(probe.samples_ms) / 1e3)
+        each_s = max(1e-6, each_ms() / 1e3)
         most = int(max(0.0, flags.number("max_secs")) / each_s) + 1
         warmup, runs = (min(most, max(least, math.ceil(seconds / each_s))) for least, seconds in asked)
         return warmup, runs
 
+    def _probe_ms(self, request: MeasureRequest) -> float:
+        return statistics.median(self._ask(replace(request, warmup=1, iterations=3, profile=False)).samples_ms)
+
     def _ask(self, request: MeasureRequest) -> RawRun:
-        if self._is_stopped:
-            raise StoppedError
         with Child(WORKER, what=WORKER_NAME) as child:
-            self._child = child
-            raw = RawRun.from_json(child.request("measure", request.to_json(), timeout_s=_LIMIT_S))
+            with self._lock:
+                if self._is_stopped:
+                    raise StoppedError
+                self._child = child
+            try:
+                raw = RawRun.from_json(child.request("measure", request.to_json(), timeout_s=_LIMIT_S))
+            finally:
+                with self._lock:
+                    self._child = None
         if raw.outputs_path is not None:
             Path(raw.outputs_path).unlink(missing_ok=True)
         return raw
+
+    def _made_up(self, graph: ModelGraph, signature: Signature) -> Measured:
+        num_warmup, num_runs = self._numbers(lambda: _NPU_MS)
+        times_ms = (_NPU_MS * (1 + 0.01 * (number % 5)) for number in range(num_warmup + num_runs))
+        return Measured(
+            graph=graph,
+            signature=signature,
+            init_ms=_NPU_INIT_MS,
+            num_warmup=num_warmup,
+            times_ms=tuple(times_ms),
+            peak_memory_bytes=dict.fromkeys(("start", "load", "compile", "first", "run"), 0),
+            events=(),
+        )
 
 
 def _signature(graph: ModelGraph, key: str) -> Signature:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from embedl_nb.model.graph import Subgraph
 from embedl_nb.runtime.raw_run import EventKind, ProfiledEvent
+from embedl_nb.testing.virtual_phone.benchmark_tool.measuring import DISPATCH
 
 __all__ = ["cpu_lines", "gpu_lines", "npu_lines"]
 
@@ -62,8 +63,18 @@ def gpu_lines(subgraph: Subgraph, events: Sequence[ProfiledEvent], refused: froz
 
 
 def npu_lines(subgraph: Subgraph) -> list[str]:
-    """Return what it says of a model that was compiled for the NPU as a whole, into one node."""
-    return _Split(taken=[True]).line(_NPU, subgraph)
+    """Return what it says where there is an NPU.
+
+    A model that was compiled for it has nodes for it, beside operators that XNNPACK takes; any other is compiled as
+    the tool starts, as a whole and into one node.
+    """
+    compiled = [operator.type_name == DISPATCH for operator in subgraph.operators]
+    if not any(compiled):
+        return _Split(taken=[True]).line(_NPU, subgraph)
+    return [
+        *_Split(taken=compiled).line(_NPU, subgraph),
+        *_Split(taken=[not c for c in compiled]).line(_XNNPACK, subgraph),
+    ]
 
 
 def _built_in(subgraph: Subgraph, events: Sequence[ProfiledEvent]) -> set[int]:
