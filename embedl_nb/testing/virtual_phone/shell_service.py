@@ -38,6 +38,7 @@ def _sink(handset: Handset, stream: Stream, frame_id: int | None) -> Sink:
         if passed:
             await stream.write(passed if frame_id is None else _frame(frame_id, passed))
         if len(passed) < len(data):
+            await stream.flush()
             handset.unplug()
             raise StreamClosedError
 

@@ -160,6 +160,7 @@ async def _send_file(handset: Handset, stream: Stream, path: str) -> None:
             parts = (data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
             await stream.write(b"".join(struct.pack("<4sI", b"DATA", len(part)) + part for part in parts))
             if passed < len(block):
+                await stream.flush()
                 handset.unplug()
                 raise StreamClosedError
             await asyncio.sleep(0)
