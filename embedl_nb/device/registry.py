@@ -7,7 +7,6 @@ arguments and returns a :class:`~embedl_nb.device.provider.Provider`.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +73,8 @@ def _providers() -> dict[str, Provider]:
 @functools.cache
 def _plugged_in() -> tuple[Provider, ...]:
     """Return the providers of other packages; one that cannot be loaded is warned of, and the others stay."""
+    import importlib.metadata
+
     found = []
     for entry in importlib.metadata.entry_points(group=_PLUG_INS):
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from embedl_nb.device.adb.address import AdbAddress, is_server
 from embedl_nb.device.adb.facts import FACTS_SCRIPT, read_facts
@@ -50,6 +49,8 @@ class AdbProvider:
 
         This machine's own adb server is started where it does not run.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         try:
             server = running(which_server())
             seen = sightings(server)
