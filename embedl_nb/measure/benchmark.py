@@ -107,11 +107,18 @@ class Thermal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementSummary:
-    """The compute unit that was asked for, the one that was seen to run, and why they differ."""
+    """The compute unit that was asked for, the one that was seen to run, and why they differ.
+
+    Attributes
+    ----------
+    is_as_asked
+        Whether all of the model ran where it was asked to.
+    """
 
     asked: str
     got: str
     sentence: str
+    is_as_asked: bool = True
 
 
 class OutputState(StrEnum):
@@ -402,6 +409,11 @@ class Benchmark(Displayable):
         return benchmark_view(self)
 
 
+def _thawed_placement(record: dict[str, Any]) -> PlacementSummary:
+    # Records from before phones were measured tell by the units alone.
+    return PlacementSummary(**{"is_as_asked": record["asked"] == record["got"], **record})
+
+
 def _thawed(record: dict[str, Any]) -> dict[str, Any]:
     outputs = dict(record["outputs"])
     if outputs["parity"] is not None:
@@ -414,7 +426,7 @@ def _thawed(record: dict[str, Any]) -> dict[str, Any]:
         "device": DeviceInfo.from_record(record["device"]),
         "latency": Latency.from_record(record["latency"]),
         "memory": Memory(**record["memory"]),
-        "placement": PlacementSummary(**record["placement"]),
+        "placement": _thawed_placement(record["placement"]),
         "outputs": OutputCheck(**outputs),
         "environment": Environment(**record["environment"]),
         "options": MeasureOptions.from_record(record["options"]),

@@ -21,6 +21,7 @@ Window = tuple[Conditions, Conditions]
 _BUSY_SHARE = 0.10
 _STOLEN_SHARE = 0.02
 _LEAST_COVERAGE = 0.95
+_SLOWED_DOWN = 2  # of Android's thermal status: moderate
 _STEADY_GOVERNORS = ("performance", "userspace")
 
 _WARNINGS: dict[FlagKind, type[EmbedlWarning]] = {
@@ -69,7 +70,7 @@ def sample_flags(runs: Sequence[RawRun]) -> tuple[Flag, ...]:
     return tuple(flags)
 
 
-def machine_flags(windows: Sequence[Window], *, num_cores: int) -> tuple[Flag, ...]:
+def machine_flags(windows: Sequence[Window], *, num_cores: int, is_phone: bool = False) -> tuple[Flag, ...]:
     """Doubt the machine: other work on it, a hypervisor's, heat, a container's limit, a frequency policy that saves."""
     flags = []
     others = _others_cores(windows)
@@ -86,8 +87,10 @@ def machine_flags(windows: Sequence[Window], *, num_cores: int) -> tuple[Flag, .
         sentence = f"busy machine: the hypervisor gave {format_ratio(share)} of the CPU time to other machines"
         flags.append(Flag(kind=FlagKind.BUSY_MACHINE, sentence=sentence))
     flags += _throttling(windows)
+    flags += _phone_flags(windows) if is_phone else []
     governor = windows[0][0].governor
-    if governor is not None and governor not in _STEADY_GOVERNORS:
+    # A phone's policy always saves, and its owner cannot change it.
+    if governor is not None and governor not in _STEADY_GOVERNORS and not is_phone:
         sentence = f"governor: the CPU's frequency policy is {governor!r}, so its clock changes with the load"
         flags.append(Flag(kind=FlagKind.GOVERNOR, sentence=sentence))
     return tuple(flags)
@@ -112,6 +115,19 @@ def warn_of(flags: Sequence[Flag], *, stacklevel: int) -> None:
         category = _WARNINGS.get(flag.kind)
         if category is not None:
             warnings.warn(flag.sentence, category, stacklevel=stacklevel + 1)
+
+
+def _phone_flags(windows: Sequence[Window]) -> list[Flag]:
+    """Doubt what a phone does to itself: heat, a saver of its battery."""
+    before, after = windows[0][0], windows[-1][1]
+    flags = []
+    hottest = max((each.thermal_status or 0 for window in windows for each in window), default=0)
+    if hottest >= _SLOWED_DOWN:
+        sentence = f"throttled: Android's thermal status was {hottest} of 6 while this was measured"
+        flags.append(Flag(kind=FlagKind.THROTTLED, sentence=sentence))
+    if before.is_battery_saver_on or after.is_battery_saver_on:
+        flags.append(Flag(kind=FlagKind.GOVERNOR, sentence="battery saver: it is on, and slows the phone down"))
+    return flags
 
 
 def _throttling(windows: Sequence[Window]) -> list[Flag]:

@@ -18,6 +18,7 @@ from embedl_nb.measure.benchmark import (
     Benchmark,
     Flag,
     FlagKind,
+    InputSource,
     Latency,
     Memory,
     OutputCheck,
@@ -146,7 +147,7 @@ def measure(
             runs, windows, check = _run_all(target, subject, options)
     result = _benchmark(target, subject, options, unit, runs, windows, check)
     warn_of(result.flags, stacklevel=_WARN_CALLER)
-    if result.placement.asked != result.placement.got:
+    if not result.placement.is_as_asked:
         warning = FallbackWarning(result.placement.sentence, asked=result.placement.asked, got=result.placement.got)
         warnings.warn(warning, stacklevel=_WARN_CALLER)
     return result
@@ -180,6 +181,7 @@ def _run_all(
         progress.emit("process", f"process {number + 1} of {options.processes}", done=number, total=options.processes)
         before = target.conditions()
         run = target.run(request)
+        _refuse_fallback(target, options, run)
         windows.append((before, target.conditions()))
         runs.append(run)
         check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run.outputs_path)
@@ -234,11 +236,11 @@ def _benchmark(
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
     before, after = windows[0][0], windows[-1][1]
     environment = describe_environment(runs, before)
-    placement = _placement(target, options, unit, profile=profile, path=runs[0].path)
+    placement = _placement(target, options, unit, profile=profile, path=_path(runs))
     flags = (
         *_verdict_flags(placement, check),
         *sample_flags(runs),
-        *machine_flags(windows, num_cores=target.info.num_cores),
+        *machine_flags(windows, num_cores=target.info.num_cores, is_phone=bool(target.info.soc)),
         *profile_flags(profile, runs),
     )
     return Benchmark(
@@ -259,7 +261,7 @@ def _benchmark(
         outputs=check,
         environment=environment,
         options=options,
-        input_source=subject.sample.source,
+        input_source=InputSource.RANDOM if runs[0].inputs == "random" else subject.sample.source,
         flags=flags,
         provenance=target.info.provenance,
     )
@@ -272,9 +274,28 @@ def _latency(runs: Sequence[RawRun]) -> Latency:
     return summarize([run.samples_ms for run in runs], seed=plan.SEED)
 
 
+def _path(runs: Sequence[RawRun]) -> ExecutionPath | None:
+    """Return where the processes went; of several ways the one that is farthest from what was asked."""
+    return next((run.path for run in runs if run.path is not None and not run.path.is_whole), runs[0].path)
+
+
+def _refuse_fallback(target: Device, options: MeasureOptions, run: RawRun) -> None:
+    path = run.path
+    if options.allow_fallback or path is None or path.is_whole:
+        return
+    raise UnitUnavailableError(
+        f"compute_unit={str(options.compute_unit)!r} did not take all of it on {target.info.name} "
+        f"({target.info.address}): {path.sentence}" + (f"; {path.cause}" if path.cause else ""),
+        asked=str(options.compute_unit),
+        available=tuple(str(unit) for unit in target.info.compute_units),
+        address=target.info.address,
+        hint="allow_fallback=True measures it as it runs there",
+    )
+
+
 def _verdict_flags(placement: PlacementSummary, check: OutputCheck) -> list[Flag]:
     flags = []
-    if placement.asked != placement.got:
+    if not placement.is_as_asked:
         flags.append(Flag(kind=FlagKind.FALLBACK, sentence=f"fallback: {placement.sentence}"))
     if check.state is OutputState.DIFFER:
         flags.append(Flag(kind=FlagKind.OUTPUTS_DIFFER, sentence=f"outputs differ: {check.sentence}"))
@@ -305,4 +326,5 @@ def _placement(
         by_runtime = sum(layer.num_operators for layer in profile.layers if layer.kernel == layer.operator)
         in_layers = sum(layer.num_operators for layer in profile.layers)
         sentence += f": {in_layers - by_runtime} operators by XNNPACK, {by_runtime} by the runtime's own kernels"
-    return PlacementSummary(asked=asked, got=got, sentence=sentence)
+    is_whole = asked == got and (path is None or path.is_whole)
+    return PlacementSummary(asked=asked, got=got, sentence=sentence, is_as_asked=is_whole)

@@ -132,13 +132,15 @@ def _layers_note(result: Benchmark) -> str:
 
 def _unknown(result: Benchmark) -> tuple[str, str]:
     phone = "how fast a phone runs it (this machine is not a phone)" if result.device.is_this_machine else ""
-    if result.outputs.state == "not checked":
+    if result.outputs.state == "not checked" and result.latency.samples_ms:
         unchecked = "whether these outputs are right (there is nothing to check them against)"
         both = f"{unchecked}, and {phone}" if phone else unchecked
         return both, "enb.benchmark(model, inputs=sample, golden=expected)"
     if phone:
         later = "then time it with LiteRT's benchmark_model on the phone"
         return phone, f'model.save("{result.model_name}.tflite")  # {later}'
+    if result.outputs.state == "not checked":
+        return "whether it computes there what it computes here: outputs were not checked on this device", ""
     return "how it holds up over minutes, once the device is warm", "enb.benchmark(model, iterations=5000)"
 
 

@@ -130,16 +130,19 @@ class ExecutionPath:
     Attributes
     ----------
     compute_unit
-        The unit that took the model, or most of it.
+        The unit that took the model or a part of it; ``"unknown"`` where nothing was said.
     sentence
         How much of it: ``"62 of 62 operators on the GPU (OpenCL)"``.
     cause
-        Why it is not the unit that was asked for, or not all of it; ``""`` where nothing is said.
+        Why it is not the unit that was asked for, or not all of it; ``""`` where it is.
+    is_whole
+        Whether all of it ran on the unit that was asked for.
     """
 
     compute_unit: str
     sentence: str
     cause: str = ""
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,7 @@ class RawRun:
     Attributes
     ----------
     num_threads
-        The number that was used.
+        The number that was used; None where a tool chose it and does not say.
     load_ms, compile_ms, first_ms
         Reading the file; creating the compiled model; the first inference.
     warmup_ms, samples_ms
@@ -181,7 +184,7 @@ class RawRun:
     """
 
     runtime_version: str
-    num_threads: int
+    num_threads: int | None
     load_ms: float
     compile_ms: float
     first_ms: float

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import re
 import shlex
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -158,13 +159,13 @@ class AdbPhone:
         """Keep other benchmarks of this user off this phone, however they address it."""
         return leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S)
 
-    def run(self, request: MeasureRequest) -> RawRun:  # noqa: ARG002 - the protocol's signature
-        """Refuse: a phone's tool gives summaries, which do not make a RawRun."""
-        raise DeviceError(
-            f"{self.info.name} ({self.info.address}) is there, and cannot be measured yet",
-            address=self.info.address,
-            hint='device="host://" measures this machine, which is not a phone',
-        )
+    def run(self, request: MeasureRequest) -> RawRun:
+        """Measure once with the phone's own tool, in a process for the times and one more for the layers."""
+        from embedl_nb.device.adb.raw import to_raw_run
+        from embedl_nb.device.adb.running import run_on_phone
+
+        wall_start = time.time()
+        return to_raw_run(run_on_phone(self, request), num_threads=request.num_threads, wall_start=wall_start)
 
     def conditions(self) -> Conditions:
         """Read the phone's heat, battery, screen, clocks and load."""

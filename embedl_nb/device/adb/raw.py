@@ -1,0 +1,178 @@
+"""From what a phone's tool said to the raw run that every device gives: times, memory, layers, and where it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from embedl_nb.device.adb.tool.binary import TOOL_NAME
+from embedl_nb.device.adb.tool.profile import RowKind
+from embedl_nb.errors import UnparsableOutputError
+from embedl_nb.runtime.raw_run import EventKind, ExecutionPath, ProfiledEvent, RawRun, TimesSummary
+from embedl_nb.units import ComputeUnit
+
+if TYPE_CHECKING:
+    from embedl_nb.device.adb.running import PhoneRun, ToolProcess
+    from embedl_nb.device.adb.tool.output import ToolOutput
+    from embedl_nb.device.adb.tool.placement import Delegation
+    from embedl_nb.device.adb.tool.profile import Profile
+
+__all__ = ["to_raw_run"]
+
+_KINDS = {
+    RowKind.OPERATOR: EventKind.OPERATOR,
+    RowKind.DELEGATE_KERNEL: EventKind.DELEGATE,
+    RowKind.DELEGATE: EventKind.DELEGATE,
+}
+_MEMORY_ORDER = ("peak_memory", "overall_footprint", "init_footprint")
+"""The first that was printed is the headline."""
+
+
+def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> RawRun:
+    """Return a phone's two processes as one raw run: latency and memory of the plain one, layers of the profiled one.
+
+    Raises
+    ------
+    UnparsableOutputError
+        If the tool did not say what a benchmark cannot be without.
+    """
+    output = run.plain.output
+    summary = _summary(run.plain)
+    figures = {figure.name: figure for figure in output.memory}
+    headline = next((figures[name] for name in _MEMORY_ORDER if name in figures), None)
+    events, profiled_ms = _layers(run.profiled)
+    return RawRun(
+        runtime_version=f"LiteRT {run.tool.version}",
+        num_threads=num_threads,
+        load_ms=0.0,
+        compile_ms=_said(output.init_ms, "how long it took to load the model", run.plain),
+        first_ms=_said(_first_ms(output), "how long the first inference took", run.plain),
+        warmup_ms=(),
+        samples_ms=(),
+        settled=None,
+        peak_memory_bytes={figure.name: figure.num_bytes for figure in (headline, *output.memory) if figure},
+        memory_source=headline.definition if headline else "",
+        profiled_ms=profiled_ms,
+        profile_note=_profile_note(run.profiled.profile if run.profiled else None, is_wanted=run.profiled is not None),
+        events=events,
+        outputs_path=None,
+        inputs="random",
+        pid=0,
+        wall_start=wall_start,
+        summary=summary,
+        path=_path(run.plain.delegation, run.compute_unit),
+        tool={TOOL_NAME: f"LiteRT {run.tool.version}, {run.tool.abi}, SHA-256 {run.tool.sha256}"},
+    )
+
+
+def _summary(process: ToolProcess) -> TimesSummary:
+    timed = process.output.timed
+    if timed is None:
+        raise _unsaid("the timed runs", process)
+    if timed.are_all_same or timed.num_runs == 1:
+        same_ms = _said(timed.curr_us, "the times of its runs", process) / 1e3
+        return TimesSummary(
+            n=timed.num_runs,
+            min_ms=same_ms,
+            max_ms=same_ms,
+            mean_ms=same_ms,
+            std_ms=0.0,
+            p50_ms=same_ms,
+            p95_ms=same_ms,
+        )
+    values = {
+        "min_ms": timed.min_us,
+        "max_ms": timed.max_us,
+        "mean_ms": timed.avg_us,
+        "std_ms": timed.std_us,
+        "p50_ms": timed.median_us,
+        "p95_ms": timed.p95_us,
+    }
+    return TimesSummary(
+        n=timed.num_runs, **{name: _said(value, f"the {name[:-3]}", process) / 1e3 for name, value in values.items()}
+    )
+
+
+def _first_ms(output: ToolOutput) -> float | None:
+    if output.first_ms is not None:
+        return output.first_ms
+    # Without a warm-up the first timed run is the first of all.
+    first_us = output.timed.first_run_us if output.timed else None
+    return None if first_us is None else first_us / 1e3
+
+
+def _said(value: float | None, what: str, process: ToolProcess) -> float:
+    if value is None:
+        raise _unsaid(what, process)
+    return value
+
+
+def _unsaid(what: str, process: ToolProcess) -> UnparsableOutputError:
+    return UnparsableOutputError(
+        f"{TOOL_NAME} does not say {what}",
+        tool=TOOL_NAME,
+        excerpt=process.text[-500:],
+        hint="use a newer one: embedl-nb fetch-tool 2.2.0",
+    )
+
+
+def _layers(process: ToolProcess | None) -> tuple[tuple[ProfiledEvent, ...], tuple[float, ...]]:
+    """Return the rows of the table as events of one duration each, and the mean of the inferences they are of."""
+    if process is None or process.profile is None or process.output.mean_ms is None:
+        return (), ()
+    events = tuple(_events(process.profile))
+    return events, (process.output.mean_ms,) if events else ()
+
+
+def _events(profile: Profile) -> Iterator[ProfiledEvent]:
+    start_ms = 0.0
+    rows = [row for row in profile.rows if not row.graph and row.kind in _KINDS]
+    for index, row in enumerate(rows):
+        duration_ms = row.per_inference_ms
+        if duration_ms is None:
+            continue
+        yield ProfiledEvent(
+            index=index,
+            name=row.node_type,
+            kind=_KINDS[row.kind],
+            node_index=row.node_index,
+            subgraph_index=0,
+            start_ms=start_ms,  # the table's own starts are 0 in newer builds; one step follows the other
+            durations_ms=(duration_ms,),
+        )
+        start_ms += duration_ms
+
+
+def _profile_note(profile: Profile | None, *, is_wanted: bool) -> str:
+    if profile is None:
+        return "the tool printed no profile" if is_wanted else ""
+    notes = [*profile.notes, *(() if profile.is_whole else ("the profile is cut short",))]
+    return "; ".join(notes)
+
+
+def _path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
+    """Say where the model ran, by what the runtime wrote while it built the model."""
+    taken, of = delegation.num_on(asked), delegation.num_nodes
+    causes = "; ".join(dict.fromkeys(cause.said for cause in delegation.causes_for(asked)))
+    if asked is ComputeUnit.CPU:
+        return ExecutionPath(compute_unit=str(asked), sentence=_on_cpu(delegation))
+    if taken is None or of is None:
+        unknown = "; ".join(delegation.unknown) or "the tool does not say where it ran"
+        return ExecutionPath(compute_unit="unknown", sentence=unknown, cause=causes, is_whole=False)
+    title = f"{str(asked).upper()}" + (f" ({delegation.backend})" if delegation.backend else "")
+    if taken == of:
+        return ExecutionPath(compute_unit=str(asked), sentence=f"all {of} operators on the {title}")
+    cause = causes or "the runtime does not say why"
+    if not taken:
+        sentence = f"none of {of} operators on the {title}, all on the CPU"
+        return ExecutionPath(compute_unit=str(ComputeUnit.CPU), sentence=sentence, cause=cause, is_whole=False)
+    sentence = f"{taken} of {of} operators on the {title}, the others on the CPU"
+    return ExecutionPath(compute_unit=str(asked), sentence=sentence, cause=cause, is_whole=False)
+
+
+def _on_cpu(delegation: Delegation) -> str:
+    of = delegation.num_nodes
+    if of is None:
+        return "the runtime does not say what XNNPACK took"
+    by_xnnpack = sum(one.num_replaced for one in delegation.replacements)
+    return f"{by_xnnpack} operators by XNNPACK, {of - by_xnnpack} by the runtime's own kernels"

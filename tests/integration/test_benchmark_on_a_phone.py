@@ -1,0 +1,85 @@
+"""``enb.benchmark`` on virtual phones, as a user calls it: the phone, where it ran, and what is doubtful."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import embedl_nb as enb
+from embedl_nb.errors import FallbackWarning, ThrottledWarning, UnitUnavailableError
+from embedl_nb.measure import Benchmark
+from embedl_nb.testing import models
+from embedl_nb.testing.virtual_phone import Faults, VirtualPhone, adb_server
+
+pytest.importorskip("adbutils", reason="adbutils brings the adb server of these tests")
+pytestmark = pytest.mark.litert
+
+ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
+
+
+@pytest.fixture(scope="module")
+def rack() -> Iterator[tuple[VirtualPhone, str]]:
+    with adb_server() as server, VirtualPhone("Samsung Galaxy S24", soc="SM8650") as phone:
+        server.connect(phone)
+        yield phone, f"adb://{phone.address}?server={server.host}:{server.port}"
+
+
+@pytest.fixture
+def phone(rack: tuple[VirtualPhone, str]) -> Iterator[VirtualPhone]:
+    yield rack[0]
+    rack[0].faults = Faults()
+
+
+@pytest.fixture
+def address(rack: tuple[VirtualPhone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    tool = tmp_path / "benchmark_model"
+    tool.write_bytes(ARM64_PROGRAM)
+    monkeypatch.setenv("EMBEDL_NB_BENCHMARK_MODEL", str(tool))
+    return rack[1]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return models.write(tmp_path, models.conv_relu(), name="net")
+
+
+def test_a_benchmark_of_a_phone_says_which_phone_and_that_its_numbers_are_virtual(address: str, model: Path) -> None:
+    result = enb.benchmark(model, address, iterations=20, warmup=1, num_threads=1, processes=2)
+    first = repr(result).splitlines()[0]
+    assert first.startswith("net | f32 | virtual Galaxy S24 cpu (asked cpu) | p50 ")
+    assert "2 processes, n = 40" in first
+    assert result.provenance == "virtual"
+    assert result.placement.is_as_asked
+    assert "operators by XNNPACK" in result.placement.sentence
+    assert result.layer_table
+    assert result.memory.definition.startswith("growth of the process's peak resident memory")
+    assert "SHA-256" in result.environment.versions["benchmark_model"]
+    assert "outputs were not checked on this device" in repr(result)
+    assert enb.load(result.run_id) == result
+    assert Benchmark.from_record(json.loads(json.dumps(result.to_record()))) == result
+
+
+def test_a_gpu_that_silently_falls_back_is_a_warning_or_an_error_never_a_gpu_number(address: str, model: Path) -> None:
+    options = {"iterations": 5, "warmup": 1, "processes": 1, "profile": False, "compute_unit": "gpu"}
+    with pytest.warns(FallbackWarning, match="none of 1 operators on the GPU"):
+        result = enb.benchmark(model, address, **options)
+    assert (result.placement.asked, result.placement.got) == ("gpu", "cpu")
+    assert "fallback" in [flag.kind for flag in result.flags]
+    with pytest.raises(UnitUnavailableError, match="gpu"):
+        enb.benchmark(model, address, allow_fallback=False, **options)
+
+
+def test_a_gpu_that_works_is_what_was_got(address: str, phone: VirtualPhone, model: Path) -> None:
+    phone.faults = Faults(gpu_works=True)
+    result = enb.benchmark(model, address, iterations=5, warmup=1, processes=1, profile=False, compute_unit="gpu")
+    assert result.placement.got == "gpu"
+    assert result.placement.is_as_asked
+
+
+def test_a_hot_phone_is_said_to_be_throttled(address: str, phone: VirtualPhone, model: Path) -> None:
+    phone.faults = Faults(celsius_per_busy_s=20_000.0)
+    with pytest.warns(ThrottledWarning, match="thermal status"):
+        enb.benchmark(model, address, iterations=20, warmup=1, processes=1, profile=False)
