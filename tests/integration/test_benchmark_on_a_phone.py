@@ -80,6 +80,6 @@ def test_a_gpu_that_works_is_what_was_got(address: str, phone: VirtualPhone, mod
 
 
 def test_a_hot_phone_is_said_to_be_throttled(address: str, phone: VirtualPhone, model: Path) -> None:
-    phone.faults = Faults(celsius_per_busy_s=20_000.0)
+    phone.faults = Faults(celsius_per_busy_s=1e6)
     with pytest.warns(ThrottledWarning, match="thermal status"):
         enb.benchmark(model, address, iterations=20, warmup=1, processes=1, profile=False)
