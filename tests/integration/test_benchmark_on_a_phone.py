@@ -79,6 +79,18 @@ def test_a_gpu_that_works_is_what_was_got(address: str, phone: VirtualPhone, mod
     assert result.placement.is_as_asked
 
 
+def test_a_model_is_pushed_once_for_all_processes_and_gone_when_they_are_done(
+    address: str, phone: VirtualPhone, model: Path
+) -> None:
+    before = len(phone.commands)
+    enb.benchmark(model, address, iterations=5, warmup=1, processes=3, profile=False)
+    moved = [command for command in phone.commands[before:] if "mv " in command and "model.tflite" in command]
+    assert len(moved) == 1
+    left = [path.name for path in (phone.root / "data/local/tmp/embedl_nb").rglob("*") if path.is_file()]
+    assert left == ["benchmark_model"]
+
+
+# The last one: a phone takes minutes to cool down.
 def test_a_hot_phone_is_said_to_be_throttled(address: str, phone: VirtualPhone, model: Path) -> None:
     phone.faults = Faults(celsius_per_busy_s=1e6)
     with pytest.warns(ThrottledWarning, match="thermal status"):

@@ -12,7 +12,7 @@ import shlex
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,15 +149,27 @@ class AdbPhone:
         self.facts = facts
         self._channel = channel
         self._info = facts.to_info(channel.address)
+        self._is_leased = False
 
     @property
     def info(self) -> DeviceInfo:
         """Facts about this phone."""
         return self._info
 
-    def lease(self) -> AbstractContextManager[None]:
-        """Keep other benchmarks of this user off this phone, however they address it."""
-        return leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S)
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Keep other benchmarks of this user off this phone, however they address it.
+
+        A model stays on the phone from one run to the next, and is removed when the lease ends.
+        """
+        with leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S):
+            self._is_leased = True
+            try:
+                yield
+            finally:
+                self._is_leased = False
+                with contextlib.suppress(DeviceError):  # a phone that is gone is cleaned up by the next run
+                    self.remove_leftovers()
 
     def run(self, request: MeasureRequest) -> RawRun:
         """Measure once with the phone's own tool, in a process for the times and one more for the layers."""
@@ -165,7 +177,8 @@ class AdbPhone:
         from embedl_nb.device.adb.running import run_on_phone
 
         wall_start = time.time()
-        return to_raw_run(run_on_phone(self, request), num_threads=request.num_threads, wall_start=wall_start)
+        run = run_on_phone(self, request, leave_model=self._is_leased)
+        return to_raw_run(run, num_threads=request.num_threads, wall_start=wall_start)
 
     def conditions(self) -> Conditions:
         """Read the phone's heat, battery, screen, clocks and load."""
@@ -197,8 +210,7 @@ class AdbPhone:
         name = name or path.name
         if _FILE_NAME.fullmatch(name) is None:
             raise InputError(f"{name!r} is no name for a file on a phone", hint="use letters, digits, '.', '_' and '-'")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _sha256(path)
         folder = f"{FOLDER}/{digest}"
         remote_path = f"{folder}/{name}"
         if self._hash(remote_path) != digest:
@@ -250,11 +262,13 @@ class AdbPhone:
         if folders:
             self.shell(f"rm -rf {' '.join(folders)}")
 
-    def remove_leftovers(self) -> None:
-        """Remove what runs that were cut have left in our folder: all but the tool and what is to be kept."""
+    def remove_leftovers(self, *, sparing: Path | None = None) -> None:
+        """Remove what cut runs have left in our folder: all but the tool, what is to be kept and ``sparing``."""
         listed = self.shell(f"ls -d {FOLDER}/*/* 2>/dev/null", check=False).stdout.split("\n")
         files = [path for path in listed if _OURS.fullmatch(path)]
         wanted = {path.rpartition("/")[0] for path in files if path.endswith((f"/{TOOL_NAME}", f"/{_KEPT}"))}
+        if sparing is not None:
+            wanted.add(f"{FOLDER}/{_sha256(sparing)}")
         self.remove(*dict.fromkeys(path for path in files if path.rpartition("/")[0] not in wanted))
 
     def stop_leftovers(self) -> int:
@@ -284,6 +298,11 @@ class AdbPhone:
                 address=self.info.address,
                 hint=f"free space on the phone, or: adb shell rm -r {FOLDER}",
             )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free_bytes(printed: str) -> int | None:

@@ -95,6 +95,7 @@ def run_on_phone(
     tool_path: str | Path | None = None,
     tool_version: str | None = None,
     keep_model: bool = False,
+    leave_model: bool = False,
 ) -> PhoneRun:
     """Measure a model on a phone; whoever calls holds its lease.
 
@@ -107,7 +108,9 @@ def run_on_phone(
     tool_path, tool_version
         See :func:`embedl_nb.device.adb.tool.binary.find_tool`.
     keep_model
-        Whether the model stays on the phone for the next time. The tool stays.
+        Whether the model stays on the phone for good. The tool stays.
+    leave_model
+        Whether it is left for the next run, or for whoever cleans up, if this one succeeds.
 
     Raises
     ------
@@ -123,9 +126,9 @@ def run_on_phone(
         raise InputError(f"there is no model {model_path}", hint="compile it again, or correct the path")
     tool = find_tool(phone.facts.abis, version=tool_version, path=tool_path)
     draft = _command(request, tool, cpu_mask=cpu_mask)  # a wrong option is told before anything is pushed
-    phone.remove_leftovers()
+    phone.remove_leftovers(sparing=model_path)
     draft = replace(draft, tool_path=phone.put(tool.path, name=TOOL_NAME))
-    with _on_phone(phone, model_path, keep=keep_model) as remote_model:
+    with _on_phone(phone, model_path, keep=keep_model, leave=leave_model) as remote_model:
         command = replace(draft, directory=remote_model.removesuffix(f"/{_MODEL_NAME}"))
         progress.emit("measure", f"on {phone.info.name}")
         plain = _run(phone, command, request, before=phone.conditions())
@@ -155,7 +158,7 @@ def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None)
 
 
 @contextmanager
-def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool) -> Iterator[str]:
+def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool, leave: bool) -> Iterator[str]:
     """Have the model on the phone until the block ends; a phone that is gone by then does not hide why."""
     remote = phone.put(model_path, name=_MODEL_NAME, keep=keep)
     try:
@@ -165,7 +168,7 @@ def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool) -> Iterator[str]
             phone.stop_leftovers()
             phone.remove(remote)
         raise
-    if not keep:
+    if not keep and not leave:
         phone.remove(remote)
 
 
