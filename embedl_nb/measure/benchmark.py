@@ -96,13 +96,33 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thermal:
-    """Heat and clocks around the measurement; None where the machine does not say."""
+    """Heat and clocks around the measurement; None where the machine does not say.
+
+    Attributes
+    ----------
+    start_celsius, end_celsius, peak_celsius
+        Of the CPU's hottest sensor. A peak is the highest of all readings, also those while it ran.
+    start_status, end_status, peak_status
+        Android's, from 0 (none) over 2 (moderate: it slows the phone down) to 6 (shuts down).
+    busy_clock_hz
+        Mean clock of the cores, read while it ran; of a phone only, and with ``profile=True``.
+    """
 
     start_celsius: float | None = None
     end_celsius: float | None = None
     start_clock_hz: float | None = None
     end_clock_hz: float | None = None
     num_throttle_events: int | None = None
+    peak_celsius: float | None = None
+    start_skin_celsius: float | None = None
+    end_skin_celsius: float | None = None
+    peak_skin_celsius: float | None = None
+    start_battery_celsius: float | None = None
+    end_battery_celsius: float | None = None
+    start_status: int | None = None
+    end_status: int | None = None
+    peak_status: int | None = None
+    busy_clock_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +222,8 @@ class Environment:
         Of python, numpy, ai-edge-litert, embedl_nb and the runtime library itself.
     started_at
         ISO 8601, UTC.
+    battery_share, is_charging, is_screen_on, is_battery_saver_on
+        Of a phone as it began; the share is of a full charge, 0 to 1.
     """
 
     hostname: str
@@ -216,6 +238,10 @@ class Environment:
     load_average_1m: float | None = None
     versions: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
+    battery_share: float | None = None
+    is_charging: bool | None = None
+    is_screen_on: bool | None = None
+    is_battery_saver_on: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,6 @@ Window = tuple[Conditions, Conditions]
 _BUSY_SHARE = 0.10
 _STOLEN_SHARE = 0.02
 _LEAST_COVERAGE = 0.95
-_SLOWED_DOWN = 2  # of Android's thermal status: moderate
 _STEADY_GOVERNORS = ("performance", "userspace")
 
 _WARNINGS: dict[FlagKind, type[EmbedlWarning]] = {
@@ -87,7 +86,6 @@ def machine_flags(windows: Sequence[Window], *, num_cores: int, is_phone: bool =
         sentence = f"busy machine: the hypervisor gave {format_ratio(share)} of the CPU time to other machines"
         flags.append(Flag(kind=FlagKind.BUSY_MACHINE, sentence=sentence))
     flags += _throttling(windows)
-    flags += _phone_flags(windows) if is_phone else []
     governor = windows[0][0].governor
     # A phone's policy always saves, and its owner cannot change it.
     if governor is not None and governor not in _STEADY_GOVERNORS and not is_phone:
@@ -115,19 +113,6 @@ def warn_of(flags: Sequence[Flag], *, stacklevel: int) -> None:
         category = _WARNINGS.get(flag.kind)
         if category is not None:
             warnings.warn(flag.sentence, category, stacklevel=stacklevel + 1)
-
-
-def _phone_flags(windows: Sequence[Window]) -> list[Flag]:
-    """Doubt what a phone does to itself: heat, a saver of its battery."""
-    before, after = windows[0][0], windows[-1][1]
-    flags = []
-    hottest = max((each.thermal_status or 0 for window in windows for each in window), default=0)
-    if hottest >= _SLOWED_DOWN:
-        sentence = f"throttled: Android's thermal status was {hottest} of 6 while this was measured"
-        flags.append(Flag(kind=FlagKind.THROTTLED, sentence=sentence))
-    if before.is_battery_saver_on or after.is_battery_saver_on:
-        flags.append(Flag(kind=FlagKind.GOVERNOR, sentence="battery saver: it is on, and slows the phone down"))
-    return flags
 
 
 def _throttling(windows: Sequence[Window]) -> list[Flag]:

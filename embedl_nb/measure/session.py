@@ -28,6 +28,7 @@ from embedl_nb.measure.benchmark import (
 from embedl_nb.measure.environment import describe_environment, describe_heat
 from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample_flags, warn_of
 from embedl_nb.measure.layers import LayerProfile, build_layers
+from embedl_nb.measure.phone_state import phone_flags
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
 from embedl_nb.measure.statistics import join_summaries, summarize
@@ -234,13 +235,13 @@ def _benchmark(
     check: OutputCheck,
 ) -> Benchmark:
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
-    before, after = windows[0][0], windows[-1][1]
-    environment = describe_environment(runs, before)
+    environment, thermal = describe_environment(runs, windows[0][0]), describe_heat(windows, runs)
     placement = _placement(target, options, unit, profile=profile, path=_path(runs))
     flags = (
         *_verdict_flags(placement, check),
         *sample_flags(runs),
         *machine_flags(windows, num_cores=target.info.num_cores, is_phone=bool(target.info.soc)),
+        *phone_flags(windows, thermal, environment, num_cores=target.info.num_cores),
         *profile_flags(profile, runs),
     )
     return Benchmark(
@@ -256,7 +257,7 @@ def _benchmark(
         unattributed_ms=profile.unattributed_ms,
         unattributed_operators=profile.unattributed_operators,
         memory=_memory(runs),
-        thermal=describe_heat(before, after),
+        thermal=thermal,
         placement=placement,
         outputs=check,
         environment=environment,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedl_nb.display.view import Fact, Table, View
+from embedl_nb.measure.phone_state import state_facts
 from embedl_nb.units import format_bytes, format_ms, format_ratio
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
         Fact("threads", str(result.environment.num_threads or "the runtime's choice")),
         Fact("device", place),
     ]
-    if result.thermal.start_celsius is not None and result.thermal.end_celsius is not None:
-        heat = f"{result.thermal.start_celsius:.0f} to {result.thermal.end_celsius:.0f} °C ({source})"
-        facts.append(Fact("temperature", heat))
+    facts += state_facts(result.thermal, result.environment, source)
     if result.run_id:
         facts.append(Fact("run", result.run_id))
     return tuple(facts)

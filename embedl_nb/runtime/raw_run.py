@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["EventKind", "ExecutionPath", "MeasureRequest", "ProfiledEvent", "RawRun", "TimesSummary"]
+__all__ = ["EventKind", "ExecutionPath", "HeatReading", "MeasureRequest", "ProfiledEvent", "RawRun", "TimesSummary"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +146,26 @@ class ExecutionPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeatReading:
+    """Heat and clocks at one moment of a run; None where the device does not say.
+
+    Attributes
+    ----------
+    temperature_celsius
+        The hottest of the CPU's sensors.
+    thermal_status
+        Of Android, from 0 to 6.
+    clock_hz
+        Mean of the cores.
+    """
+
+    temperature_celsius: float | None = None
+    skin_celsius: float | None = None
+    thermal_status: int | None = None
+    clock_hz: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawRun:
     """Everything one process measured.
 
@@ -181,6 +201,8 @@ class RawRun:
         Where it ran; None where the device has one unit only.
     tool
         What measured, and its SHA-256, where that is a program of its own.
+    during
+        Heat and clocks while it ran, read where that does not disturb the timed inferences.
     """
 
     runtime_version: str
@@ -203,6 +225,7 @@ class RawRun:
     summary: TimesSummary | None = None
     path: ExecutionPath | None = None
     tool: dict[str, str] = dataclasses.field(default_factory=dict)
+    during: tuple[HeatReading, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
@@ -218,4 +241,5 @@ class RawRun:
         samples = {key: tuple(data[key]) for key in ("warmup_ms", "samples_ms", "profiled_ms")}
         summary = None if data.get("summary") is None else TimesSummary(**data["summary"])
         path = None if data.get("path") is None else ExecutionPath(**data["path"])
-        return cls(**{**data, **samples, "events": events, "summary": summary, "path": path})
+        during = tuple(HeatReading(**reading) for reading in data.get("during", ()))
+        return cls(**{**data, **samples, "events": events, "summary": summary, "path": path, "during": during})

@@ -58,6 +58,9 @@ def test_a_benchmark_of_a_phone_says_which_phone_and_that_its_numbers_are_virtua
     assert result.memory.definition.startswith("growth of the process's peak resident memory")
     assert "SHA-256" in result.environment.versions["benchmark_model"]
     assert "outputs were not checked on this device" in repr(result)
+    assert (result.environment.is_charging, result.environment.is_screen_on) == (False, False)
+    assert "battery 83 %, not charging, screen off, battery saver off" in repr(result)
+    assert (result.thermal.start_status, result.thermal.peak_status) == (0, 0)
     assert enb.load(result.run_id) == result
     assert Benchmark.from_record(json.loads(json.dumps(result.to_record()))) == result
 
@@ -94,4 +97,6 @@ def test_a_model_is_pushed_once_for_all_processes_and_gone_when_they_are_done(
 def test_a_hot_phone_is_said_to_be_throttled(address: str, phone: VirtualPhone, model: Path) -> None:
     phone.faults = Faults(celsius_per_busy_s=1e6)
     with pytest.warns(ThrottledWarning, match="thermal status"):
-        enb.benchmark(model, address, iterations=20, warmup=1, processes=1, profile=False)
+        result = enb.benchmark(model, address, iterations=20, warmup=1, processes=1, profile=False)
+    assert result.thermal.peak_status is not None
+    assert result.thermal.peak_status >= 2

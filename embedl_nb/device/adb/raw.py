@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embedl_nb.device.adb.tool.binary import TOOL_NAME
 from embedl_nb.device.adb.tool.profile import RowKind
 from embedl_nb.errors import UnparsableOutputError
-from embedl_nb.runtime.raw_run import EventKind, ExecutionPath, ProfiledEvent, RawRun, TimesSummary
+from embedl_nb.runtime.raw_run import EventKind, ExecutionPath, HeatReading, ProfiledEvent, RawRun, TimesSummary
 from embedl_nb.units import ComputeUnit
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from embedl_nb.device.adb.tool.output import ToolOutput
     from embedl_nb.device.adb.tool.placement import Delegation
     from embedl_nb.device.adb.tool.profile import Profile
+    from embedl_nb.device.conditions import Conditions
 
 __all__ = ["to_raw_run"]
 
@@ -62,6 +63,16 @@ def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> 
         summary=summary,
         path=_path(run.plain.delegation, run.compute_unit),
         tool={TOOL_NAME: f"LiteRT {run.tool.version}, {run.tool.abi}, SHA-256 {run.tool.sha256}"},
+        during=tuple(_heat(reading) for process in (run.plain, run.profiled) if process for reading in process.during),
+    )
+
+
+def _heat(conditions: Conditions) -> HeatReading:
+    return HeatReading(
+        temperature_celsius=conditions.temperature_celsius,
+        skin_celsius=conditions.skin_celsius,
+        thermal_status=conditions.thermal_status,
+        clock_hz=conditions.clock_hz,
     )
 
 

@@ -23,6 +23,7 @@ from embedl_nb.device.adb.tool.output import ToolOutput, parse_output
 from embedl_nb.device.adb.tool.placement import Delegation, parse_delegation
 from embedl_nb.device.adb.tool.profile import Profile, parse_profile
 from embedl_nb.device.conditions import Conditions
+from embedl_nb.device.watch import Watch
 from embedl_nb.errors import DeviceError, DeviceTimeout, InputError, RuntimeTimeoutError
 from embedl_nb.runtime.logs import ChildLog
 from embedl_nb.units import ComputeUnit
@@ -36,6 +37,7 @@ _MODEL_NAME = "model.tflite"
 _START_LIMIT_S = 300.0
 _ITERATION_LIMIT_S = 2.0
 _TOOL_MIN_S = 1.0
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class ToolProcess:
         Times of operators; None where they were not asked for.
     before, after
         What went on at the phone.
+    during
+        The same while it ran; read of a profiled process only, whose times are not the headline's.
     """
 
     command: str
@@ -63,6 +67,7 @@ class ToolProcess:
     profile: Profile | None
     before: Conditions
     after: Conditions
+    during: tuple[Conditions, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,9 @@ def run_on_phone(
         profiled = None
         if request.profile:
             progress.emit("profile", f"on {phone.info.name}")
-            profiled = _run(phone, replace(command, profile=True), request, before=plain.after)
+            with Watch(phone.conditions, every_s=_LOOK_S) as watch:
+                profiled = _run(phone, replace(command, profile=True), request, before=plain.after)
+            profiled = replace(profiled, during=tuple(watch.readings))
     return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled)
 
 
