@@ -27,6 +27,8 @@ def test_a_magic_returns_the_object(shell: Any, fake_pipeline: Any) -> None:
                 "layout": "keep",
                 "state": None,
                 "verify": True,
+                "device": None,
+                "aot": False,
             },
         )
     ]

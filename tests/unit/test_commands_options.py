@@ -41,6 +41,8 @@ def test_compile_hands_over_the_objects_behind_the_names(fake_pipeline: Any) -> 
         "layout": "nhwc",
         "state": {"h": "g"},
         "verify": False,
+        "device": None,
+        "aot": False,
     }
     assert fake_pipeline.calls == [("compile", (net, x), options)]
 
@@ -54,6 +56,8 @@ def test_compile_needs_no_inputs(fake_pipeline: Any) -> None:
         "layout": "keep",
         "state": None,
         "verify": True,
+        "device": None,
+        "aot": False,
     }
     assert fake_pipeline.calls == [("compile", ("the module", None), options)]
 
