@@ -89,6 +89,7 @@ def test_a_shape_that_is_none_shows_what_one_looks_like(shape: str, fake_pipelin
 def test_output_saves_the_model_that_was_compiled(fake_pipeline: Any, tmp_path: Path) -> None:
     class Model:
         saved: Path | None = None
+        aot: Any = None
 
         def save(self, path: Path) -> None:
             self.saved = path
@@ -96,6 +97,9 @@ def test_output_saves_the_model_that_was_compiled(fake_pipeline: Any, tmp_path: 
     fake_pipeline.results["compile"] = model = Model()
     assert run(f"compile net --output {tmp_path / 'small.tflite'}", net=1) is model
     assert model.saved == tmp_path / "small.tflite"
+    model.aot = Model()
+    run(f"compile net --device SM8650 --aot --output {tmp_path / 'small.tflite'}", net=1)
+    assert model.aot.saved == tmp_path / "small_npu.tflite"
 
 
 def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
