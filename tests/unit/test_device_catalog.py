@@ -46,6 +46,21 @@ def test_a_name_that_is_nearly_right_gives_the_close_ones() -> None:
     assert error.value.candidates[0] == "Samsung Galaxy S24"
 
 
+@pytest.mark.parametrize("name", ["motorola", "Samsung", "Xiaomi", "ZTE"])
+def test_a_brand_is_no_phone_even_where_phones_report_it_as_their_model(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="no phone or chip is known"):
+        targets_named(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("s21", "Samsung Galaxy S21 5G"), ("moto", "moto g 5G"), ("Pixel", "Google Pixel 9")]
+)
+def test_a_name_that_is_too_short_gives_the_phones_that_have_it(name: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError) as error:
+        targets_named(name)
+    assert error.value.candidates[0] == meant
+
+
 def test_a_name_unlike_any_other_points_to_the_list() -> None:
     with pytest.raises(UnknownNameError) as error:
         targets_named("quux")

@@ -19,7 +19,7 @@ __all__ = ["Filters", "chips_named", "find", "phones_named", "targets_named"]
 
 _TEXTS = ("brand", "chip", "npu", "tier")
 _TIERS = ("entry", "mid", "flagship")
-_LONGEST_NAME = 200
+_LONGEST_NAME, _NUM_CANDIDATES = 200, 5
 _NETWORK = re.compile(r" [45]g$")
 
 
@@ -145,10 +145,18 @@ def _unknown(name: str) -> UnknownNameError:
         )
     by_plain = {_plain(each): each for each in (*(phone.name for phone in phones()), *_chip_names())}
     plain, known = _plain(name), [*by_plain, *_phones_by_name()]
-    close = difflib.get_close_matches(plain, dict.fromkeys(known), n=5, cutoff=0.6)
-    names = tuple(dict.fromkeys(by_plain.get(each) or _phones_by_name()[each][0].name for each in close))
+    close = difflib.get_close_matches(plain, dict.fromkeys(known), n=_NUM_CANDIDATES, cutoff=0.6)
+    alike = [by_plain.get(each) or _phones_by_name()[each][0].name for each in close]
+    names = tuple(dict.fromkeys([*_that_have(plain, alike), *alike]))[:_NUM_CANDIDATES]
     hint = f"did you mean {' or '.join(names)}?" if names else "enb.catalog() lists those that are known"
     return UnknownNameError(f"no phone or chip is known as {name!r}", candidates=names, hint=hint)
+
+
+def _that_have(plain: str, alike: list[str]) -> list[str]:
+    """Return the phones that have every word of a name: those that are alike first, then the shortest."""
+    words = plain.split()
+    having = {phone.name for phone, theirs in _words_of_phones() if words and all(_begins(w, theirs) for w in words)}
+    return [name for name in alike if name in having] + sorted(having - {*alike}, key=lambda name: (len(name), name))
 
 
 def _plain(text: str) -> str:
@@ -202,7 +210,8 @@ def _shorter_names(phone: Phone) -> set[str]:
     without_brand = full.removeprefix(_plain(phone.brand) + " ")
     names = {without_brand, f"{_plain(phone.brand)} {without_brand}"}
     names |= {_NETWORK.sub("", name) for name in names}
-    return (names | {_plain(code) for code in (*phone.codenames, *phone.model_codes)}) - {full}
+    codes = {_plain(code) for code in (*phone.codenames, *phone.model_codes)}
+    return (names | codes - _brands().keys()) - {full}  # some Motorolas report "motorola" as their model
 
 
 @cache
