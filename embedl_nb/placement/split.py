@@ -5,7 +5,7 @@ In: the graph, and the operators that a unit runs. It counts and judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -24,7 +24,7 @@ class Split:
     num_operators, num_running
         Of the model, and on the unit.
     macs_share
-        Multiply-accumulates on the unit, of all that can be counted, 0 to 1; None where the model has none.
+        Multiply-accumulates on the unit, 0 to 1; None where there are none to share, or those of an operator are unknown.
     num_parts
         Runs of consecutive operators on the unit.
     num_handovers
@@ -49,17 +49,24 @@ class Split:
 def split(graph: ModelGraph, subgraph: Subgraph, running: Set[int]) -> Split:
     """Count what it means that the operators ``running`` (indices in ``subgraph``) are on one unit."""
     operators = subgraph.operators
-    macs = {operator.index: count_macs(operator, subgraph, graph) or 0 for operator in operators}
-    total = sum(macs.values())
+    macs = {operator.index: count_macs(operator, subgraph, graph) for operator in operators}
     sides = [is_there for is_there, _ in groupby(operator.index in running for operator in operators)]
     return Split(
         num_operators=len(operators),
         num_running=sum(operator.index in running for operator in operators),
-        macs_share=sum(macs[index] for index in macs if index in running) / total if total else None,
+        macs_share=_macs_share(macs, running),
         num_parts=sum(sides),
         num_handovers=max(0, len(sides) - 1),
         crossing_bytes=_crossing_bytes(subgraph, running),
     )
+
+
+def _macs_share(macs: Mapping[int, int | None], running: Set[int]) -> float | None:
+    known = [count for count in macs.values() if count is not None]
+    if len(known) < len(macs):
+        return {0: 0.0, len(macs): 1.0}.get(len(running))
+    total = sum(known)
+    return sum(macs[index] or 0 for index in running) / total if total else None
 
 
 def _crossing_bytes(subgraph: Subgraph, running: Set[int]) -> int | None:

@@ -77,21 +77,37 @@ def placements_view(placements: Placements) -> View:
     each = list(placements)
     units = [unit for unit in ComputeUnit if any(unit in _asked(placement) for placement in each)]
     failed = f" | {len(placements.errors)} failed" if placements.errors else ""
-    head = f"{each[0].model_name} on {len(each)} chips | {_whole_on_npu(each)}" if each else "no placement"
+    unchecked = _unchecked(each)
+    chips = "chip" if len(each) == 1 else "chips"
+    head = f"{each[0].model_name} on {len(each)} {chips} | {_whole_on_npu(each)}" if each else "no placement"
     table = Table(
         title="Operators that would run there",
         columns=("asked for", "chip", *(unit.upper() for unit in units)),
         rows=tuple(
             (placement.target, placement.chip, *(_short(placement, unit) for unit in units)) for placement in each
         ),
-        note=".matrix() draws it; each placement has the reasons.",
+        note=" ".join([".matrix() draws it; each placement has the reasons.", *_unchecked_notes(each)]),
     )
     return View(
         headline=head + failed,
         provenance=each[0].provenance if each else None,
         warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
         tables=(table,) if each else (),
+        unknown="how fast it is there, and what was not checked" if unchecked else "how fast it is there" if each else "",
+        next_step=next((answer.next_step for answer in unchecked if answer.next_step), ""),
     )
+
+
+def _unchecked_notes(placements: list[Placement]) -> list[str]:
+    """Return why units were not checked, once a reason."""
+    reasons = [f"{answer.unit.upper()} not checked: {answer.not_checked}." for answer in _unchecked(placements)]
+    found = list(dict.fromkeys(reasons))
+    more = len(found) - _NUM_NAMED
+    return found[:_NUM_NAMED] + ([f"And {more} more reasons."] if more > 0 else [])
+
+
+def _unchecked(placements: list[Placement]) -> list[UnitAnswer]:
+    return [answer for placement in placements for answer in placement.answers if answer.not_checked]
 
 
 def _asked(placement: Placement) -> set[ComputeUnit]:
@@ -136,7 +152,7 @@ def summary_row(placement: Placement, answer: UnitAnswer) -> dict[str, Any]:
 def placement_view(placement: Placement) -> View:
     """Describe a placement."""
     refused = [table for answer in placement.answers if (table := _refused_table(placement, answer))]
-    unchecked = [answer for answer in placement.answers if answer.not_checked]
+    unchecked = _unchecked([placement])
     facts = [Fact("model", f"{placement.model_name}, {placement.precision}")]
     if placement.phones:
         facts.append(Fact("phone", ", ".join(placement.phones)))

@@ -199,6 +199,15 @@ def test_the_split_counts_parts_handovers_and_bytes_that_cross(tmp_path: Path) -
     assert part.macs_share is None
 
 
+def test_a_share_of_the_work_is_not_told_where_an_operator_s_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LiteRTModel.open(models.write(tmp_path, models.chain(3)))
+    monkeypatch.setattr("embedl_nb.placement.split.count_macs", lambda operator, *_: (900, 0, None)[operator.index])
+    shares = [split(model.graph, model.graph.main, running).macs_share for running in ({0}, {0, 1}, {0, 1, 2}, set())]
+    assert shares == [None, None, 1.0, 0.0]
+
+
 def test_the_strip_is_as_wide_as_the_work_and_its_hover_says_why() -> None:
     figure = charts.draw("placement", placement(0, 1, 3)).to_dict()
     taken, refused = figure["data"]
@@ -223,7 +232,9 @@ def test_several_placements_are_a_matrix_of_chips_and_units() -> None:
 def test_a_set_shows_the_verdicts_and_raises_the_errors() -> None:
     lost = UnknownNameError("no phone is known as 'x'")
     results = Placements(results={"a": placement(0, 1, 3)}, errors={"x": lost})
-    assert repr(results).splitlines()[0] == "net on 1 chips | whole on 0 of 1 NPUs | 1 failed"
+    assert repr(results).splitlines()[0] == "net on 1 chip | whole on 0 of 1 NPUs | 1 failed"
     assert len(results.frame()) == 4
+    assert "GPU not checked: no Vulkan driver was found" in " ".join(repr(results).split())
+    assert repr(results).rstrip().endswith("Next: apt-get install chromium")
     with pytest.raises(UnknownNameError, match="no phone is known"):
         results["x"]
