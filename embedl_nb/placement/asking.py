@@ -19,7 +19,7 @@ from embedl_nb.placement.npu import ask_npu
 from embedl_nb.placement.npu.result import DISPATCH
 from embedl_nb.placement.placement import OperatorRow, Placement
 from embedl_nb.placement.rehearsal import Rehearsal, rehearse
-from embedl_nb.placement.rehearsal.samples import choose_samples
+from embedl_nb.placement.rehearsal.samples import check_source, choose_samples
 from embedl_nb.placement.split import split
 from embedl_nb.units import ComputeUnit
 
@@ -59,7 +59,7 @@ def place(
     Raises
     ------
     InputError
-        If the model has no such signature or is compiled ahead of time already, or the samples do not fit.
+        If the model has no such signature or is compiled ahead of time already, or the samples or the source do not fit.
     """
     signature = pick_signature(model.signatures, signature_key)
     subgraph = model.graph.subgraphs[signature.subgraph_index]
@@ -70,6 +70,8 @@ def place(
         )
     if rehearsed_on is not None and rehearsed_on.samples is not None:
         choose_samples(model, signature, rehearsed_on.samples)  # those that do not fit are refused before any work
+    if rehearsed_on is not None and rehearsed_on.source is not None:
+        check_source(model, signature, rehearsed_on.source, signature_key)
     by_unit = {answer.unit: answer for answer in known}
     answers = tuple(by_unit.get(unit) or _answer(model, chip, unit, signature.key) for unit in units)
     rehearsal = None
@@ -123,7 +125,7 @@ def _rehearsed(
         samples, source = given.samples, given.source
         return rehearse(model, chip, samples=samples, source=source, signature_key=signature_key), answers
     except (EmbedlError, OSError) as err:  # as for the answers: what fails here costs the rehearsal only
-        note = f"it could not be rehearsed: {err}"
+        note = f"it could not be rehearsed: {err.message if isinstance(err, EmbedlError) else err}"
         return None, tuple(
             replace(answer, notes=(*answer.notes, note)) if answer.unit is ComputeUnit.NPU else answer
             for answer in answers

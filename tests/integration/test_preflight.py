@@ -66,6 +66,12 @@ def test_a_rehearsal_takes_samples_and_the_model_that_a_quantized_one_was_made_f
     assert placement.rehearsal.cpu_against_source.sentence == "equal"
 
 
+def test_a_source_with_other_outputs_is_refused_before_any_work(model: Path, tmp_path: Path) -> None:
+    other = models.write(tmp_path, models.conv_relu(channels=5), name="other")
+    with pytest.raises(InputError, match="other is not what tiny was made from: its outputs are"):
+        enb.preflight(model, "SM8650", compute_units="npu", rehearse=True, source=other)
+
+
 def test_samples_without_a_rehearsal_are_refused_and_not_ignored(model: Path) -> None:
     with pytest.raises(InputError, match="samples is for a rehearsal"):
         enb.preflight(model, "SM8650", samples=np.zeros((1, 8, 8, 3), np.float32))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
-from embedl_nb.model.calling import Arguments, bind_inputs, real_values, split_batch
+from embedl_nb.model.calling import Arguments, bind_inputs, pick_signature, real_values, split_batch
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.model.spec import Signature, TensorSpec
 from embedl_nb.runtime.arrays import by_sample, load_arrays
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["RehearsalSamples", "choose_samples"]
+__all__ = ["RehearsalSamples", "check_source", "choose_samples"]
 
 _NUM_RANDOM, _SEED = 4, 0
 
@@ -78,6 +78,39 @@ def choose_samples(model: LiteRTModel, signature: Signature, given: Any) -> Rehe
         arrays=tuple(bind_inputs(signature, *call) for call in calls),
         golden=golden,
         words=f"{len(calls)} sample{'' if len(calls) == 1 else 's'} {source}",
+    )
+
+
+def check_source(model: LiteRTModel, signature: Signature, source: LiteRTModel, signature_key: str | None) -> None:
+    """Refuse what a model cannot have been made from: one with other inputs or outputs.
+
+    Raises
+    ------
+    InputError
+        If a name or a shape differs.
+    UnknownNameError
+        If the source has no such signature.
+    """
+    theirs = pick_signature(source.signatures, signature_key)
+    for kind, ours, others in (
+        ("inputs", signature.inputs, theirs.inputs),
+        ("outputs", signature.outputs, theirs.outputs),
+    ):
+        if not _are_alike(ours, others):
+            raise InputError(
+                f"{source.name} is not what {model.name} was made from: its {kind} are {', '.join(map(str, others))}, "
+                f"not {', '.join(map(str, ours))}",
+                hint="give the float model that it was quantized from, or leave source out",
+            )
+
+
+def _are_alike(ours: Sequence[TensorSpec], others: Sequence[TensorSpec]) -> bool:
+    """Say whether names and shapes are the same, as far as the sizes are fixed."""
+    shapes = {spec.name: spec.shape for spec in others}
+    return shapes.keys() == {spec.name for spec in ours} and all(
+        len(spec.shape) == len(shapes[spec.name])
+        and all(size == other or -1 in (size, other) for size, other in zip(spec.shape, shapes[spec.name], strict=True))
+        for spec in ours
     )
 
 
