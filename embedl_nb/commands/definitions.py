@@ -107,7 +107,12 @@ def _compile(
 
 @click.command("preflight")
 @click.argument("model", type=MODEL)
-@click.option("--device", multiple=True, required=True, help="A phone or a chip: 'Samsung Galaxy S24', SM8650")
+@click.option(
+    "--device",
+    multiple=True,
+    required=True,
+    help="A phone or a chip: 'Samsung Galaxy S24', SM8650; again for each of several.",
+)
 @click.option(
     "--compute-unit",
     "compute_units",
@@ -115,7 +120,7 @@ def _compile(
     multiple=True,
     default=[str(unit) for unit in ComputeUnit],
     show_default=True,
-    help="Which units to ask about.",
+    help="Which units to ask about; again for each of several.",
 )
 @click.option("--signature-key", help="Which signature.  [default: the first]")
 @click.option(

@@ -273,7 +273,7 @@ class LiteRTModel(Displayable):
             [Fact("ahead of time", f"for {self.aot.target}, {format_bytes(self.aot.size_bytes)}")] if self.aot else []
         )
         facts += [Fact("recorded as", self.run_id)] if self.run_id else []
-        warnings = self.notes
+        warnings = self.notes + (self.aot.notes if self.aot else ())
         unknown = "how fast it runs, and which operators a phone's GPU and NPU take"
         next_step = f"enb.benchmark(model), enb.preflight(model, {json.dumps(self.device or _A_PHONE)})"
         if self.target:
@@ -298,11 +298,12 @@ class LiteRTModel(Displayable):
         )
 
     def _work(self) -> str:
-        operators = f"{self.num_operators} operator{'' if self.num_operators == 1 else 's'}"
-        macs = f"{format_count(self.macs)} MACs"
-        if self.num_unknown_macs:
-            return f"{operators}, {macs} and {self.num_unknown_macs} operators of unknown work"
-        return f"{operators}, {macs}"
+        work = f"{_operators(self.num_operators)}, {format_count(self.macs)} MACs"
+        return f"{work} and {_operators(self.num_unknown_macs)} of unknown work" if self.num_unknown_macs else work
+
+
+def _operators(count: int) -> str:
+    return f"{count} operator{'' if count == 1 else 's'}"
 
 
 def _file_stem(name: str) -> str:

@@ -34,8 +34,13 @@ def test_a_chip_operators_of_unknown_work_and_notes_are_shown(tmp_path: Path) ->
     model = dataclasses.replace(model, target="SM8650", notes=("The module was in train mode.",))
     lines = repr(model).splitlines()
 
-    assert "1 operator, 0 MACs and 1 operators of unknown work | for SM8650" in lines[0]
+    assert "1 operator, 0 MACs and 1 operator of unknown work | for SM8650" in lines[0]
     assert "The module was in train mode." in repr(model)
+
+
+def test_what_an_artifact_leaves_to_the_cpu_is_shown_with_the_portable_model(model: LiteRTModel) -> None:
+    artifact = dataclasses.replace(model, target="SM8650", notes=("5 of 8 operators would run on the NPU",))
+    assert "! 5 of 8 operators would run on the NPU" in repr(dataclasses.replace(model, aot=artifact))
 
 
 def test_showing_it_reads_no_file(model: LiteRTModel) -> None:
