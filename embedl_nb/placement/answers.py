@@ -1,6 +1,6 @@
 """What a compute unit answers when it is asked about a model: operator by operator, with its own words for a refusal.
 
-Every way of asking (cpu.py, gpu.py, npu/) returns a :class:`UnitAnswer`, and placement.py puts them together. An
+Every way of asking (cpu.py, gpu/, npu/) returns a :class:`UnitAnswer`, and placement.py puts them together. An
 operator is named by its index in the subgraph that was asked about.
 """
 

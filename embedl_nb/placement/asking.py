@@ -59,7 +59,8 @@ def place(
     Raises
     ------
     InputError
-        If the model has no such signature or is compiled ahead of time already, or the samples or the source do not fit.
+        If the model has no such signature or is compiled ahead of time already, or the samples or the source do not
+        fit.
     """
     signature = pick_signature(model.signatures, signature_key)
     subgraph = model.graph.subgraphs[signature.subgraph_index]

@@ -18,7 +18,7 @@ from embedl_nb.units import ComputeUnit
 
 __all__ = ["answer_key", "find", "keep"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def answer_key(unit: ComputeUnit, model_sha256: str, signature_key: str | None, asked: object) -> str:

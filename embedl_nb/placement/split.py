@@ -24,7 +24,8 @@ class Split:
     num_operators, num_running
         Of the model, and on the unit.
     macs_share
-        Multiply-accumulates on the unit, 0 to 1; None where there are none to share, or those of an operator are unknown.
+        Multiply-accumulates on the unit, 0 to 1; None where it cannot be told: there are none, or those of an operator
+        are unknown.
     num_parts
         Runs of consecutive operators on the unit.
     num_handovers

@@ -93,7 +93,11 @@ def placements_view(placements: Placements) -> View:
         provenance=each[0].provenance if each else None,
         warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
         tables=(table,) if each else (),
-        unknown="how fast it is there, and what was not checked" if unchecked else "how fast it is there" if each else "",
+        unknown="how fast it is there, and what was not checked"
+        if unchecked
+        else "how fast it is there"
+        if each
+        else "",
         next_step=next((answer.next_step for answer in unchecked if answer.next_step), ""),
     )
 

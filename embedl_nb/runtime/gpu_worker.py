@@ -1,6 +1,6 @@
-"""The child that asks LiteRT's GPU accelerator: ``python -m embedl_nb.runtime.gpu_worker``.
+"""The child that asks LiteRT's GPU delegate: ``python -m embedl_nb.runtime.gpu_worker``.
 
-It is started with the Vulkan driver in its environment, loads the accelerator before LiteRT looks for it, and is asked
+It is started with the Vulkan driver in its environment, loads the delegate before LiteRT looks for it, and is asked
 about one model after the other. Graphics drivers crash: whoever asks has a child of its own. Nothing here is timed.
 """
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["accelerator_path", "main"]
+__all__ = ["delegate_path", "main"]
 
 _GPU, _CPU = litert_c.GPU_ACCELERATOR, litert_c.CPU_ACCELERATOR
 _VULKAN = "libvulkan.so.1"
 _SEED = 0
 
 
-def accelerator_path() -> str:
-    """Return the path of LiteRT's WebGPU accelerator.
+def delegate_path() -> str:
+    """Return the path of LiteRT's WebGPU delegate.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def accelerator_path() -> str:
     if path.is_file():
         return str(path)
     raise MissingDependencyError(
-        f"ai-edge-litert {litert_c.runtime_version()} has no GPU accelerator for this platform",
+        f"ai-edge-litert {litert_c.runtime_version()} has no GPU delegate for this platform",
         install="pip install 'ai-edge-litert>=2.3,<2.4' on Linux",
     )
 
@@ -57,7 +57,7 @@ def _load(payload: dict[str, Any]) -> dict[str, Any]:
             ctypes.CDLL(_VULKAN)
         except OSError:
             ctypes.CDLL(payload["vulkan_loader"])
-    ctypes.CDLL(accelerator_path(), ctypes.RTLD_GLOBAL)
+    ctypes.CDLL(delegate_path(), ctypes.RTLD_GLOBAL)
     return {}
 
 

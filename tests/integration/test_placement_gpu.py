@@ -1,4 +1,4 @@
-"""LiteRT's GPU accelerator is asked, on the Vulkan driver that there is."""
+"""LiteRT's GPU delegate is asked, on the Vulkan driver that there is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedl_nb import config
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.model.schema import schema
 from embedl_nb.placement.answers import Reason, UnitAnswer
-from embedl_nb.placement.gpu import accelerator, ask_gpu, asking
+from embedl_nb.placement.gpu import ask_gpu, asking, delegate
 from embedl_nb.placement.gpu.drivers import INSTALL_COMMAND, LAVAPIPE, Driver, find_drivers
 from embedl_nb.runtime import logs
 from embedl_nb.runtime.arrays import save_arrays
@@ -79,7 +79,7 @@ def test_a_model_that_the_gpu_takes_whole_computes_what_the_cpu_computes(make: M
 def test_an_answer_is_kept(make: Make, empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make(_cut_off())
     first = ask_gpu(model)
-    monkeypatch.setattr(asking, "Accelerator", None)  # nobody is asked again
+    monkeypatch.setattr(asking, "Delegate", None)  # nobody is asked again
     again = ask_gpu(model)
     assert again.operators == first.operators
     assert (again.asked, again.notes, again.facts, again.partitions, again.log_path) == (
@@ -159,7 +159,7 @@ def test_a_tensor_whose_size_depends_on_values_is_said_to_keep_the_model_off_the
 
 
 @needs_driver
-def test_the_operator_that_makes_the_accelerator_crash_is_found(make: Make) -> None:
+def test_the_operator_that_makes_the_delegate_crash_is_found(make: Make) -> None:
     builder = ModelBuilder()
     # Integers without a scale abort ai-edge-litert 2.3.0.
     x = builder.input("x", (1, 4), "uint8")
@@ -202,7 +202,7 @@ def test_what_takes_too_long_is_stopped_and_said(make: Make) -> None:
 def test_a_model_that_takes_too_long_is_asked_about_operator_by_operator(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator, "_SHARE_OF_WHOLE", 0.0)
+    monkeypatch.setattr(delegate, "_SHARE_OF_WHOLE", 0.0)
     answer = ask_gpu(make(models.chain(3)))
     assert (answer.num_running, answer.partitions) == (3, ((0, 1, 2),))
     assert any("each operator was asked about alone" in note for note in answer.notes)

@@ -1,4 +1,4 @@
-"""What the GPU accelerator's log says, and which operators its lines speak of."""
+"""What the GPU delegate's log says, and which operators its lines speak of."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedl_nb.model.slicer import slice_operators
 from embedl_nb.model.writer import pack, unpack
-from embedl_nb.placement.gpu.accelerator import Accelerator, Reply
+from embedl_nb.placement.gpu.delegate import Delegate, Reply
 from embedl_nb.placement.gpu.question import Question
 from embedl_nb.placement.gpu.said import invalid_kernel_line
 
@@ -25,14 +25,14 @@ class Alone:
     ----------
     question
         Whose operators.
-    accelerator
+    delegate
         Who is asked.
     folder
         For the models of one operator.
     """
 
-    def __init__(self, question: Question, accelerator: Accelerator, folder: Path) -> None:
-        self._question, self._accelerator, self._folder = question, accelerator, folder
+    def __init__(self, question: Question, delegate: Delegate, folder: Path) -> None:
+        self._question, self._delegate, self._folder = question, delegate, folder
         self._replies: dict[str, Reply] = {}
 
     def replies(self, indices: Iterable[int]) -> dict[int, Reply]:
@@ -57,7 +57,7 @@ class Alone:
         return {index: line for index, line in lines.items() if line}
 
     def _kernel_lines(self, indices: Iterable[int]) -> dict[int, str]:
-        self._accelerator.close()
+        self._delegate.close()
         self._replies = {}
         return {index: invalid_kernel_line(reply.log) for index, reply in self.replies(indices).items()}
 
@@ -69,7 +69,7 @@ class Alone:
         if kind not in self._replies:
             path = self._folder / "operator.tflite"
             path.write_bytes(data)
-            self._replies[kind] = self._accelerator.ask_alone(path)
+            self._replies[kind] = self._delegate.ask_alone(path)
         return self._replies[kind]
 
 

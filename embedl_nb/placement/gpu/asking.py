@@ -1,6 +1,6 @@
-"""Ask LiteRT's GPU accelerator about a model: which operators it takes, why not the others, whether it computes right.
+"""Ask LiteRT's GPU delegate about a model: which operators it takes, why not the others, whether it computes right.
 
-In: a model. Out: a :class:`~embedl_nb.placement.answers.UnitAnswer`. The accelerator (WebGPU, the kernels of a phone's
+In: a model. Out: a :class:`~embedl_nb.placement.answers.UnitAnswer`. The delegate (WebGPU, the kernels of a phone's
 GPU) runs in a child process on whatever Vulkan driver is there; its crash or hang is an answer too. It is never timed:
 what a software GPU takes says nothing of a phone.
 """
@@ -18,14 +18,14 @@ from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.placement import kept
 from embedl_nb.placement.answers import UnitAnswer
-from embedl_nb.placement.gpu.accelerator import Accelerator, Reply
 from embedl_nb.placement.gpu.alone import Alone
 from embedl_nb.placement.gpu.comparing import compare_with_cpu
+from embedl_nb.placement.gpu.delegate import Delegate, Reply
 from embedl_nb.placement.gpu.drivers import INSTALL_COMMAND, LAVAPIPE, Driver, find_drivers
 from embedl_nb.placement.gpu.judging import judge
 from embedl_nb.placement.gpu.question import Question, make_question
 from embedl_nb.placement.gpu.said import Adapter, read_adapter, says_no_gpu
-from embedl_nb.runtime.gpu_worker import accelerator_path
+from embedl_nb.runtime.gpu_worker import delegate_path
 from embedl_nb.units import ComputeUnit
 
 __all__ = ["ask_gpu"]
@@ -35,7 +35,7 @@ _PHONE_NOTE = "a phone may run LiteRT's OpenCL backend, which can take other ope
 
 
 def ask_gpu(model: LiteRTModel, *, signature_key: str | None = None, timeout_s: float = _TIMEOUT_S) -> UnitAnswer:
-    """Say which operators LiteRT's GPU accelerator takes, and why it leaves the others to the CPU.
+    """Say which operators LiteRT's GPU delegate takes, and why it leaves the others to the CPU.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def ask_gpu(model: LiteRTModel, *, signature_key: str | None = None, timeout_s: 
     -------
     UnitAnswer
         Kept in the cache by the model's content, the runtime's version and the driver. Without a driver nothing is
-        checked. Where the accelerator crashes on the model, or does not finish it in 0.7 of the time, the operators are
+        checked. Where the delegate crashes on the model, or does not finish it in 0.7 of the time, the operators are
         asked about one by one, and the answer says so.
 
     Raises
@@ -63,13 +63,13 @@ def ask_gpu(model: LiteRTModel, *, signature_key: str | None = None, timeout_s: 
     start = time.monotonic()
     pick_signature(model.signatures, signature_key)
     try:
-        accelerator_path()
+        delegate_path()
     except MissingDependencyError as err:
         return _not_checked(err.message, next_step=err.install)
     drivers = find_drivers()
     if not drivers:
         return _not_checked(
-            "there is no Vulkan driver on this machine for LiteRT's GPU accelerator", next_step=INSTALL_COMMAND
+            "there is no Vulkan driver on this machine for LiteRT's GPU delegate", next_step=INSTALL_COMMAND
         )
     key = kept.answer_key(ComputeUnit.GPU, model.sha256, signature_key, [driver.identity for driver in drivers])
     answer = kept.find(key)
@@ -87,27 +87,27 @@ def _ask_first_that_works(
     with tempfile.TemporaryDirectory(prefix="embedl_nb-") as name:
         question = make_question(model, signature_key, Path(name))
         for driver in drivers:
-            with Accelerator(driver, Path(name), deadline=deadline) as accelerator:
-                answer = _ask(question, accelerator, Path(name))
+            with Delegate(driver, Path(name), deadline=deadline) as delegate:
+                answer = _ask(question, delegate, Path(name))
                 if answer is not None:
-                    return answer, not (answer.not_checked or accelerator.has_died)
+                    return answer, not (answer.not_checked or delegate.has_died)
     tried = ", ".join(driver.name for driver in drivers)
     too_old = " (Debian 12's is too old for LiteRT)" if drivers[-1].name == LAVAPIPE else ""
     return _not_checked(f"no GPU was found through {tried}{too_old}", next_step=INSTALL_COMMAND), False
 
 
-def _ask(question: Question, accelerator: Accelerator, folder: Path) -> UnitAnswer | None:
+def _ask(question: Question, delegate: Delegate, folder: Path) -> UnitAnswer | None:
     """Ask on one driver; None where it leads to no GPU."""
     try:
-        said = accelerator.ask_whole(question.path)
+        said = delegate.ask_whole(question.path)
         if says_no_gpu(said.log):
             return None
-        verdict = judge(question, said, Alone(question, accelerator, folder))
+        verdict = judge(question, said, Alone(question, delegate, folder))
     except EmbedlError as err:
         answer = _not_checked(err.message, next_step=err.hint)
-        return dataclasses.replace(answer, log_path=accelerator.log_path)
-    facts, notes = _comparison(question, said, accelerator, folder)
-    log_path = accelerator.log_path
+        return dataclasses.replace(answer, log_path=delegate.log_path)
+    facts, notes = _comparison(question, said, delegate, folder)
+    log_path = delegate.log_path
     return UnitAnswer(
         unit=ComputeUnit.GPU,
         asked=_who(_adapter(log_path)),
@@ -121,13 +121,13 @@ def _ask(question: Question, accelerator: Accelerator, folder: Path) -> UnitAnsw
 
 
 def _comparison(
-    question: Question, said: Reply, accelerator: Accelerator, folder: Path
+    question: Question, said: Reply, delegate: Delegate, folder: Path
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Return facts and notes on the outputs; that they cannot be compared is a note, and takes no answer away."""
     if not said.is_compiled:
         return (), ()
     try:
-        return compare_with_cpu(question, accelerator, folder)
+        return compare_with_cpu(question, delegate, folder)
     except EmbedlError as err:
         return (), (f"its outputs were not compared with the CPU's: {err.message}",)
 
@@ -147,7 +147,7 @@ def _adapter(log_path: Path | None) -> Adapter | None:
 
 
 def _who(adapter: Adapter | None = None) -> str:
-    who = f"LiteRT's GPU accelerator (WebGPU, ai-edge-litert {version_of('ai-edge-litert')})"
+    who = f"LiteRT's GPU delegate (WebGPU, ai-edge-litert {version_of('ai-edge-litert')})"
     return who if adapter is None else f"{who} on {adapter}"
 
 

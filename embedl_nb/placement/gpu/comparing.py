@@ -6,7 +6,7 @@ from pathlib import Path
 
 from embedl_nb.model.calling import bind_inputs, restore_outputs
 from embedl_nb.model.evidence import Floor, SampleSource, compare_outputs
-from embedl_nb.placement.gpu.accelerator import Accelerator
+from embedl_nb.placement.gpu.delegate import Delegate
 from embedl_nb.placement.gpu.question import Question
 from embedl_nb.runtime.arrays import by_sample, join_samples, load_arrays, save_arrays, take_arrays
 
@@ -14,7 +14,7 @@ __all__ = ["compare_with_cpu"]
 
 
 def compare_with_cpu(
-    question: Question, accelerator: Accelerator, folder: Path
+    question: Question, delegate: Delegate, folder: Path
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Return facts and notes on the outputs; ``folder`` takes the file of inputs.
 
@@ -26,7 +26,7 @@ def compare_with_cpu(
         If either unit cannot run the model.
     """
     inputs_path = _write_sample(question, question.samples_path, folder) if question.samples_path else None
-    paths = accelerator.compare(
+    paths = delegate.compare(
         {
             "model_path": str(question.path),
             "signature_key": question.signature.key or None,

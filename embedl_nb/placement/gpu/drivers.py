@@ -1,4 +1,4 @@
-"""The Vulkan drivers of this machine that LiteRT's GPU accelerator can be tried on, best first.
+"""The Vulkan drivers of this machine that LiteRT's GPU delegate can be tried on, best first.
 
 Nothing is loaded here: a driver is a manifest, a JSON file that names a library. A real GPU's comes before SwiftShader,
 the software GPU that Chromium brings beside its binary, and that before lavapipe, which is often too old.

@@ -1,4 +1,4 @@
-"""From what the accelerator said to an answer for every operator; where it was not clear, it is asked again.
+"""From what the delegate said to an answer for every operator; where it was not clear, it is asked again.
 
 In: a question and the reply to it. Out: :class:`Verdict`. An operator of which a line may or may not speak is asked
 about alone (alone.py), and so is every operator of a model of which nothing is said, or that is not compiled at all.
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from embedl_nb.placement.answers import OperatorAnswer, Reason
-from embedl_nb.placement.gpu.accelerator import Reply
 from embedl_nb.placement.gpu.alone import Alone
+from embedl_nb.placement.gpu.delegate import Reply
 from embedl_nb.placement.gpu.matching import match_refusals, runs_of
 from embedl_nb.placement.gpu.question import Question
 from embedl_nb.placement.gpu.said import Block, Refusal, failure_line, invalid_kernel_line, read_blocks, reason_of
@@ -24,7 +24,7 @@ _NUM_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The parts of a :class:`~embedl_nb.placement.answers.UnitAnswer` that the accelerator's words decide."""
+    """The parts of a :class:`~embedl_nb.placement.answers.UnitAnswer` that the delegate's words decide."""
 
     operators: tuple[OperatorAnswer, ...]
     partitions: tuple[tuple[int, ...], ...] = ()
@@ -75,7 +75,7 @@ def _without(verdict: Verdict, invalid: Mapping[int, str], note: str) -> Verdict
 
 
 def _judge_words(question: Question, said: Reply, alone: Alone) -> Verdict:
-    """Decide by what the accelerator takes and refuses."""
+    """Decide by what the delegate takes and refuses."""
     indices = [operator.index for operator in question.subgraph.operators]
     if said.is_late:
         return _judge_unsaid(question, indices, alone, why=said.error)
@@ -87,12 +87,12 @@ def _judge_words(question: Question, said: Reply, alone: Alone) -> Verdict:
     # A model may hold bodies of other operators, about which there are lines of their own.
     block = next((block for block in blocks if block.num_on_gpu + block.num_on_cpu == len(indices)), None)
     if block is None:
-        return _judge_unsaid(question, indices, alone, why="the accelerator did not name what the CPU keeps")
+        return _judge_unsaid(question, indices, alone, why="the delegate did not name what the CPU keeps")
     return _judge_partly_taken(question, indices, block, _refusals(question, indices, block, alone))
 
 
 def _refusals(question: Question, indices: Sequence[int], block: Block, alone: Alone) -> dict[int, Refusal]:
-    """Return the refused operators, by the accelerator's lines and, where those leave a doubt, by asking again."""
+    """Return the refused operators, by the delegate's lines and, where those leave a doubt, by asking again."""
     match = match_refusals(question.subgraph, block, question.aliases)
     refused = _confirmed(match.refused, match.unsure, alone)
     runs = runs_of(question.subgraph, refused)
@@ -116,7 +116,7 @@ def _judge_partly_taken(
         return _verdict(indices, runs, refused)
     if block.num_on_gpu != length:
         note = (
-            f"the accelerator says {block.count_line!r}, while its lines leave it {num_supported} operators: it does "
+            f"the delegate says {block.count_line!r}, while its lines leave it {num_supported} operators: it does "
             "not say which of them stay on the CPU"
         )
         return _verdict(indices, runs, refused, notes=(note,))
@@ -184,7 +184,7 @@ def _judge_uncompiled(question: Question, indices: Sequence[int], said: Reply, a
     guilty = [index for index in indices if not replies[index].is_compiled and not read_blocks(replies[index].log)]
     who = _named(question, guilty)
     return Verdict(
-        operators=operators, cause=f"LiteRT's GPU accelerator fails on the whole model, because of {who}: {line}"
+        operators=operators, cause=f"LiteRT's GPU delegate fails on the whole model, because of {who}: {line}"
     )
 
 

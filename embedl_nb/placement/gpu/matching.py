@@ -1,8 +1,8 @@
-"""Which operators the accelerator's lines speak of, and which of the others it takes.
+"""Which operators the delegate's lines speak of, and which of the others it takes.
 
 In: a subgraph and what was said of it. Out: for each operator whether it is taken, else the line. LiteRT hands the
-accelerator one run of operators, the longest; supported operators outside it stay on the CPU. Which run that is follows
-from the way LiteRT partitions, and is believed only where its length is the one that the accelerator states.
+delegate one run of operators, the longest; supported operators outside it stay on the CPU. Which run that is follows
+from the way LiteRT partitions, and is believed only where its length is the one that the delegate states.
 """
 
 from __future__ import annotations

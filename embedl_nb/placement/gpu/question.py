@@ -1,6 +1,6 @@
-"""What the accelerator is asked about: the subgraph of one signature, as a file of its own where the model has several.
+"""What the delegate is asked about: the subgraph of one signature, as a file of its own where the model has several.
 
-LiteRT compiles every subgraph of a file, and the accelerator does not say which one its lines are about.
+LiteRT compiles every subgraph of a file, and the delegate does not say which one its lines are about.
 """
 
 from __future__ import annotations

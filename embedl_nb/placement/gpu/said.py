@@ -1,4 +1,4 @@
-"""What LiteRT's GPU accelerator says on its log, as data.
+"""What LiteRT's GPU delegate says on its log, as data.
 
 All text patterns on its log live here, each with a line that was recorded. It names an operator's type, a cause and
 often a tensor, each line once however many operators it holds for: matching.py finds which they are.
@@ -212,7 +212,7 @@ def read_blocks(log: str) -> list[Block]:
 def invalid_kernel_line(log: str) -> str:
     """Return the line that says that a kernel is not valid, "" where all are.
 
-    The accelerator takes no notice of it: the model is compiled, and runs leave the outputs as they were.
+    The delegate takes no notice of it: the model is compiled, and runs leave the outputs as they were.
     """
     match = _INVALID_KERNEL.search(log)
     return match["line"].strip() if match else ""

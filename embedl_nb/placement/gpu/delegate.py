@@ -1,4 +1,4 @@
-"""The child that asks LiteRT's GPU accelerator, and the next one where it has died: a crash is a reply like others."""
+"""The child that asks LiteRT's GPU delegate, and the next one where it has died: a crash is a reply like others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from embedl_nb.errors import OutOfMemoryError, RuntimeCrashedError, RuntimeTimeo
 from embedl_nb.placement.gpu.drivers import Driver
 from embedl_nb.runtime.process import Child
 
-__all__ = ["Accelerator", "Reply"]
+__all__ = ["Delegate", "Reply"]
 
-_WORKER, _WHO = "embedl_nb.runtime.gpu_worker", "LiteRT's GPU accelerator"
+_WORKER, _WHO = "embedl_nb.runtime.gpu_worker", "LiteRT's GPU delegate"
 # Of the time there is, what the whole model may take: the rest is for its operators one by one.
 _SHARE_OF_WHOLE = 0.7
 
@@ -46,8 +46,8 @@ class Reply:
     is_late: bool = False
 
 
-class Accelerator:
-    """LiteRT's GPU accelerator on a driver.
+class Delegate:
+    """LiteRT's GPU delegate on a driver.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Accelerator:
             self._child.close()
             self._child = None
 
-    def __enter__(self) -> Accelerator:
+    def __enter__(self) -> Delegate:
         return self
 
     def __exit__(
