@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from embedl_nb.errors import CompileError, InputError
@@ -12,6 +13,7 @@ from embedl_nb.units import ComputeUnit
 if TYPE_CHECKING:
     from embedl_nb.device.catalog import Chip
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.placement import Placement
 
 __all__ = ["chip_of", "with_artifact"]
 
@@ -63,10 +65,16 @@ def with_artifact(model: LiteRTModel, chip: Chip) -> LiteRTModel:
             f"{model.name} is compiled, but not for the NPU of {chip}: {npu.not_checked or placement.verdict}",
             hint=npu.next_step or f'enb.preflight(model, "{chip.part}") says why, operator by operator',
         )
-    artifact = dataclasses.replace(
-        placement.aot,
-        lineage=(*model.lineage, npu.asked),
-        notes=(*npu.notes, *(() if placement.splits[ComputeUnit.NPU].is_whole else (placement.verdict,))),
-    )
+    notes = (*npu.notes, *_left_to_the_cpu(model, placement))
+    artifact = dataclasses.replace(placement.aot, lineage=(*model.lineage, npu.asked), notes=notes)
     artifact = recorded("compile", artifact, model=artifact, parent_run_id=model.run_id)
     return dataclasses.replace(model, aot=dataclasses.replace(artifact, path=kept_path(artifact)))
+
+
+def _left_to_the_cpu(model: LiteRTModel, placement: Placement) -> Iterator[str]:
+    """Say what of the artifact the NPU does not run."""
+    first, *others = (signature.key for signature in model.signatures)
+    if others:
+        yield f"only the signature {first!r} is compiled for the NPU; on the CPU: {', '.join(map(repr, others))}"
+    if not placement.splits[ComputeUnit.NPU].is_whole:
+        yield placement.verdict

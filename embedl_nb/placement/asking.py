@@ -90,6 +90,7 @@ def place(
             for info in describe_operators(model.graph, subgraph_index=subgraph.index)
         ),
         answers=answers,
+        signature_key=signature.key if len(model.signatures) > 1 else "",
         rehearsal=rehearsal,
         splits={
             answer.unit: split(model.graph, subgraph, {said.index for said in answer.operators if said.runs})

@@ -54,6 +54,8 @@ class Placement(Displayable):
         What each compute unit said.
     splits
         What that means for the model, for each unit that was checked.
+    signature_key
+        Which signature was asked about, of a model with several; ``""`` where it has one.
     rehearsal
         What the NPU's artifact computed in the vendor's simulator, where that was asked for and could be done.
     run_id
@@ -69,6 +71,7 @@ class Placement(Displayable):
     rows: tuple[OperatorRow, ...]
     answers: tuple[UnitAnswer, ...]
     splits: dict[ComputeUnit, Split]
+    signature_key: str = ""
     rehearsal: Rehearsal | None = None
     run_id: str | None = None
 
@@ -169,6 +172,7 @@ class Placement(Displayable):
             "schema_version": _SCHEMA_VERSION,
             "provenance": str(self.provenance),
             "phones": list(self.phones),
+            "signature_key": self.signature_key,
             "rows": [asdict(row) for row in self.rows],
             "answers": [answer_to_record(answer) for answer in self.answers],
             "rehearsal": None if self.rehearsal is None else self.rehearsal.to_record(),
@@ -191,6 +195,7 @@ class Placement(Displayable):
         return cls(
             **{name: record[name] for name in ("model_name", "model_sha256", "precision", "target", "chip")},
             phones=tuple(record["phones"]),
+            signature_key=record.get("signature_key", ""),
             rows=tuple(OperatorRow(**row) for row in record["rows"]),
             answers=tuple(answer_from_record(answer) for answer in record["answers"]),
             rehearsal=None if record["rehearsal"] is None else Rehearsal.from_record(record["rehearsal"]),

@@ -40,12 +40,16 @@ def verdict(placement: Placement) -> str:
 def _sentence(placement: Placement, answer: UnitAnswer) -> str:
     split, title = placement.splits[answer.unit], answer.unit.upper()
     work = "" if split.macs_share is None else f", {format_ratio(split.macs_share)} of the work,"
+    count = f"{split.num_operators} operators"
+    everything, nothing = f"All {count} would", f"None of {count} would"
+    if split.num_operators == 1:
+        everything, nothing = "Its one operator would", "Its one operator would not"
     if split.is_whole:
-        return f"All {split.num_operators} operators would run on the {title}"
+        return f"{everything} run on the {title}"
     if not split.num_running:
-        return f"None of {split.num_operators} operators would run on the {title}{_because(placement, answer)}"
+        return f"{nothing} run on the {title}{_because(placement, answer)}"
     parts = "" if split.num_parts == 1 else f" in {split.num_parts} parts"
-    head = f"{split.num_running} of {split.num_operators} operators{work} would run on the {title}{parts}"
+    head = f"{split.num_running} of {count}{work} would run on the {title}{parts}"
     return head + _because(placement, answer)
 
 
@@ -79,7 +83,7 @@ def placements_view(placements: Placements) -> View:
     failed = f" | {len(placements.errors)} failed" if placements.errors else ""
     unchecked = _unchecked(each)
     chips = "chip" if len(each) == 1 else "chips"
-    head = f"{each[0].model_name} on {len(each)} {chips} | {_whole_on_npu(each)}" if each else "no placement"
+    head = f"{_subject(each[0])} on {len(each)} {chips} | {_whole_on_npu(each)}" if each else "no placement"
     table = Table(
         title="Operators that would run there",
         columns=("asked for", "chip", *(unit.upper() for unit in units)),
@@ -93,11 +97,7 @@ def placements_view(placements: Placements) -> View:
         provenance=each[0].provenance if each else None,
         warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
         tables=(table,) if each else (),
-        unknown="how fast it is there, and what was not checked"
-        if unchecked
-        else "how fast it is there"
-        if each
-        else "",
+        unknown="how fast it is there" + (", and what was not checked" if unchecked else "") if each else "",
         next_step=next((answer.next_step for answer in unchecked if answer.next_step), ""),
     )
 
@@ -169,13 +169,18 @@ def placement_view(placement: Placement) -> View:
     first = next((answer for answer in unchecked if answer.next_step), None)
     where = f"{placement.target} | {placement.chip}" if placement.phones else placement.chip
     return View(
-        headline=f"{placement.model_name} on {where} | {placement.verdict}",
+        headline=f"{_subject(placement)} on {where} | {placement.verdict}",
         provenance=placement.provenance,
         facts=tuple(facts),
         tables=(_units_table(placement), *refused),
         unknown="how fast it is there: only the phone knows" if not first else f"the {first.unit.upper()}'s part",
         next_step=first.next_step if first else "",
     )
+
+
+def _subject(placement: Placement) -> str:
+    """Return the model's name, with the signature where it has several."""
+    return placement.model_name + (f" ({placement.signature_key})" if placement.signature_key else "")
 
 
 def _suggestions(placement: Placement) -> dict[str, str]:

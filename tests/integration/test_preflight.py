@@ -99,6 +99,19 @@ def test_a_compile_ahead_of_time_gives_the_portable_model_and_the_artifact_of_th
     assert enb.load(compiled.run_id).device == "SM8650"
 
 
+def test_an_artifact_of_several_signatures_says_which_one_the_npu_runs(tmp_path: Path) -> None:
+    if not is_installed("onnxruntime_qnn"):
+        pytest.skip('needs Qualcomm\'s compiler: pip install "embedl-nb[qualcomm]"')
+    model = models.write(tmp_path, models.two_signatures())
+    compiled = enb.compile(model, device="SM8650", aot=True)
+    assert compiled.aot is not None
+    assert compiled.aot.notes == ("only the signature 'first' is compiled for the NPU; on the CPU: 'second'",)
+    assert "only the signature 'first'" in repr(compiled)
+    placement = enb.preflight(model, "SM8650", compute_units="npu", signature_key="second")
+    assert repr(placement).startswith("tiny (second) on Snapdragon 8 Gen 3 (SM8650) | Its one operator would run on")
+    assert enb.load(placement.run_id).signature_key == "second"
+
+
 @pytest.mark.parametrize(
     ("device", "error", "words"),
     [
