@@ -167,7 +167,8 @@ def placement_view(placement: Placement) -> View:
     facts += [Fact("rehearsal", placement.rehearsal.sentence)] if placement.rehearsal else []
     facts += [Fact(f"try for {operator}", text) for operator, text in _suggestions(placement).items()]
     first = next((answer for answer in unchecked if answer.next_step), None)
-    where = f"{placement.target} | {placement.chip}" if placement.phones else placement.chip
+    phone = placement.phones[0] if len(placement.phones) == 1 else placement.target
+    where = f"{phone} | {placement.chip}" if placement.phones else placement.chip
     return View(
         headline=f"{_subject(placement)} on {where} | {placement.verdict}",
         provenance=placement.provenance,

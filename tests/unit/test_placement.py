@@ -103,6 +103,11 @@ def test_a_faster_unit_that_was_not_checked_is_said_in_the_same_line() -> None:
     )
 
 
+def test_the_first_line_names_the_phone_that_a_short_name_stood_for() -> None:
+    asked = dataclasses.replace(placement(0, 1, 3), target="S24", phones=("itel S24",))
+    assert repr(asked).startswith("net on itel S24 | Snapdragon 8 Gen 3 (SM8650) | ")
+
+
 def test_a_cause_that_holds_for_all_is_said_once() -> None:
     answer = npu(cause="this chip's NPU has no float16", reason=Reason.NO_FLOAT16)
     none = dataclasses.replace(placement(), answers=(answer,))
