@@ -11,6 +11,7 @@ from embedl_nb.charts.fidelity import fidelity_figure
 from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
 from embedl_nb.charts.placement import placement_matrix_figure, placement_strip_figure
+from embedl_nb.charts.sustained import sustained_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
 from embedl_nb.charts.waterfall import waterfall_figure
 from embedl_nb.charts.waterfall_svg import waterfall_picture
@@ -23,6 +24,7 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "waterfall": waterfall_figure,
         "operators": operators_figure,
         "latency": latency_figure,
+        "sustained": sustained_figure,
         "fidelity": fidelity_figure,
         "tradeoff": tradeoff_figure,
         "placement": placement_strip_figure,

@@ -15,6 +15,7 @@ from embedl_nb.display.mixin import Displayable
 from embedl_nb.display.view import View
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.measure.plan import MeasureOptions
+from embedl_nb.measure.sustained import Sustained
 from embedl_nb.units import Provenance
 
 if TYPE_CHECKING:
@@ -314,6 +315,8 @@ class Benchmark(Displayable):
         Operators that no layer covers.
     energy
         Always None on a host: nothing meters one process there.
+    sustained
+        Latency over minutes; None unless that was asked for.
     provenance
         What every number in here is.
     run_id
@@ -339,6 +342,7 @@ class Benchmark(Displayable):
     unattributed_operators: tuple[int, ...] = ()
     energy: None = None
     thermal: Thermal = field(default_factory=Thermal)
+    sustained: Sustained | None = None
     flags: tuple[Flag, ...] = ()
     provenance: Provenance = Provenance.MEASURED
     run_id: str | None = None
@@ -377,6 +381,7 @@ class Benchmark(Displayable):
             "init_ms": self.init_ms,
             "first_ms": self.first_ms,
             "peak_memory_mib": self.memory.peak_memory_bytes / 2**20,
+            "steady_p50_ms": self.sustained.steady_p50_ms if self.sustained else None,
             "outputs": str(self.outputs.state),
             "flags": ", ".join(flag.kind for flag in self.flags),
             "provenance": str(self.provenance),
@@ -393,6 +398,21 @@ class Benchmark(Displayable):
             One bar a layer, x in ms.
         """
         return draw("waterfall", self)
+
+    def sustained_curve(self) -> Any:
+        """Draw latency and heat against time.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            p50 of each short process in ms, time in s or min.
+
+        Raises
+        ------
+        InputError
+            If it was not measured with ``sustain="10m"`` or the like.
+        """
+        return draw("sustained", self)
 
     def to_record(self) -> dict[str, Any]:
         """Return everything as plain JSON data."""
@@ -460,6 +480,7 @@ def _thawed(record: dict[str, Any]) -> dict[str, Any]:
         "layer_table": tuple(Layer.from_record(layer) for layer in record["layer_table"]),
         "unattributed_operators": tuple(record["unattributed_operators"]),
         "thermal": Thermal(**record["thermal"]),
+        "sustained": Sustained.from_record(record["sustained"]) if record.get("sustained") else None,
         "flags": tuple(Flag(kind=FlagKind(flag["kind"]), sentence=flag["sentence"]) for flag in record["flags"]),
         "provenance": Provenance(record["provenance"]),
     }

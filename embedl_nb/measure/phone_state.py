@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from embedl_nb.device.conditions import Conditions
 from embedl_nb.display.view import Fact
 from embedl_nb.measure.benchmark import Environment, Flag, FlagKind, Thermal
+from embedl_nb.measure.sustained import THROTTLING_STATUS
 from embedl_nb.units import Provenance
 
-__all__ = ["SLOWED_DOWN", "phone_flags", "state_facts"]
-
-SLOWED_DOWN = 2
-"""Android's thermal status from which it slows a phone down: moderate."""
+__all__ = ["phone_flags", "state_facts"]
 
 
 def phone_flags(
@@ -28,7 +26,7 @@ def phone_flags(
         Of the device.
     """
     flags = []
-    if thermal.peak_status is not None and thermal.peak_status >= SLOWED_DOWN:
+    if thermal.peak_status is not None and thermal.peak_status >= THROTTLING_STATUS:
         skin = f", its skin up to {thermal.peak_skin_celsius:.0f} °C" if thermal.peak_skin_celsius is not None else ""
         sentence = f"throttled: Android's thermal status was {thermal.peak_status} of 6 while this was measured{skin}"
         flags.append(Flag(kind=FlagKind.THROTTLED, sentence=sentence))

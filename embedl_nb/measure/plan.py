@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from embedl_nb.errors import InputError, UnknownNameError
+from embedl_nb.measure.duration import parse_duration
 from embedl_nb.units import ComputeUnit
 
 __all__ = ["BUDGET_S", "MAX_ITERATIONS", "MIN_ITERATIONS", "SEED", "SETTLE_RATIO", "MeasureOptions"]
@@ -49,6 +50,8 @@ class MeasureOptions:
         Whether a separate pass with the runtime's profiler gives the layers.
     runtime_options
         Further options handed to the runtime as they are.
+    sustain_s
+        How long the model is run on after the processes, for its latency over minutes; None for not at all.
     """
 
     compute_unit: ComputeUnit = ComputeUnit.CPU
@@ -59,6 +62,7 @@ class MeasureOptions:
     warmup: int | None = None
     profile: bool = True
     runtime_options: dict[str, str] = field(default_factory=dict)
+    sustain_s: float | None = None
 
     @classmethod
     def checked(
@@ -72,6 +76,7 @@ class MeasureOptions:
         warmup: int | None,
         profile: bool,
         runtime_options: Mapping[str, str] | None,
+        sustain: str | None = None,
     ) -> MeasureOptions:
         """Check every option by itself.
 
@@ -91,6 +96,7 @@ class MeasureOptions:
             warmup=_optional_count("warmup", warmup, least=0, most=_MAX_COUNT),
             profile=_flag("profile", profile),
             runtime_options=_strings("runtime_options", {} if runtime_options is None else runtime_options),
+            sustain_s=None if sustain is None else parse_duration("sustain", sustain),
         )
 
     def to_record(self) -> dict[str, Any]:

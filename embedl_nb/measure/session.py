@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from embedl_nb.measure.phone_state import phone_flags
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
 from embedl_nb.measure.statistics import join_summaries, summarize
+from embedl_nb.measure.sustained import Sustained, run_sustained
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
 from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, RawRun
@@ -75,6 +76,7 @@ def measure(
     warmup: int | None = None,
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
+    sustain: str | None = None,
 ) -> Benchmark:
     """Measure a model on a device, in fresh processes, one after the other.
 
@@ -97,6 +99,8 @@ def measure(
         random values.
     signature_key
         Which signature to measure; the first by default. Only the first has examples of its own.
+    sustain
+        How long to run it on afterwards, ``"90s"``, ``"10m"``, for its latency once the device is warm.
 
     Returns
     -------
@@ -130,6 +134,7 @@ def measure(
         warmup=warmup,
         profile=profile,
         runtime_options=runtime_options,
+        sustain=sustain,
     )
     target = open_device(device)
     unit = _choose_unit(target, options)
@@ -146,7 +151,9 @@ def measure(
         )
         with target.lease():
             runs, windows, check = _run_all(target, subject, options)
+            sustained = _sustained(target, subject, options)
     result = _benchmark(target, subject, options, unit, runs, windows, check)
+    result = replace(result, sustained=sustained)
     warn_of(result.flags, stacklevel=_WARN_CALLER)
     if not result.placement.is_as_asked:
         warning = FallbackWarning(result.placement.sentence, asked=result.placement.asked, got=result.placement.got)
@@ -190,6 +197,12 @@ def _run_all(
         checks.append(check)
     progress.emit("process", "", done=options.processes, total=options.processes)
     return runs, windows, next((check for check in checks if check.state is OutputState.DIFFER), checks[0])
+
+
+def _sustained(target: Device, subject: _Subject, options: MeasureOptions) -> Sustained | None:
+    if options.sustain_s is None:
+        return None
+    return run_sustained(target, _request(subject, options), duration_s=options.sustain_s)
 
 
 def _request(subject: _Subject, options: MeasureOptions) -> MeasureRequest:

@@ -64,6 +64,8 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
         Fact("threads", str(result.environment.num_threads or "the runtime's choice")),
         Fact("device", place),
     ]
+    if result.sustained is not None:
+        facts.insert(1, Fact("sustained", f"{result.sustained.sentence} ({source})"))
     facts += state_facts(result.thermal, result.environment, source)
     if result.run_id:
         facts.append(Fact("run", result.run_id))
@@ -140,7 +142,9 @@ def _unknown(result: Benchmark) -> tuple[str, str]:
         return phone, f'model.save("{result.model_name}.tflite")  # {later}'
     if result.outputs.state == "not checked":
         return "whether it computes there what it computes here: outputs were not checked on this device", ""
-    return "how it holds up over minutes, once the device is warm", "enb.benchmark(model, iterations=5000)"
+    if result.sustained is None:
+        return "how it holds up over minutes, once the device is warm", 'enb.benchmark(model, device, sustain="10m")'
+    return "", ""
 
 
 def _counts(result: Benchmark) -> str:

@@ -190,6 +190,7 @@ def benchmark(
     warmup: int | None = None,
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
+    sustain: str | None = None,
 ) -> Benchmark:
     """Measure a model on a device, operator by operator, in processes of its own.
 
@@ -221,6 +222,9 @@ def benchmark(
         Whether to time each operator, in a pass of its own after the timed iterations.
     runtime_options
         Settings handed to the runtime.
+    sustain
+        How long to run the model on afterwards, ``"90s"``, ``"10m"``: ``result.sustained`` then holds its latency over
+        time, when throttling began and the steady state, and ``result.sustained_curve()`` draws them.
 
     Returns
     -------
@@ -261,6 +265,7 @@ def benchmark(
             warmup=warmup,
             profile=profile,
             runtime_options=runtime_options,
+            sustain=sustain,
         )
     return recorded("benchmark", result, model=subject, parent_run_id=subject.run_id)
 

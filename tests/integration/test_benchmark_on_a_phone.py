@@ -94,9 +94,16 @@ def test_a_model_is_pushed_once_for_all_processes_and_gone_when_they_are_done(
 
 
 # The last one: a phone takes minutes to cool down.
-def test_a_hot_phone_is_said_to_be_throttled(address: str, phone: VirtualPhone, model: Path) -> None:
+def test_a_hot_phone_is_said_to_be_throttled_and_since_when_it_is_while_sustained(
+    address: str, phone: VirtualPhone, model: Path
+) -> None:
     phone.faults = Faults(celsius_per_busy_s=1e6)
     with pytest.warns(ThrottledWarning, match="thermal status"):
-        result = enb.benchmark(model, address, iterations=20, warmup=1, processes=1, profile=False)
+        result = enb.benchmark(model, address, iterations=20, warmup=0, processes=1, profile=False, sustain="1s")
     assert result.thermal.peak_status is not None
     assert result.thermal.peak_status >= 2
+    assert result.sustained is not None
+    assert result.sustained.duration_s >= 1.0
+    assert result.sustained.points[0].n > 100
+    assert result.sustained.throttled_after_s == result.sustained.points[0].time_s
+    assert enb.load(result.run_id) == result
