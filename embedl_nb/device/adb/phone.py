@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import re
 import shlex
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ from embedl_nb.units import format_bytes
 if TYPE_CHECKING:
     from embedl_nb.device.adb.facts import PhoneFacts
     from embedl_nb.device.info import DeviceInfo
-    from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 
 __all__ = ["FOLDER", "AdbPhone", "Channel"]
 
@@ -143,13 +141,15 @@ class AdbPhone:
     ----------
     facts
         The same.
+    is_leased
+        Whether this object holds its lease.
     """
 
     def __init__(self, channel: Channel, facts: PhoneFacts) -> None:
         self.facts = facts
         self._channel = channel
         self._info = facts.to_info(channel.address)
-        self._is_leased = False
+        self.is_leased = False
 
     @property
     def info(self) -> DeviceInfo:
@@ -163,22 +163,13 @@ class AdbPhone:
         A model stays on the phone from one run to the next, and is removed when the lease ends.
         """
         with leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S):
-            self._is_leased = True
+            self.is_leased = True
             try:
                 yield
             finally:
-                self._is_leased = False
+                self.is_leased = False
                 with contextlib.suppress(DeviceError):  # a phone that is gone is cleaned up by the next run
                     self.remove_leftovers()
-
-    def run(self, request: MeasureRequest) -> RawRun:
-        """Measure once with the phone's own tool, in a process for the times and one more for the layers."""
-        from embedl_nb.device.adb.raw import to_raw_run
-        from embedl_nb.device.adb.running import run_on_phone
-
-        wall_start = time.time()
-        run = run_on_phone(self, request, leave_model=self._is_leased)
-        return to_raw_run(run, num_threads=request.num_threads, wall_start=wall_start)
 
     def conditions(self) -> Conditions:
         """Read the phone's heat, battery, screen, clocks and load."""

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from embedl_nb.device.adb.address import AdbAddress, is_server
+from embedl_nb.device.adb.device import AdbDevice
 from embedl_nb.device.adb.facts import FACTS_SCRIPT, read_facts
-from embedl_nb.device.adb.phone import AdbPhone, Channel
+from embedl_nb.device.adb.phone import Channel
 from embedl_nb.device.adb.sections import clean
 from embedl_nb.device.adb.server import AdbServer, Sighting, Unusable, running, sightings, which_server
 from embedl_nb.device.adb.states import ABSENT, NO_PHONE, SILENT, state_named
@@ -65,7 +66,7 @@ class AdbProvider:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return tuple(pool.map(lambda each: _describe(server, each), seen))
 
-    def open(self, address: DeviceAddress) -> AdbPhone:
+    def open(self, address: DeviceAddress) -> AdbDevice:
         """Return the phone at ``address``; ``adb://`` is the only one there is.
 
         ``adb://HOST:PORT`` is connected to where the server does not list it yet.
@@ -93,9 +94,9 @@ class AdbProvider:
         return _open(server, sighting.serial, str(found))
 
 
-def _open(server: AdbServer, serial: str, address: str) -> AdbPhone:
+def _open(server: AdbServer, serial: str, address: str) -> AdbDevice:
     channel = Channel(server, serial, address=address)
-    return AdbPhone(channel, read_facts(channel.shell(FACTS_SCRIPT, timeout_s=_FACTS_S, check=False).stdout))
+    return AdbDevice(channel, read_facts(channel.shell(FACTS_SCRIPT, timeout_s=_FACTS_S, check=False).stdout))
 
 
 def _describe(server: AdbServer, sighting: Sighting) -> DeviceInfo | UnreadyDevice:
