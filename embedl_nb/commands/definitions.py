@@ -276,7 +276,8 @@ def _doctor() -> Any:
 def _fetch_tool(version: str) -> Any:
     """Fetch LiteRT's benchmark_model, which measures on phones, from where Google publishes it.
 
-    VERSION is a release of LiteRT, 2.2.0. The program is kept in the cache folder and pushed to phones that lack it.
+    VERSION is a release of LiteRT, 2.2.0, or legacy for the older program, which compares outputs on phones and is
+    published without a version. The program is kept in the cache folder and pushed to phones that lack it.
     """
     return pipeline.fetch_tool(version)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from embedl_nb.model.litert_model import LiteRTModel
     from embedl_nb.model.spec import Signature
+    from embedl_nb.runtime.raw_run import RawRun
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -103,14 +104,15 @@ def choose_golden(model: LiteRTModel, signature: Signature, golden: Any, sample:
 
 
 def check_outputs(
-    model: LiteRTModel, signature: Signature, golden: Golden | None, sample: Sample, outputs_path: str | None
+    model: LiteRTModel, signature: Signature, golden: Golden | None, sample: Sample, run: RawRun
 ) -> OutputCheck:
-    """Compare the outputs of one process with the golden ones, and remove their file."""
-    if outputs_path is None:
-        return OutputCheck(state=OutputState.NOT_CHECKED, sentence="the device returned no outputs")
-    arrays = _first(take_arrays(outputs_path))
+    """Compare the outputs of one run with the golden ones, and remove their file."""
+    arrays = None if run.outputs_path is None else _first(take_arrays(run.outputs_path))
     if golden is None:
         return OutputCheck(state=OutputState.NOT_CHECKED, sentence=_why_not_checked(sample))
+    if arrays is None:
+        why = run.outputs_note or "the device returned no outputs"
+        return OutputCheck(state=OutputState.NOT_CHECKED, sentence=why)
     outputs = restore_outputs(signature, arrays)
     kind, floor = SampleSource.GIVEN, Floor.FLOAT
     if sample.source is InputSource.EXAMPLE and model.parity is not None:
@@ -123,7 +125,8 @@ def check_outputs(
         floor=floor,
     )
     state = OutputState.MATCH if parity.passed else OutputState.DIFFER
-    return OutputCheck(state=state, parity=parity, sentence=parity.sentence)
+    by = f"; {run.outputs_note}" if run.outputs_note else ""
+    return OutputCheck(state=state, parity=parity, sentence=parity.sentence + by)
 
 
 def _why_not_checked(sample: Sample) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.device import Device, DeviceAddress, open_device
-from embedl_nb.errors import FallbackWarning, UnitUnavailableError, WrongOutputError
+from embedl_nb.errors import BenchmarkError, FallbackWarning, UnitUnavailableError, WrongOutputError
 from embedl_nb.measure import plan
 from embedl_nb.measure.benchmark import (
     Benchmark,
@@ -35,7 +35,7 @@ from embedl_nb.measure.statistics import join_summaries, summarize
 from embedl_nb.measure.sustained import Sustained, run_sustained
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
-from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, RawRun
+from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, OutputsFor, RawRun
 from embedl_nb.units import ComputeUnit
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _run_all(
         _refuse_fallback(target, options, run)
         windows.append((before, target.conditions()))
         runs.append(run)
-        check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run.outputs_path)
+        check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run)
         _refuse_wrong(check, subject)
         checks.append(check)
     progress.emit("process", "", done=options.processes, total=options.processes)
@@ -222,13 +222,25 @@ def _request(subject: _Subject, options: MeasureOptions) -> MeasureRequest:
         runtime_options=options.runtime_options,
         compute_unit=str(options.compute_unit),
         allow_fallback=options.allow_fallback,
+        outputs_for=_outputs_for(subject.golden),
     )
 
 
+def _outputs_for(golden: Golden | None) -> OutputsFor:
+    if golden is None:
+        return OutputsFor.NOTHING
+    return OutputsFor.REQUIRED_CHECK if golden.is_given else OutputsFor.CHECK
+
+
 def _refuse_wrong(check: OutputCheck, subject: _Subject) -> None:
-    if check.state is not OutputState.DIFFER or check.parity is None:
-        return
     if subject.golden is None or not subject.golden.is_given:
+        return
+    if check.state is OutputState.NOT_CHECKED:
+        raise BenchmarkError(
+            f"{subject.model.name} was not compared with golden: {check.sentence}",
+            hint="measure it without golden, or on a device that gives its outputs",
+        )
+    if check.state is not OutputState.DIFFER or check.parity is None:
         return
     wrong = tuple(output.name for output in check.parity.outputs if not output.matches)
     raise WrongOutputError(

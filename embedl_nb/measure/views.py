@@ -25,9 +25,14 @@ def headline(result: Benchmark) -> str:
         result.precision,
         f"{result.device.name} {placement.got} (asked {placement.asked})",
         f"p50 {format_ms(latency.p50_ms)} (p95 {_bare_ms(latency.p95_ms)}, {_counts(result)})",
-        f"outputs {result.outputs.state}",
+        f"outputs {result.outputs.state}{_where_not_checked(result)}",
     ]
     return " | ".join(parts)
+
+
+def _where_not_checked(result: Benchmark) -> str:
+    is_elsewhere = not result.device.is_this_machine and result.outputs.state == "not checked"
+    return " on this device" if is_elsewhere else ""
 
 
 def benchmark_view(result: Benchmark) -> View:
@@ -141,7 +146,8 @@ def _unknown(result: Benchmark) -> tuple[str, str]:
         later = "then time it with LiteRT's benchmark_model on the phone"
         return phone, f'model.save("{result.model_name}.tflite")  # {later}'
     if result.outputs.state == "not checked":
-        return "whether it computes there what it computes here: outputs were not checked on this device", ""
+        given = f'enb.benchmark(model, "{result.device.address}", inputs=sample, golden=expected)'
+        return "whether it computes there what it computes here: outputs were not checked on this device", given
     if result.sustained is None:
         return "how it holds up over minutes, once the device is warm", 'enb.benchmark(model, device, sustain="10m")'
     return "", ""

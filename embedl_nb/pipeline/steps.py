@@ -326,7 +326,7 @@ def fetch_tool(version: str) -> ToolBinary:
     Parameters
     ----------
     version
-        A release of LiteRT, ``"2.2.0"``.
+        A release of LiteRT, ``"2.2.0"``; ``"legacy"`` for the older program, which checks a phone's outputs.
 
     Returns
     -------

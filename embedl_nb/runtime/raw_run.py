@@ -7,7 +7,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["EventKind", "ExecutionPath", "HeatReading", "MeasureRequest", "ProfiledEvent", "RawRun", "TimesSummary"]
+__all__ = [
+    "EventKind",
+    "ExecutionPath",
+    "HeatReading",
+    "MeasureRequest",
+    "OutputsFor",
+    "ProfiledEvent",
+    "RawRun",
+    "TimesSummary",
+]
+
+
+class OutputsFor(StrEnum):
+    """What somebody does with the outputs; for a device where they take another process."""
+
+    NOTHING = "nothing"
+    CHECK = "check"
+    """They are compared, where they can be had; otherwise the run says why not."""
+    REQUIRED_CHECK = "required check"
+    """Without them there is to be no run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +56,8 @@ class MeasureRequest:
     compute_unit, allow_fallback
         Where it is to run, and whether another unit may take over what that one does not; of a device that offers more
         than one.
+    outputs_for
+        What becomes of the outputs.
     """
 
     model_path: str
@@ -54,6 +75,7 @@ class MeasureRequest:
     runtime_options: dict[str, str] = dataclasses.field(default_factory=dict)
     compute_unit: str = "cpu"
     allow_fallback: bool = True
+    outputs_for: str = OutputsFor.CHECK
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
@@ -189,9 +211,11 @@ class RawRun:
     profile_note
         What was wrong with the profile in one sentence; empty where nothing was.
     outputs_path
-        ``.npz`` with the outputs ``"0/<output name>"`` of the measured sample.
+        ``.npz`` with the outputs ``"0/<output name>"`` of the request's inputs; None where there are none.
+    outputs_note
+        Which program gave the outputs, where it is another one than was timed; without outputs, why there are none.
     inputs
-        ``"given"`` or ``"random"``.
+        What was timed: ``"given"`` or ``"random"``.
     wall_start
         When the process began to measure, in Unix seconds.
     summary
@@ -226,6 +250,7 @@ class RawRun:
     path: ExecutionPath | None = None
     tool: dict[str, str] = dataclasses.field(default_factory=dict)
     during: tuple[HeatReading, ...] = ()
+    outputs_note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""

@@ -13,7 +13,7 @@ import pytest
 
 from embedl_nb.cli import main
 from embedl_nb.device.adb.tool import binary
-from embedl_nb.device.adb.tool.binary import fetch_tool, find_tool, read_abi
+from embedl_nb.device.adb.tool.binary import CHECKER_VARIABLE, fetch_tool, find_checker, find_tool, read_abi
 from embedl_nb.errors import InputError, MissingDependencyError
 
 Handler = http.server.BaseHTTPRequestHandler
@@ -191,3 +191,24 @@ def test_the_command_prints_what_it_fetched(
     printed = capsys.readouterr().out
     assert "benchmark_model 2.2.0 for arm64-v8a" in printed
     assert hashlib.sha256(program(ARM64)).hexdigest() in printed
+
+
+def test_the_older_tool_has_a_place_and_a_variable_of_its_own(
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingDependencyError) as caught:
+        find_checker(["arm64-v8a"])
+    assert caught.value.install == "embedl-nb fetch-tool legacy"
+    with serving(giving(program(ARM64))) as (place, asked):
+        fetched = fetch_tool("legacy", published=place)
+    assert asked == ["/android_aarch64_benchmark_model"]
+    assert find_checker(["arm64-v8a"]) == fetched
+    with pytest.raises(MissingDependencyError):
+        find_tool(["arm64-v8a"])  # it is not what measures
+    with pytest.raises(InputError, match="not published for x86_64"):
+        find_checker(["x86_64"])
+    (tmp_path / "own").write_bytes(program(X86_64))
+    monkeypatch.setenv(CHECKER_VARIABLE, str(tmp_path / "own"))
+    assert find_checker(["x86_64"]).source == CHECKER_VARIABLE
+    with pytest.raises(InputError, match="is a program for x86_64"):
+        find_checker(["arm64-v8a"])

@@ -17,6 +17,7 @@ from embedl_nb import charts, progress
 from embedl_nb.device.conditions import Conditions
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import (
+    BenchmarkError,
     EmbedlWarning,
     FallbackWarning,
     InputError,
@@ -80,6 +81,13 @@ def with_example(path: Path, folder: Path, *, golden: Any) -> LiteRTModel:
     return dataclasses.replace(
         LiteRTModel.open(path), samples_path=folder / "samples.npz", golden_path=folder / "golden.npz"
     )
+
+
+def test_golden_is_never_ignored_by_a_device_that_gives_no_outputs(model_path: Path) -> None:
+    device = VirtualDevice()
+    with pytest.raises(BenchmarkError, match="was not compared with golden: the device returned no outputs"):
+        measured(device, model_path, inputs=X, golden=RIGHT, iterations=20)
+    assert [request.outputs_for for request in device.requests] == ["required check"]
 
 
 def test_a_device_whose_tool_summarizes_has_a_latency_layers_and_no_times_that_it_did_not_give(

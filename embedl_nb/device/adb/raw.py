@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embedl_nb.device.adb.tool.profile import Profile
     from embedl_nb.device.conditions import Conditions
 
-__all__ = ["to_raw_run"]
+__all__ = ["execution_path", "to_raw_run"]
 
 _KINDS = {
     RowKind.OPERATOR: EventKind.OPERATOR,
@@ -56,13 +56,17 @@ def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> 
         profiled_ms=profiled_ms,
         profile_note=_profile_note(run.profiled.profile if run.profiled else None, is_wanted=run.profiled is not None),
         events=events,
-        outputs_path=None,
+        outputs_path=run.outputs.path,
+        outputs_note=run.outputs.note,
         inputs="random",
         pid=0,
         wall_start=wall_start,
         summary=summary,
-        path=_path(run.plain.delegation, run.compute_unit),
-        tool={TOOL_NAME: f"LiteRT {run.tool.version}, {run.tool.abi}, SHA-256 {run.tool.sha256}"},
+        path=execution_path(run.plain.delegation, run.compute_unit),
+        tool={
+            TOOL_NAME: f"LiteRT {run.tool.version}, {run.tool.abi}, SHA-256 {run.tool.sha256}",
+            **({"output checker": run.outputs.tool} if run.outputs.tool else {}),
+        },
         during=tuple(_heat(reading) for process in (run.plain, run.profiled) if process for reading in process.during),
     )
 
@@ -161,7 +165,7 @@ def _profile_note(profile: Profile | None, *, is_wanted: bool) -> str:
     return "; ".join(notes)
 
 
-def _path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
+def execution_path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
     """Say where the model ran, by what the runtime wrote while it built the model."""
     taken, of = delegation.num_on(asked), delegation.num_nodes
     causes = "; ".join(dict.fromkeys(cause.said for cause in delegation.causes_for(asked)))

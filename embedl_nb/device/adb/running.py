@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedl_nb import progress
+from embedl_nb.device.adb.checking import PhoneCheck, PhoneOutputs, prepare_check
 from embedl_nb.device.adb.phone import FOLDER, AdbPhone
+from embedl_nb.device.adb.raw import execution_path
 from embedl_nb.device.adb.tool.binary import TOOL_NAME, ToolBinary, find_tool
 from embedl_nb.device.adb.tool.command import BenchmarkCommand, RunLimits
 from embedl_nb.device.adb.tool.failures import classify_failure
@@ -84,12 +86,15 @@ class PhoneRun:
         The process whose latency and memory count.
     profiled
         The process whose layers count; None where none was asked for.
+    outputs
+        What the phone made of the request's inputs, in a process of another program.
     """
 
     tool: ToolBinary
     compute_unit: ComputeUnit
     plain: ToolProcess
     profiled: ToolProcess | None
+    outputs: PhoneOutputs
 
 
 def run_on_phone(
@@ -107,7 +112,8 @@ def run_on_phone(
     Parameters
     ----------
     request
-        Its ``runtime_options`` are flags of the tool; inputs are the tool's own, random ones.
+        Its ``runtime_options`` are flags of the tool. What is timed runs on the tool's own, random inputs; the
+        request's go to the program that gives outputs.
     cpu_mask
         Cores to run on, see :attr:`embedl_nb.device.adb.facts.PhoneFacts.big_cpus_mask`; None for all.
     tool_path, tool_version
@@ -131,6 +137,7 @@ def run_on_phone(
         raise InputError(f"there is no model {model_path}", hint="compile it again, or correct the path")
     tool = find_tool(phone.facts.abis, version=tool_version, path=tool_path)
     draft = _command(request, tool, cpu_mask=cpu_mask)  # a wrong option is told before anything is pushed
+    outputs = prepare_check(request, phone.facts.abis)
     phone.remove_leftovers(sparing=model_path)
     draft = replace(draft, tool_path=phone.put(tool.path, name=TOOL_NAME))
     with _on_phone(phone, model_path, keep=keep_model, leave=leave_model) as remote_model:
@@ -143,7 +150,14 @@ def run_on_phone(
             with Watch(phone.conditions, every_s=_LOOK_S) as watch:
                 profiled = _run(phone, replace(command, profile=True), request, before=plain.after)
             profiled = replace(profiled, during=tuple(watch.readings))
-    return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled)
+        if isinstance(outputs, PhoneCheck):
+            outputs = outputs.outputs(
+                phone,
+                like=command,
+                timed=execution_path(plain.delegation, draft.compute_unit),
+                run=lambda check: _run(phone, check, request, before=plain.after),
+            )
+    return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled, outputs=outputs)
 
 
 def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None) -> BenchmarkCommand:

@@ -8,7 +8,7 @@ Where things are: :mod:`.phone` is what tests use; :mod:`.daemon` speaks the adb
 from __future__ import annotations
 
 from embedl_nb.testing.virtual_phone.adb_server import AdbServer, adb_server
-from embedl_nb.testing.virtual_phone.faults import Crash, Faults
+from embedl_nb.testing.virtual_phone.faults import Crash, Faults, Miscomputed
 from embedl_nb.testing.virtual_phone.phone import VirtualPhone
 
-__all__ = ["AdbServer", "Crash", "Faults", "VirtualPhone", "adb_server"]
+__all__ = ["AdbServer", "Crash", "Faults", "Miscomputed", "VirtualPhone", "adb_server"]

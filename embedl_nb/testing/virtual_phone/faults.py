@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Crash", "Faults"]
+__all__ = ["Crash", "Faults", "Miscomputed"]
 
 
 class Crash(StrEnum):
@@ -19,6 +19,17 @@ class Crash(StrEnum):
     """132, on a core that lacks what the program was compiled for."""
     KILLED = "killed"
     """137, by whoever frees memory."""
+
+
+class Miscomputed(StrEnum):
+    """What comes out instead of the model's outputs."""
+
+    NAN = "nan"
+    """NaN in every float; integers are 0."""
+    SWAPPED = "swapped"
+    """The right values in the opposite order."""
+    CONSTANT = "constant"
+    """The first value everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,8 @@ class Faults:
         the CPU's either way.
     gpu_refuses
         Operators that the GPU's library leaves to the CPU.
+    outputs
+        What its silicon makes of models instead of the right outputs, a :class:`Miscomputed`; as fast as ever.
     celsius_per_busy_s
         How much warmer its skin gets with each second of work; it throttles once it is hot.
     charging
@@ -72,5 +85,6 @@ class Faults:
     gpu_works: bool = False
     gpu_refuses: frozenset[str] = frozenset()
     npu_works: bool = False
+    outputs: Miscomputed | str | None = None
     celsius_per_busy_s: float = 0.0
     charging: bool = False

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embedl_nb.device.catalog import Phone
-from embedl_nb.testing.virtual_phone.benchmark_tool import run_benchmark
+from embedl_nb.testing.virtual_phone.benchmark_tool import LEGACY_MARK, run_benchmark, run_legacy
 from embedl_nb.testing.virtual_phone.cable import Cable
 from embedl_nb.testing.virtual_phone.clock import Clock
 from embedl_nb.testing.virtual_phone.faults import Faults
@@ -28,6 +28,7 @@ from embedl_nb.testing.virtual_phone.toolbox import TOOLBOX
 __all__ = ["Handset"]
 
 _ELF, _AARCH64 = b"\x7fELF", (0xB7).to_bytes(2, "little")
+_MOST_SEARCHED = 1 << 26
 _UP_BEFORE_S = 5000.0
 _SIGNAL_WORDS = {signal.SIGKILL: "Killed", signal.SIGTERM: "Terminated", signal.SIGINT: "Interrupt"}
 
@@ -117,7 +118,9 @@ class Handset:
             await _say(call, f"/system/bin/sh: {call.name}: {refusal}")
             return 127 if os.strerror(errno.ENOENT) in refusal or "not found" in refusal else 126
         try:
-            return await self.processes.run(path, run_benchmark(call), outlives_caller=self.faults.hang)
+            is_legacy = any(LEGACY_MARK in block for block in self.files.read_blocks(path, _MOST_SEARCHED))
+            program = run_legacy if is_legacy else run_benchmark
+            return await self.processes.run(path, program(call), outlives_caller=self.faults.hang)
         except KilledError as err:
             await _say(call, f"{_SIGNAL_WORDS.get(signal.Signals(err.number), 'Killed')} ")
             return 128 + err.number

@@ -24,16 +24,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from embedl_nb import config, progress
+from embedl_nb.device.adb.tool.flags import LEGACY
 from embedl_nb.errors import InputError, MissingDependencyError
 from embedl_nb.units import format_bytes
 
-__all__ = ["DEFAULT_VERSION", "TOOL_NAME", "ToolBinary", "fetch_tool", "find_tool", "read_abi"]
+__all__ = ["DEFAULT_VERSION", "TOOL_NAME", "ToolBinary", "fetch_tool", "find_checker", "find_tool", "read_abi"]
 
 DEFAULT_VERSION = "2.2.0"
 """Of LiteRT: the first whose table of operators has every kernel and whose profile is not cut short."""
 TOOL_NAME = "benchmark_model"
 VARIABLE = "EMBEDL_NB_BENCHMARK_MODEL"
+CHECKER_VARIABLE = "EMBEDL_NB_OUTPUT_CHECKER"
 _PUBLISHED = "https://storage.googleapis.com/litert/binaries"
+_PUBLISHED_LEGACY = (
+    "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"
+)
 _PUBLISHED_ABIS = {"arm64-v8a": "android_arm64"}
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 _MOST_BYTES = 128 << 20
@@ -111,13 +116,41 @@ def find_tool(abis: Sequence[str], *, version: str | None = None, path: str | Pa
     return found
 
 
-def fetch_tool(version: str, *, published: str = _PUBLISHED) -> ToolBinary:
+def find_checker(abis: Sequence[str]) -> ToolBinary:
+    """Return the older tool, the one that takes inputs from files and writes outputs to one.
+
+    It is published without a version: its SHA-256 says which one it is.
+
+    Raises
+    ------
+    InputError
+        If what ``EMBEDL_NB_OUTPUT_CHECKER`` names is no program for this phone.
+    MissingDependencyError
+        If it has not been fetched; the hint is the command that does it.
+    """
+    if named := os.environ.get(CHECKER_VARIABLE, "").strip():
+        return _given(Path(named).expanduser(), abis, LEGACY, source=CHECKER_VARIABLE)
+    what = f"the older {TOOL_NAME}, which runs on given inputs and writes outputs,"
+    published = next((abi for abi in abis if abi in _PUBLISHED_ABIS), None)
+    if published is None:
+        raise InputError(
+            f"{what} is not published for {', '.join(abis) or 'a phone that tells no ABI'}",
+            hint=f"build it for {abis[0] if abis else 'the phone'} and set {CHECKER_VARIABLE} to its path",
+        )
+    found = _cached(LEGACY, published)
+    if found is None:
+        raise MissingDependencyError(f"{what} is not on this machine", install=f"embedl-nb fetch-tool {LEGACY}")
+    return found
+
+
+def fetch_tool(version: str, *, published: str = "") -> ToolBinary:
     """Fetch a version for arm64 into the cache, unless it is there.
 
     Parameters
     ----------
     version
-        A release of LiteRT, ``"2.2.0"``. ``latest`` is refused: it changes, and a number must say what gave it.
+        A release of LiteRT, ``"2.2.0"``, or ``"legacy"`` for the older tool, which checks outputs. ``latest`` is
+        refused: it changes, and a number must say what gave it.
     published
         The address below which versions are, by ``https``; ``http`` is taken from this machine only.
 
@@ -128,12 +161,12 @@ def fetch_tool(version: str, *, published: str = _PUBLISHED) -> ToolBinary:
     MissingDependencyError
         If it cannot be fetched whole.
     """
-    version = _checked(version)
-    (abi, folder_name), *_ = _PUBLISHED_ABIS.items()
+    version = version if version == LEGACY else _checked(version)
+    abi = next(iter(_PUBLISHED_ABIS))
     found = _cached(version, abi)
     if found is not None:
         return found
-    url = f"{published}/{version}/{folder_name}/{TOOL_NAME}"
+    url = _address(version, abi, published)
     _check_address(url)
     target = _folder(version, abi)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +190,12 @@ def fetch_tool(version: str, *, published: str = _PUBLISHED) -> ToolBinary:
     return ToolBinary(path=target / TOOL_NAME, version=version, abi=abi, sha256=digest, source=url)
 
 
+def _address(version: str, abi: str, published: str) -> str:
+    if version == LEGACY:
+        return f"{published or _PUBLISHED_LEGACY}/android_aarch64_{TOOL_NAME}"
+    return f"{published or _PUBLISHED}/{version}/{_PUBLISHED_ABIS[abi]}/{TOOL_NAME}"
+
+
 def read_abi(path: Path) -> str:
     """Return for which ABI a program is, by its ELF header; empty where it is no program.
 
@@ -177,13 +216,13 @@ def _given(path: Path, abis: Sequence[str], version: str, *, source: str) -> Too
     except OSError as err:
         raise InputError(
             f"{TOOL_NAME} ({source}): {path} cannot be read: {err.strerror}",
-            hint=f"correct the path, or unset {VARIABLE}",
+            hint=f"correct the path{f', or unset {source}' if source != 'given' else ''}",
         ) from err
     if abi not in abis:
         what = f"a program for {abi}" if abi else "no program"
         raise InputError(
             f"{TOOL_NAME} ({source}): {path} is {what}; the phone runs {', '.join(abis) or 'what it does not tell'}",
-            hint=f"give one built for {abis[0] if abis else 'the phone'}, or: embedl-nb fetch-tool {DEFAULT_VERSION}",
+            hint=f"give one built for {abis[0] if abis else 'the phone'}, or: embedl-nb fetch-tool {version}",
         )
     return ToolBinary(path=path.absolute(), version=version, abi=abi, sha256=digest, source=source)
 
