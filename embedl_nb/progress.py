@@ -47,9 +47,15 @@ def emit(stage: str, message: str = "", *, done: float | None = None, total: flo
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Send the events of this context to ``listener`` as well, until the block ends."""
-    token = _listeners.set((*_listeners.get(), listener))
+def listening(listener: Listener, *, alone: bool = False) -> Iterator[None]:
+    """Send the events of this context to ``listener`` as well, until the block ends.
+
+    Parameters
+    ----------
+    alone
+        Whether to it only: a thread that was started in somebody else's context.
+    """
+    token = _listeners.set((*(() if alone else _listeners.get()), listener))
     try:
         yield
     finally:

@@ -159,13 +159,17 @@ def _preflight(
 
 @click.command("benchmark")
 @click.argument("model", type=MODEL)
-@click.option("--device", type=DEVICE, default="host://", show_default=True, help="Address of the device.")
+@click.option(
+    "--device",
+    type=DEVICE,
+    multiple=True,
+    help="Address of a device; several are measured at once, adb://* is every phone.  [default: host://]",
+)
 @click.option(
     "--compute-unit",
-    type=OneOf("compute unit", ComputeUnit),
-    default=str(ComputeUnit.CPU),
-    show_default=True,
-    help="Where the model is to run.",
+    type=OneOf("compute unit", (*ComputeUnit, "all")),
+    multiple=True,
+    help="Where the model is to run; of several each in turn.  [default: cpu]",
 )
 @click.option(
     "--allow-fallback/--no-fallback",
@@ -189,26 +193,33 @@ def _benchmark(
     names: Names,
     /,
     model: str,
-    device: str,
     *,
+    device: tuple[str, ...],
+    compute_unit: tuple[str, ...],
     golden: str | None,
     inputs: str | None,
     runtime_options: tuple[tuple[str, str], ...],
     **options: Any,
 ) -> Any:
-    """Measure a model on a device, operator by operator.
+    """Measure a model on a device, operator by operator, or on many at once.
 
     MODEL is a .tflite file or a run id, or in a notebook the name of a variable. Golden outputs and inputs are an .npz
     file, or the name of a variable.
     """
     return pipeline.benchmark(
         names.model(model),
-        device,
+        _one_or_all(device, default="host://"),
+        compute_unit=_one_or_all(compute_unit, default=str(ComputeUnit.CPU)),
         golden=None if golden is None else names.samples(golden),
         inputs=None if inputs is None else names.samples(inputs),
         runtime_options=dict(runtime_options) or None,
         **options,
     )
+
+
+def _one_or_all(given: tuple[str, ...], *, default: str) -> str | tuple[str, ...]:
+    """Return one as text, which gives one result, and several as they are, which give a set of them."""
+    return given if len(given) > 1 else (*given, default)[0]
 
 
 @click.command("runs")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedl_nb import config, progress
+from embedl_nb import config, progress, stopping
 from embedl_nb.errors import DeviceBusy
 
 __all__ = ["leased"]
@@ -43,6 +43,7 @@ def leased(address: str, *, wait_s: float, folder: Path | None = None) -> Iterat
     lock, note = FileLock(folder / f"{stem}.lock"), folder / f"{stem}.json"
     started = time.monotonic()
     while True:
+        stopping.check()
         waited = time.monotonic() - started
         try:
             lock.acquire(timeout=max(0.0, min(_SAY_EVERY_S, wait_s - waited)), poll_interval=_POLL_S)

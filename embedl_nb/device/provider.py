@@ -12,7 +12,7 @@ from embedl_nb.device.info import DeviceInfo, UnreadyDevice
 if TYPE_CHECKING:
     from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 
-__all__ = ["Device", "Provider"]
+__all__ = ["Device", "Provider", "ServerProvider"]
 
 
 @runtime_checkable
@@ -77,3 +77,11 @@ class Provider(Protocol):
         DeviceError
             If nothing answers there.
         """
+
+
+@runtime_checkable
+class ServerProvider(Provider, Protocol):
+    """A provider whose devices hang on servers; an address may name another server than the usual one."""
+
+    def devices_at(self, address: DeviceAddress) -> tuple[DeviceInfo | UnreadyDevice, ...]:
+        """Return what is at the server that ``address`` names, as :meth:`devices` does for the usual one."""

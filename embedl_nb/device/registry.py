@@ -16,10 +16,13 @@ from embedl_nb.device.adb import AdbProvider
 from embedl_nb.device.address import DeviceAddress
 from embedl_nb.device.host import HostProvider
 from embedl_nb.device.info import DeviceInfo, UnreadyDevice
-from embedl_nb.device.provider import Device, Provider
+from embedl_nb.device.provider import Device, Provider, ServerProvider
 from embedl_nb.errors import EmbedlWarning, UnknownNameError
 
-__all__ = ["device_addresses", "list_devices", "open_device", "using_provider"]
+__all__ = ["EVERY", "device_addresses", "devices_meant", "list_devices", "open_device", "using_provider"]
+
+EVERY = "*"
+"""The name that stands for every device of a provider, as in ``adb://*``."""
 
 _PLUG_INS = "embedl_nb.device_providers"
 _BUILT_IN: tuple[Provider, ...] = (HostProvider(), AdbProvider())
@@ -38,10 +41,19 @@ def open_device(address: str | DeviceAddress) -> Device:
         If nothing answers there.
     """
     parsed = DeviceAddress.parse(address)
-    providers = _providers()
-    if parsed.scheme in providers:
-        return providers[parsed.scheme].open(parsed)
-    raise UnknownNameError.among("device address", str(parsed), [f"{scheme}://" for scheme in providers])
+    return _provider_of(parsed).open(parsed)
+
+
+def devices_meant(address: DeviceAddress) -> tuple[DeviceInfo | UnreadyDevice, ...]:
+    """Return what ``scheme://*`` stands for now, in every state; ``adb://*?server=HOST:PORT`` names a server.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        If it is no address, or of an unknown scheme.
+    """
+    provider = _provider_of(address)
+    return provider.devices_at(address) if isinstance(provider, ServerProvider) else provider.devices()
 
 
 def list_devices() -> tuple[DeviceInfo | UnreadyDevice, ...]:
@@ -62,6 +74,13 @@ def using_provider(provider: Provider) -> Iterator[None]:
         yield
     finally:
         _added.reset(token)
+
+
+def _provider_of(address: DeviceAddress) -> Provider:
+    providers = _providers()
+    if address.scheme in providers:
+        return providers[address.scheme]
+    raise UnknownNameError.among("device address", str(address), [f"{scheme}://" for scheme in providers])
 
 
 def _providers() -> dict[str, Provider]:

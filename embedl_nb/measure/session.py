@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.device import Device, DeviceAddress, open_device
-from embedl_nb.errors import BenchmarkError, FallbackWarning, UnitUnavailableError, WrongOutputError
+from embedl_nb.errors import BenchmarkError, UnitUnavailableError, WrongOutputError
 from embedl_nb.measure import plan
 from embedl_nb.measure.benchmark import (
     Benchmark,
@@ -26,13 +25,14 @@ from embedl_nb.measure.benchmark import (
     PlacementSummary,
 )
 from embedl_nb.measure.environment import describe_environment, describe_heat
-from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample_flags, warn_of
+from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample_flags
 from embedl_nb.measure.layers import LayerProfile, build_layers
 from embedl_nb.measure.phone_state import phone_flags
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
 from embedl_nb.measure.statistics import join_summaries, summarize
 from embedl_nb.measure.sustained import Sustained, run_sustained
+from embedl_nb.measure.warning import warn_about
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
 from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, OutputsFor, RawRun
@@ -77,6 +77,7 @@ def measure(
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
     sustain: str | None = None,
+    warn: bool = True,
 ) -> Benchmark:
     """Measure a model on a device, in fresh processes, one after the other.
 
@@ -101,6 +102,8 @@ def measure(
         Which signature to measure; the first by default. Only the first has examples of its own.
     sustain
         How long to run it on afterwards, ``"90s"``, ``"10m"``, for its latency once the device is warm.
+    warn
+        False leaves the warnings to a caller that has many results: :func:`~embedl_nb.measure.warning.warn_about`.
 
     Returns
     -------
@@ -154,10 +157,8 @@ def measure(
             sustained = _sustained(target, subject, options)
     result = _benchmark(target, subject, options, unit, runs, windows, check)
     result = replace(result, sustained=sustained)
-    warn_of(result.flags, stacklevel=_WARN_CALLER)
-    if not result.placement.is_as_asked:
-        warning = FallbackWarning(result.placement.sentence, asked=result.placement.asked, got=result.placement.got)
-        warnings.warn(warning, stacklevel=_WARN_CALLER)
+    if warn:
+        warn_about(result, stacklevel=_WARN_CALLER)
     return result
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from embedl_nb.device.adb.tool.binary import ToolBinary
     from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
+    from embedl_nb.measure.benchmarks import Benchmarks
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
@@ -177,9 +179,9 @@ def bisect(
 
 def benchmark(
     model: LiteRTModel | str | Path,
-    device: str = "host://",
+    device: str | Iterable[str] = "host://",
     *,
-    compute_unit: str = "cpu",
+    compute_unit: str | Iterable[str] = "cpu",
     allow_fallback: bool = True,
     golden: Mapping[str, np.ndarray] | None = None,
     inputs: Any = None,
@@ -191,17 +193,22 @@ def benchmark(
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
     sustain: str | None = None,
-) -> Benchmark:
-    """Measure a model on a device, operator by operator, in processes of its own.
+) -> Benchmark | Benchmarks:
+    """Measure a model on a device, operator by operator, in processes of its own; or on many devices at once.
+
+    Several devices are measured at the same time, several units of one device one after the other. What fails there
+    costs no other result, and each result is recorded as soon as it is there. An interrupt stops all of them.
 
     Parameters
     ----------
     model
         A compiled model or the path of a ``.tflite`` file.
     device
-        An address. ``host://`` is this machine, which is not a phone.
+        An address. ``host://`` is this machine, which is not a phone; ``adb://SERIAL`` is a phone. A list of them, or
+        ``adb://*`` for every phone that is ready (``adb://*?server=HOST:PORT`` at another computer), gives a set.
     compute_unit
-        ``"cpu"``, ``"gpu"`` or ``"npu"``; what was asked and what was got are both shown.
+        ``"cpu"``, ``"gpu"`` or ``"npu"``; what was asked and what was got are both shown. A list of them, or ``"all"``
+        that the device offers, gives a set.
     allow_fallback
         False raises instead of running on another unit than the one asked for.
     golden
@@ -228,8 +235,9 @@ def benchmark(
 
     Returns
     -------
-    Benchmark
-        With its ``run_id``; every number says how it was come by.
+    Benchmark or Benchmarks
+        With its ``run_id``; every number says how it was come by. Of several devices or units a set: ``results`` and
+        ``errors`` by address, or by ``"address | unit"``.
 
     Raises
     ------
@@ -244,30 +252,36 @@ def benchmark(
     --------
     >>> result = enb.benchmark(model, num_threads=2)  # doctest: +SKIP
     >>> result.latency.p50_ms, result.layers.head()  # doctest: +SKIP
+    >>> enb.benchmark(model, "adb://*", compute_unit="all").frame()  # doctest: +SKIP
     """
     from embedl_nb import runstore
     from embedl_nb.measure import measure
     from embedl_nb.model import as_model
+    from embedl_nb.pipeline.benchmarks import benchmark_many, the_one
 
     subject = as_model(model)
+    measure_one = partial(
+        measure,
+        subject,
+        allow_fallback=allow_fallback,
+        golden=golden,
+        inputs=inputs,
+        signature_key=signature_key,
+        num_threads=num_threads,
+        processes=processes,
+        iterations=iterations,
+        warmup=warmup,
+        profile=profile,
+        runtime_options=runtime_options,
+        sustain=sustain,
+    )
+    keep = partial(recorded, "benchmark", model=subject, parent_run_id=subject.run_id)
+    single = the_one(device, compute_unit)
     with showing("benchmark"), runstore.pausing():
-        result = measure(
-            subject,
-            device,
-            compute_unit=compute_unit,
-            allow_fallback=allow_fallback,
-            golden=golden,
-            inputs=inputs,
-            signature_key=signature_key,
-            num_threads=num_threads,
-            processes=processes,
-            iterations=iterations,
-            warmup=warmup,
-            profile=profile,
-            runtime_options=runtime_options,
-            sustain=sustain,
-        )
-    return recorded("benchmark", result, model=subject, parent_run_id=subject.run_id)
+        if single is None:
+            return benchmark_many(measure_one, device, compute_unit, record=keep)
+        result = measure_one(single[0], compute_unit=single[1])
+    return keep(result)
 
 
 def runs() -> pd.DataFrame:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from embedl_nb import progress
+from embedl_nb import progress, stopping
 from embedl_nb.errors import BenchmarkError, EmbedlError, OutOfMemoryError, RuntimeTimeoutError
 from embedl_nb.runtime.death import death_error, num_oom_kills
 from embedl_nb.runtime.logs import ChildLog
@@ -180,6 +180,7 @@ class Child:
     def _wait_for_answer(self, deadline: float) -> dict[str, Any] | None:
         """Return the answer; None where the child died, ``{"timeout": True}`` where the time is over."""
         while True:
+            stopping.check()
             left = deadline - time.monotonic()
             if left <= 0:
                 return {"timeout": True}

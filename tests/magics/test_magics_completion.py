@@ -78,7 +78,7 @@ def test_devices_are_offered(shell: Any) -> None:
 
 
 def test_compute_units_are_offered(shell: Any) -> None:
-    assert shell.completions("%embedl_benchmark small --compute-unit ") == ["cpu", "gpu", "npu"]
+    assert shell.completions("%embedl_benchmark small --compute-unit ") == ["cpu", "gpu", "npu", "all"]
 
 
 def test_model_files_and_folders_are_offered(shell: Any) -> None:

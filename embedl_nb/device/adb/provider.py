@@ -50,10 +50,23 @@ class AdbProvider:
 
         This machine's own adb server is started where it does not run.
         """
+        return self._listed("")
+
+    def devices_at(self, address: DeviceAddress) -> tuple[DeviceInfo | UnreadyDevice, ...]:
+        """Return every phone of the server that ``address`` names.
+
+        Raises
+        ------
+        InputError
+            If it is no address of a phone.
+        """
+        return self._listed(AdbAddress.parse(DeviceAddress("adb", query=address.query)).server)
+
+    def _listed(self, at: str) -> tuple[DeviceInfo | UnreadyDevice, ...]:
         from concurrent.futures import ThreadPoolExecutor
 
         try:
-            server = running(which_server())
+            server = running(which_server(at))
             seen = sightings(server)
         except InputError as err:
             return (UnreadyDevice(address="adb://", state="wrong setting", next_step=f"{err.message}: {err.hint}"),)
@@ -64,7 +77,7 @@ class AdbProvider:
         if not seen:
             return (UnreadyDevice(address="adb://", state=NO_PHONE.name, next_step=NO_PHONE.next_step),)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return tuple(pool.map(lambda each: _describe(server, each), seen))
+            return tuple(pool.map(lambda each: _describe(server, each, at), seen))
 
     def open(self, address: DeviceAddress) -> AdbDevice:
         """Return the phone at ``address``; ``adb://`` is the only one there is.
@@ -99,9 +112,9 @@ def _open(server: AdbServer, serial: str, address: str) -> AdbDevice:
     return AdbDevice(channel, read_facts(channel.shell(FACTS_SCRIPT, timeout_s=_FACTS_S, check=False).stdout))
 
 
-def _describe(server: AdbServer, sighting: Sighting) -> DeviceInfo | UnreadyDevice:
+def _describe(server: AdbServer, sighting: Sighting, at: str) -> DeviceInfo | UnreadyDevice:
     """Return a phone's facts, or its state; a phone that does not answer costs the others nothing but time."""
-    address, name = str(AdbAddress(clean(sighting.serial))), clean(sighting.model)
+    address, name = str(AdbAddress(clean(sighting.serial), at)), clean(sighting.model)
     state = state_named(sighting.state)
     if state is not None:
         return UnreadyDevice(address=address, name=name, state=state.name, next_step=state.next_step)

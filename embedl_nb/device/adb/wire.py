@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
+from typing import TypeVar
+
+from embedl_nb import stopping
 
 __all__ = ["Closed", "Connection", "NoServer", "Refused", "TooLong", "WireError", "connect"]
 
 _CONNECT_S = 3.0
+_STEP_S = 0.2
 _LONGEST_SERVICE = 0xFFFF
 _PIECE_BYTES = 1 << 16
+
+_Result = TypeVar("_Result")
 
 
 class WireError(Exception):
@@ -80,25 +88,16 @@ class Connection:
 
     def send(self, content: bytes | memoryview) -> None:
         """Send all of ``content``."""
-        self._wait_at_most()
-        try:
-            self._socket.sendall(content)
-        except TimeoutError:
-            raise
-        except OSError as err:
-            raise Closed(err.strerror or str(err)) from err
+        left = memoryview(content)
+        while left:
+            left = left[self._patiently(partial(self._socket.send, left)) :]
 
     def read(self, count: int) -> bytes:
         """Return exactly ``count`` bytes."""
         pieces, left = [], count
         while left > 0:
-            self._wait_at_most()
-            try:
-                piece = self._socket.recv(min(left, _PIECE_BYTES))
-            except TimeoutError:
-                raise
-            except OSError as err:
-                raise Closed(err.strerror or str(err)) from err
+            size = min(left, _PIECE_BYTES)
+            piece = self._patiently(partial(self._socket.recv, size))
             if not piece:
                 raise Closed("the connection was closed")
             pieces.append(piece)
@@ -116,11 +115,20 @@ class Connection:
             raise TooLong(f"an answer of {length} bytes; {max_bytes} at most were expected")
         return self.read(length).decode(errors="replace")
 
-    def _wait_at_most(self) -> None:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("no answer in time")
-        self._socket.settimeout(left_s)
+    def _patiently(self, act: Callable[[], _Result]) -> _Result:
+        """Wait for the socket until the deadline, in steps: between two of them the work can be stopped."""
+        while True:
+            stopping.check()
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("no answer in time")
+            self._socket.settimeout(min(left_s, _STEP_S))
+            try:
+                return act()
+            except TimeoutError:
+                continue
+            except OSError as err:
+                raise Closed(err.strerror or str(err)) from err
 
 
 def connect(host: str, port: int, *, timeout_s: float) -> Connection:

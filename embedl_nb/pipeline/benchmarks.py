@@ -1,0 +1,278 @@
+"""A benchmark on many devices at once, or of several units of one: a thread a device, each with a lease of its own.
+
+What fails on one costs no other. The calling thread alone shows progress, records each result as it comes and warns;
+when it is interrupted it stops the others, which clean up on their devices before they end.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from embedl_nb import progress
+from embedl_nb.device import DeviceAddress, DeviceInfo, open_device
+from embedl_nb.device.registry import EVERY, devices_meant
+from embedl_nb.errors import BenchmarkError, DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
+from embedl_nb.measure import Benchmark
+from embedl_nb.measure.benchmarks import Benchmarks
+from embedl_nb.measure.warning import warn_about
+from embedl_nb.stopping import Stop
+from embedl_nb.units import ComputeUnit
+
+__all__ = ["EVERY_UNIT", "benchmark_many", "the_one"]
+
+EVERY_UNIT = "all"
+"""Asks for each unit that the device offers."""
+_WARN_CALLER = 3  # the caller of the verb, which calls benchmark_many
+_POLL_S = 0.2
+_CLEAN_UP_S = 60.0
+_NUM_SHOWN = 4
+
+_Result = TypeVar("_Result")
+Outcome = Benchmark | EmbedlError
+Devices = str | DeviceAddress | Iterable[str | DeviceAddress]
+Units = str | Iterable[str]
+
+
+class MeasureOne(Protocol):
+    """Measures on one device; everything else of the benchmark is settled."""
+
+    def __call__(self, device: str | DeviceAddress, /, *, compute_unit: str, warn: bool = True) -> Benchmark: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a worker tells: where it stands, an outcome by its name, or that it has ended."""
+
+    device: str
+    text: str = ""
+    name: str = ""
+    outcome: Outcome | None = None
+    is_last: bool = False
+
+
+def the_one(device: Devices, compute_unit: Units) -> tuple[str | DeviceAddress, str] | None:
+    """Return the device and the unit of a single benchmark; None where a set of them is meant."""
+    if not isinstance(device, str | DeviceAddress) or not isinstance(compute_unit, str) or compute_unit == EVERY_UNIT:
+        return None
+    return None if DeviceAddress.parse(device).name == EVERY else (device, compute_unit)
+
+
+def benchmark_many(
+    measure_one: MeasureOne, device: Devices, compute_unit: Units, *, record: Callable[[Benchmark], Benchmark]
+) -> Benchmarks:
+    """Measure on every device, and there on every unit, one after the other.
+
+    Parameters
+    ----------
+    measure_one
+        Called in the thread of its device.
+    record
+        Called in this thread with each result, as soon as there is one.
+
+    Raises
+    ------
+    InputError
+        If what was asked for makes no sense on any device.
+    DeviceNotFound
+        If there is no device at all.
+    """
+    units = _units(compute_unit)
+    addresses, errors = _addresses(device)
+    kept: dict[str, dict[str, Outcome]] = {address: {} for address in addresses}
+
+    def keep(address: str, name: str, outcome: Outcome) -> None:
+        kept[address][name] = record(outcome) if isinstance(outcome, Benchmark) else outcome
+
+    try:
+        _run_all([_Worker(address, units, measure_one) for address in addresses], keep)
+    except KeyboardInterrupt as stopped:
+        num_done = sum(isinstance(outcome, Benchmark) for outcomes in kept.values() for outcome in outcomes.values())
+        stopped.add_note(f"{num_done} of the benchmarks had been finished and are recorded: enb.runs()")
+        raise
+    outcomes = {name: outcome for each in kept.values() for name, outcome in each.items()}
+    results = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Benchmark)}
+    errors |= {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, EmbedlError)}
+    if not results and all(isinstance(error, InputError) for error in errors.values()):
+        raise next(iter(errors.values()))
+    for name, result in results.items():
+        warn_about(result, where=name, stacklevel=_WARN_CALLER)
+    return Benchmarks(results=results, errors=errors)
+
+
+def _units(asked: Units) -> tuple[str, ...] | str:
+    """Return the units by name; text alone stays text."""
+    if isinstance(asked, str):
+        return asked
+    if not isinstance(asked, Iterable) or not (found := tuple(dict.fromkeys(str(unit) for unit in asked))):
+        raise InputError(
+            f"no compute unit was given: compute_unit={asked!r}", hint='give e.g. ["cpu", "gpu"], or "all"'
+        )
+    for unit in found:
+        if unit not in list(ComputeUnit):
+            raise UnknownNameError.among("compute unit", unit, list(ComputeUnit))
+    return found
+
+
+def _addresses(device: Devices) -> tuple[list[str], dict[str, EmbedlError]]:
+    """Return each device's address once, and what cannot be had at all."""
+    asked = [device] if isinstance(device, str | DeviceAddress) else device
+    if not isinstance(asked, Iterable):
+        raise InputError(f"device={device!r} is no address and no list of them", hint='give e.g. device="adb://*"')
+    found: dict[str, None] = {}
+    errors: dict[str, EmbedlError] = {}
+    for parsed in [DeviceAddress.parse(each) for each in asked]:
+        if parsed.name != EVERY:
+            found[str(parsed)] = None
+            continue
+        try:
+            found |= dict.fromkeys(_every(parsed))
+        except DeviceNotFound as err:
+            errors[str(parsed)] = err
+    if not found:
+        raise next(iter(errors.values()), InputError("no device was given", hint='give e.g. device="adb://*"'))
+    return list(found), errors
+
+
+def _every(meant: DeviceAddress) -> Iterator[str]:
+    """Return the devices that are ready; of others a warning tells what they lack."""
+    listed = devices_meant(meant)
+    ready = [each.address for each in listed if isinstance(each, DeviceInfo)]
+    unready = [each for each in listed if not isinstance(each, DeviceInfo)]
+    if not ready:
+        words = "; ".join(f"{each.address} is {each.state!r}" for each in unready) or "none is there"
+        hint = next((each.next_step for each in unready), "enb.devices() lists what is there")
+        raise DeviceNotFound(f"{meant}: no device is ready: {words}", address=str(meant), hint=hint)
+    for each in unready:
+        message = f"{each.address} is left out: {each.state}; {each.next_step}"
+        warnings.warn(message, EmbedlWarning, stacklevel=_WARN_CALLER + 2)
+    return iter(ready)
+
+
+class _Worker:
+    """One device's benchmarks, in a thread of their own.
+
+    Parameters
+    ----------
+    units
+        Of several the results are called ``"address | unit"``; of one, given as text, by the address alone.
+    """
+
+    def __init__(self, address: str, units: Sequence[str] | str, measure_one: MeasureOne) -> None:
+        self.address = address
+        self._units = units
+        self._measure_one = measure_one
+        self._stop = Stop()
+
+    def start(self, said: queue.SimpleQueue[_Said]) -> None:
+        """Begin; everything is told through ``said``."""
+        self._said = said
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=context.run, args=(self._stop.covering, self._work), name=f"embedl_nb {self.address}", daemon=True
+        )
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Have it end as Ctrl-C ends a single benchmark."""
+        self._stop.ask()
+
+    def join(self, *, until: float) -> None:
+        """Wait for its end, or until a time of the monotonic clock."""
+        self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        try:
+            with progress.listening(self._pass_on, alone=True):
+                self._measure_all()
+        except KeyboardInterrupt:
+            pass  # it was asked to, and whoever asked knows
+        finally:
+            self._said.put(_Said(device=self.address, is_last=True))
+
+    def _measure_all(self) -> None:
+        named = _outcome(self.address, self._named_units)
+        if isinstance(named, EmbedlError):
+            self._tell(self.address, named)
+            return
+        for name, unit in named:
+            measured = _outcome(name, partial(self._measure_one, self.address, compute_unit=unit, warn=False))
+            self._tell(name, measured)
+
+    def _named_units(self) -> list[tuple[str, str]]:
+        units = self._units
+        if units == EVERY_UNIT:
+            units = tuple(str(unit) for unit in open_device(self.address).info.compute_units)
+        if isinstance(units, str):
+            return [(self.address, units)]
+        return [(f"{self.address} | {unit}", unit) for unit in units]
+
+    def _tell(self, name: str, outcome: Outcome) -> None:
+        self._said.put(_Said(device=self.address, name=name, outcome=outcome))
+
+    def _pass_on(self, event: progress.Event) -> None:
+        self._said.put(_Said(device=self.address, text=event.message or event.stage))
+
+
+def _outcome(name: str, act: Callable[[], _Result]) -> _Result | EmbedlError:
+    """Return what ``act`` returns, or what went wrong: whatever that is, the other devices go on."""
+    try:
+        return act()
+    except EmbedlError as err:
+        return err
+    except Exception as err:
+        failed = BenchmarkError(f"{name}: {type(err).__name__}: {err}", hint="see the error's __cause__")
+        failed.__cause__ = err
+        return failed
+
+
+def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], None]) -> None:
+    """Have all work at once; returns, or is interrupted, when none does any more."""
+    said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
+    started: list[_Worker] = []
+    try:
+        for worker in workers:
+            worker.start(said)
+            started.append(worker)
+        _follow(said, {worker.address: "starting" for worker in workers}, keep)
+    finally:
+        for worker in started:
+            worker.ask_to_stop()
+        until = time.monotonic() + _CLEAN_UP_S
+        for worker in started:
+            worker.join(until=until)
+        _keep_rest(said, keep)
+
+
+def _follow(said: queue.SimpleQueue[_Said], running: dict[str, str], keep: Callable[[str, str, Outcome], None]) -> None:
+    """Show where each device stands and keep what comes, until the last has ended."""
+    total = len(running)
+    while running:
+        try:
+            each = said.get(timeout=_POLL_S)  # a wait without end could not be interrupted on Windows
+        except queue.Empty:
+            continue
+        if each.outcome is not None:
+            keep(each.device, each.name, each.outcome)
+        elif each.is_last:
+            del running[each.device]
+        else:
+            running[each.device] = each.text
+        shown = [f"{device} {text}" for device, text in running.items()]
+        more = f"; {len(shown) - _NUM_SHOWN} more" if len(shown) > _NUM_SHOWN else ""
+        progress.emit("measure", "; ".join(shown[:_NUM_SHOWN]) + more, done=total - len(running), total=total)
+
+
+def _keep_rest(said: queue.SimpleQueue[_Said], keep: Callable[[str, str, Outcome], None]) -> None:
+    """Keep what was finished between the last look and the stop."""
+    while not said.empty():
+        each = said.get()
+        if each.outcome is not None:
+            keep(each.device, each.name, each.outcome)
