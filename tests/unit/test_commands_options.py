@@ -134,6 +134,14 @@ def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
     ]
 
 
+def test_benchmark_takes_several_devices_and_units(fake_pipeline: Any) -> None:
+    run("benchmark small --device adb://1 --device adb://2 --compute-unit cpu --compute-unit gpu", small="the model")
+    run("benchmark small", small="the model")
+    (_, (_, several), options), (_, (_, one), alone) = fake_pipeline.calls
+    assert (several, options["compute_unit"]) == (("adb://1", "adb://2"), ("cpu", "gpu"))
+    assert (one, alone["compute_unit"]) == ("host://", "cpu")
+
+
 def test_quantize_hands_over_every_option(fake_pipeline: Any) -> None:
     def accuracy(model: Any) -> float:
         return 1.0
