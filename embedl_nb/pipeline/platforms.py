@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 __all__ = ["NOTE", "PLATFORMS", "Capability", "Platform", "markdown_table", "this_platform"]
 
 NOTE = (
-    "As far as the wheels of the dependencies go. This version compiles, quantizes, and measures on the CPU; "
-    "the other columns say what a platform allows, not what is done yet."
+    "As far as the wheels of the dependencies go; an adb of your own makes up for adbutils. GPU and NPU are asked what "
+    "they would take; times are measured on the CPU here, and on whatever a phone has."
 )
 
 
@@ -79,9 +79,9 @@ _TITLES = {
     "keras": "compile Keras",
     "quantize": "quantize",
     "cpu": "CPU",
-    "gpu": "GPU (later)",
-    "npu": "NPU (later)",
-    "phones": "phones (later)",
+    "gpu": "GPU (asked, not timed)",
+    "npu": "NPU (compiled for)",
+    "phones": "phones over adb",
 }
 
 _YES = Capability(True, "")

@@ -19,7 +19,7 @@ from embedl_nb.magics.line import MAGICS
 # The wheel alone does not bring it; these tests have been run from the checkout by then.
 nbformat = pytest.importorskip("nbformat", reason="reads notebooks: pip install 'embedl-nb[notebook]'")
 
-NOTEBOOKS = tuple(f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight"))
+NOTEBOOKS = tuple(f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight", "phones"))
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *NOTEBOOKS)
 
 
@@ -52,7 +52,7 @@ def _unknown_options(command: click.Command, words: list[str]) -> list[str]:
 
 
 def test_every_shell_command_in_a_document_exists(document):
-    named = set(re.findall(r"embedl-nb ([a-z]+)", document))
+    named = set(re.findall(r"embedl-nb ([a-z]+(?:-[a-z]+)*)", document))
     assert named <= set(COMMANDS)
 
 
