@@ -32,6 +32,10 @@ class _RefusedError(Exception):
     """A file cannot be pushed, and why."""
 
 
+class _NonsenseError(StreamClosedError):
+    """What came is no part of a push, so nothing after it can be read."""
+
+
 async def serve_sync(handset: Handset, stream: Stream) -> None:
     """Answer requests until the host is done."""
     while True:
@@ -101,6 +105,9 @@ async def _receive_file(handset: Handset, stream: Stream, argument: str) -> None
             raise
         writer.close()
         _finish_file(handset, path, int(mode), mtime=mtime)
+    except _NonsenseError:  # said once nothing of the file is left
+        await stream.write(_fail("invalid data message"))
+        raise
     except _RefusedError as err:
         await stream.write(_fail(str(err)))
         while (await _next_chunk(stream))[0] is not None:
@@ -140,8 +147,7 @@ async def _next_chunk(stream: Stream) -> tuple[memoryview | None, int]:
     if name == b"DONE":
         return None, number
     if name != b"DATA" or number > _CHUNK:
-        await stream.write(_fail("invalid data message"))
-        raise StreamClosedError
+        raise _NonsenseError
     return await stream.read(number), 0
 
 
