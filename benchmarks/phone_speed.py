@@ -25,10 +25,9 @@ from embedl_nb.device.adb.running import run_on_phone
 from embedl_nb.device.adb.server import which_server
 from embedl_nb.runtime.raw_run import MeasureRequest
 from embedl_nb.testing import models
-from embedl_nb.testing.virtual_phone import AdbServer, VirtualPhone, adb_server
+from embedl_nb.testing.virtual_phone import ARM64_PROGRAM, AdbServer, VirtualPhone, adb_server
 
 OVERHEAD_GOAL_S, PUSH_GOAL, PUSHED_BYTES = 1.5, 0.9, 100 * 10**6
-ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
 
 
 def seconds(work: object, *arguments: object) -> float:

@@ -24,7 +24,6 @@ from embedl_nb.measure.kernels import (
 from embedl_nb.measure.steps import Step, execution_order
 from embedl_nb.model.operators import OperatorInfo, describe_operators
 from embedl_nb.runtime.raw_run import EventKind, ProfiledEvent, RawRun
-from embedl_nb.units import ComputeUnit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,20 +94,12 @@ def build_layers(runs: Sequence[RawRun], graph: ModelGraph, *, subgraph_index: i
     layers = _layers(groups, events, infos, starts_ms=starts_ms, durations_ms=durations_ms, mean_ms=mean_ms)
     if alike[0].summary is not None:  # means of processes have no percentiles of inferences
         layers = tuple(replace(layer, p50_ms=None, p95_ms=None) for layer in layers)
-    if alike[0].path is not None:
-        unit = alike[0].path.compute_unit
-        layers = tuple(replace(layer, compute_unit=_unit_of(layer, unit)) for layer in layers)
     return LayerProfile(
         layers=layers,
         mean_ms=mean_ms,
         unattributed_ms=mean_ms - sum(layer.mean_ms for layer in layers),
         unattributed_operators=tuple(unattributed),
     )
-
-
-def _unit_of(layer: Layer, unit: str) -> str:
-    """Return where a layer ran: an operator that the runtime's own kernels ran was on the CPU."""
-    return str(ComputeUnit.CPU) if layer.kernel == layer.operator else unit
 
 
 def _cover(events: Sequence[ProfiledEvent], graph: ModelGraph, subgraph: Subgraph) -> tuple[list[_Group], list[int]]:
@@ -264,7 +255,7 @@ def _layers(
                 name=info.name if info else kernel,
                 operator=info.operator if info else kernel_base(kernel),
                 source=info.source if info else "",
-                compute_unit=str(ComputeUnit.CPU),
+                compute_unit=events[group.events[0]].compute_unit,
                 start_ms=float(starts_ms[group.events[0]]),
                 mean_ms=float(means_ms[index]),
                 p50_ms=float(p50s_ms[index]),

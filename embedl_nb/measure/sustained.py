@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.measure.duration import format_duration
+from embedl_nb.runtime.raw_run import OutputsFor
 from embedl_nb.units import format_ms, format_ratio
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def run_sustained(
     target
         The device; whoever calls holds its lease.
     request
-        What to run; how long each process runs is chosen here, and none is profiled.
+        What to run; how long each process runs is chosen here, and none is profiled or asked for its outputs.
     clock
         Returns seconds.
     """
@@ -128,6 +129,7 @@ def run_sustained(
         min_iterations=_MOST_ITERATIONS,
         max_iterations=_MOST_ITERATIONS,
         budget_s=length_s,
+        outputs_for=OutputsFor.NOTHING,
     )
     before, started_s, busy_s = target.conditions(), clock(), 0.0
     points: list[SustainedPoint] = []

@@ -62,7 +62,7 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
         ),
         Fact("start", f"load and compile {format_ms(result.init_ms)}, first {format_ms(result.first_ms)} ({source})"),
         Fact("peak memory", _memory(result)),
-        Fact("energy", "not measured: nothing meters one process on this device"),
+        Fact("energy", _energy(result)),
         Fact("placement", result.placement.sentence),
         Fact("outputs", _outputs(result)),
         Fact("inputs", str(result.input_source)),
@@ -89,6 +89,11 @@ def _memory(result: Benchmark) -> str:
         return "not said by the device"
     words = f": {memory.definition}" if memory.definition and not result.device.is_this_machine else ""
     return f"{format_bytes(memory.peak_memory_bytes)} ({result.provenance}{words})"
+
+
+def _energy(result: Benchmark) -> str:
+    is_here = result.device.is_this_machine
+    return f"not measured: {'nothing meters one process' if is_here else 'no meter is read'} on this device"
 
 
 def _outputs(result: Benchmark) -> str:
@@ -143,8 +148,7 @@ def _unknown(result: Benchmark) -> tuple[str, str]:
         both = f"{unchecked}, and {phone}" if phone else unchecked
         return both, "enb.benchmark(model, inputs=sample, golden=expected)"
     if phone:
-        later = "then time it with LiteRT's benchmark_model on the phone"
-        return phone, f'model.save("{result.model_name}.tflite")  # {later}'
+        return phone, 'enb.benchmark(model, "adb://*")  # every phone that is plugged in'
     if result.outputs.state == "not checked":
         given = f'enb.benchmark(model, "{result.device.address}", inputs=sample, golden=expected)'
         return "whether it computes there what it computes here: outputs were not checked on this device", given

@@ -35,9 +35,9 @@ def chip_of(device: str | None, *, aot: bool) -> Chip | None:
             )
         return None
     named = targets_named(device)
-    chips = [named] if isinstance(named, Chip) else list(dict.fromkeys(phone.chip for phone in named))
     if not aot:
         return None
+    chips = [named] if isinstance(named, Chip) else list(dict.fromkeys(phone.chip for phone in named))
     if len(chips) > 1:
         parts = " or ".join(f'"{chip.part}"' for chip in chips)
         raise InputError(

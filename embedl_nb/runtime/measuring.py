@@ -20,7 +20,7 @@ from embedl_nb.runtime.invocation import Invocation
 from embedl_nb.runtime.memory import PeakMemory
 from embedl_nb.runtime.options import options_toml
 from embedl_nb.runtime.profile import PROFILER_CAPACITY, Profile, aggregate
-from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
+from embedl_nb.runtime.raw_run import MeasureRequest, OutputsFor, RawRun
 from embedl_nb.runtime.samples import first_sample, random_inputs, save_outputs
 from embedl_nb.runtime.sampling import Samples, check_request, measure_samples, warm_up
 from embedl_nb.runtime.session import CompiledModel, LoadedModel, SignatureInfo, environment, refusals_explained
@@ -110,7 +110,8 @@ def measure(request: MeasureRequest) -> RawRun:
         profiled_ms=profile.profiled_ms,
         profile_note=profile.note,
         events=profile.events,
-        outputs_path=save_outputs(headline.outputs),  # last: whatever fails before leaves no file behind
+        # Last: whatever fails before leaves no file behind.
+        outputs_path=None if request.outputs_for == OutputsFor.NOTHING else save_outputs(headline.outputs),
         inputs="given" if given is not None else "random",
         pid=os.getpid(),
         wall_start=wall_start,

@@ -115,6 +115,8 @@ class ProfiledEvent:
         Median start after the beginning of the inference.
     durations_ms
         One duration for each profiled iteration.
+    compute_unit
+        Where it ran; ``"unknown"`` where the runtime does not say.
     """
 
     index: int
@@ -124,6 +126,7 @@ class ProfiledEvent:
     subgraph_index: int
     start_ms: float
     durations_ms: tuple[float, ...]
+    compute_unit: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,10 @@ from embedl_nb.errors import (
 )
 from embedl_nb.runtime.raw_run import MeasureRequest
 from embedl_nb.testing import models
-from embedl_nb.testing.virtual_phone import AdbServer, Crash, Faults, VirtualPhone, adb_server
+from embedl_nb.testing.virtual_phone import ARM64_PROGRAM, AdbServer, Crash, Faults, VirtualPhone, adb_server
 
 pytest.importorskip("adbutils", reason="adbutils brings the adb server of these tests")
 pytestmark = pytest.mark.litert
-
-ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +74,9 @@ def files_of(virtual: VirtualPhone) -> list[str]:
 
 
 def test_a_model_is_run_twice_and_only_the_second_time_profiled(
-    measured: Callable[..., PhoneRun], virtual: VirtualPhone
+    measured: Callable[..., PhoneRun], phone: AdbPhone, virtual: VirtualPhone
 ) -> None:
+    assert phone.conditions().thermal_status == 0
     run = measured()
     assert run.tool.sha256 == hashlib.sha256(ARM64_PROGRAM).hexdigest()
     assert run.plain.output.num_runs == 5
@@ -85,7 +84,7 @@ def test_a_model_is_run_twice_and_only_the_second_time_profiled(
     assert run.plain.profile is None
     assert "--use_profiler" not in run.plain.command
     assert run.plain.output.memory
-    assert run.plain.before.thermal_status == run.plain.after.thermal_status == 0
+    assert phone.conditions().thermal_status == 0
     assert run.profiled is not None
     assert "--use_profiler=true" in run.profiled.command
     assert run.profiled.profile is not None

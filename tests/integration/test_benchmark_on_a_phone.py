@@ -12,12 +12,10 @@ import embedl_nb as enb
 from embedl_nb.errors import FallbackWarning, ThrottledWarning, UnitUnavailableError
 from embedl_nb.measure import Benchmark
 from embedl_nb.testing import models
-from embedl_nb.testing.virtual_phone import Faults, VirtualPhone, adb_server
+from embedl_nb.testing.virtual_phone import ARM64_PROGRAM, Faults, VirtualPhone, adb_server
 
 pytest.importorskip("adbutils", reason="adbutils brings the adb server of these tests")
 pytestmark = pytest.mark.litert
-
-ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
 
 
 @pytest.fixture(scope="module")

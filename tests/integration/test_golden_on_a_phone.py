@@ -23,13 +23,12 @@ from embedl_nb.runtime.arrays import join_samples, save_arrays, take_arrays
 from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, OutputsFor
 from embedl_nb.runtime.running import run_samples
 from embedl_nb.testing import models
-from embedl_nb.testing.virtual_phone import Faults, Miscomputed, VirtualPhone, adb_server
+from embedl_nb.testing.virtual_phone import ARM64_PROGRAM, Faults, Miscomputed, VirtualPhone, adb_server
 from embedl_nb.testing.virtual_phone.benchmark_tool import LEGACY_MARK
 
 pytest.importorskip("adbutils", reason="adbutils brings the adb server of these tests")
 pytestmark = pytest.mark.litert
 
-ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
 QUICK = {"iterations": 3, "warmup": 1, "processes": 1, "profile": False, "num_threads": 1}
 
 
@@ -104,7 +103,7 @@ def checked(
 
     def run(command: BenchmarkCommand) -> object:
         commands.append(command.to_shell())
-        return _run(device, command, request, before=device.conditions())
+        return _run(device, command, request)
 
     outputs = check.outputs(device, like=like, timed=ExecutionPath(compute_unit=timed_on, sentence="made up"), run=run)
     device.remove(remote)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -293,3 +294,11 @@ def test_no_operator_is_in_two_layers_or_forgotten_whatever_the_events(seed: int
     everywhere = sorted([i for indices in covered(profile) for i in indices] + list(profile.unattributed_operators))
     assert everywhere == list(range(len(codes)))
     assert sum(layer.mean_ms for layer in profile.layers) == pytest.approx(1.05 * len(damaged))
+
+
+def test_a_layer_is_on_the_unit_of_its_kernel_and_on_none_where_that_was_not_said() -> None:
+    run = run_of(CONV, DWCONV)
+    events = (replace(run.events[0], compute_unit="gpu"), replace(run.events[1], compute_unit="unknown"))
+    graph = chain_of("CONV_2D", "DEPTHWISE_CONV_2D")
+    layers = build_layers([replace(run, events=events)], graph, subgraph_index=0).layers
+    assert [layer.compute_unit for layer in layers] == ["gpu", "unknown"]

@@ -109,6 +109,14 @@ def test_a_device_whose_tool_summarizes_has_a_latency_layers_and_no_times_that_i
     assert result.environment.versions["benchmark_model"] == "virtual"
 
 
+def test_outputs_are_asked_for_where_they_are_compared_and_not_in_a_sustained_loop(
+    model_path: Path, outputs_of: Callable[[Any], Callable[[MeasureRequest], str]]
+) -> None:
+    device = VirtualDevice(outputs_path=outputs_of(RIGHT))
+    measured(device, model_path, inputs=X, golden={"y": RIGHT}, processes=1, iterations=5, sustain="1s")
+    assert [request.outputs_for for request in device.requests[:2]] == ["required check", "nothing"]
+
+
 def test_three_processes_are_run_and_every_sample_is_kept(model_path: Path) -> None:
     device = VirtualDevice()
     result = measured(device, model_path, iterations=40)

@@ -21,5 +21,5 @@ class AdbDevice(AdbPhone):
     def run(self, request: MeasureRequest) -> RawRun:
         """Measure once with the phone's own tool, in a process for the times and one more for the layers."""
         wall_start = time.time()
-        run = run_on_phone(self, request, leave_model=self.is_leased)
+        run = run_on_phone(self, request)
         return to_raw_run(run, num_threads=request.num_threads, wall_start=wall_start)

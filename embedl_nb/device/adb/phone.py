@@ -160,11 +160,13 @@ class AdbPhone:
     def lease(self) -> Iterator[None]:
         """Keep other benchmarks of this user off this phone, however they address it.
 
-        A model stays on the phone from one run to the next, and is removed when the lease ends.
+        A model stays on the phone from one run to the next, and is removed when the lease ends; what a lease that was
+        cut has left is removed when the next begins.
         """
         with leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S):
             self.is_leased = True
             try:
+                self.remove_leftovers()
                 yield
             finally:
                 self.is_leased = False
@@ -201,7 +203,8 @@ class AdbPhone:
         name = name or path.name
         if _FILE_NAME.fullmatch(name) is None:
             raise InputError(f"{name!r} is no name for a file on a phone", hint="use letters, digits, '.', '_' and '-'")
-        digest = _sha256(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         folder = f"{FOLDER}/{digest}"
         remote_path = f"{folder}/{name}"
         if self._hash(remote_path) != digest:
@@ -253,13 +256,11 @@ class AdbPhone:
         if folders:
             self.shell(f"rm -rf {' '.join(folders)}")
 
-    def remove_leftovers(self, *, sparing: Path | None = None) -> None:
-        """Remove what cut runs have left in our folder: all but the tool, what is to be kept and ``sparing``."""
+    def remove_leftovers(self) -> None:
+        """Remove what runs have left in our folder: all but the tool and what is to be kept."""
         listed = self.shell(f"ls -d {FOLDER}/*/* 2>/dev/null", check=False).stdout.split("\n")
         files = [path for path in listed if _OURS.fullmatch(path)]
         wanted = {path.rpartition("/")[0] for path in files if path.endswith((f"/{TOOL_NAME}", f"/{_KEPT}"))}
-        if sparing is not None:
-            wanted.add(f"{FOLDER}/{_sha256(sparing)}")
         self.remove(*dict.fromkeys(path for path in files if path.rpartition("/")[0] not in wanted))
 
     def stop_leftovers(self) -> int:
@@ -289,11 +290,6 @@ class AdbPhone:
                 address=self.info.address,
                 hint=f"free space on the phone, or: adb shell rm -r {FOLDER}",
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free_bytes(printed: str) -> int | None:

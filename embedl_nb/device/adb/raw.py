@@ -25,6 +25,7 @@ _KINDS = {
     RowKind.DELEGATE_KERNEL: EventKind.DELEGATE,
     RowKind.DELEGATE: EventKind.DELEGATE,
 }
+_UNKNOWN = "unknown"
 _MEMORY_ORDER = ("peak_memory", "overall_footprint", "init_footprint")
 """The first that was printed is the headline."""
 
@@ -41,7 +42,7 @@ def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> 
     summary = _summary(run.plain)
     figures = {figure.name: figure for figure in output.memory}
     headline = next((figures[name] for name in _MEMORY_ORDER if name in figures), None)
-    events, profiled_ms = _layers(run.profiled)
+    events, profiled_ms = _layers(run.profiled, run.compute_unit)
     return RawRun(
         runtime_version=f"LiteRT {run.tool.version}",
         num_threads=num_threads,
@@ -131,16 +132,17 @@ def _unsaid(what: str, process: ToolProcess) -> UnparsableOutputError:
     )
 
 
-def _layers(process: ToolProcess | None) -> tuple[tuple[ProfiledEvent, ...], tuple[float, ...]]:
+def _layers(process: ToolProcess | None, asked: ComputeUnit) -> tuple[tuple[ProfiledEvent, ...], tuple[float, ...]]:
     """Return the rows of the table as events of one duration each, and the mean of the inferences they are of."""
     if process is None or process.profile is None or process.output.mean_ms is None:
         return (), ()
-    events = tuple(_events(process.profile))
+    events = tuple(_events(process.profile, process.delegation, asked))
     return events, (process.output.mean_ms,) if events else ()
 
 
-def _events(profile: Profile) -> Iterator[ProfiledEvent]:
+def _events(profile: Profile, delegation: Delegation, asked: ComputeUnit) -> Iterator[ProfiledEvent]:
     start_ms = 0.0
+    unsaid = str(asked) if asked is ComputeUnit.CPU else _UNKNOWN  # nothing leaves the CPU unless it is asked to
     rows = [row for row in profile.rows if not row.graph and row.kind in _KINDS]
     for index, row in enumerate(rows):
         duration_ms = row.per_inference_ms
@@ -154,6 +156,7 @@ def _events(profile: Profile) -> Iterator[ProfiledEvent]:
             subgraph_index=0,
             start_ms=start_ms,  # the table's own starts are 0 in newer builds; one step follows the other
             durations_ms=(duration_ms,),
+            compute_unit=str(delegation.unit_of(row) or unsaid),
         )
         start_ms += duration_ms
 
@@ -173,7 +176,7 @@ def execution_path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
         return ExecutionPath(compute_unit=str(asked), sentence=_on_cpu(delegation))
     if taken is None or of is None:
         unknown = "; ".join(delegation.unknown) or "the tool does not say where it ran"
-        return ExecutionPath(compute_unit="unknown", sentence=unknown, cause=causes, is_whole=False)
+        return ExecutionPath(compute_unit=_UNKNOWN, sentence=unknown, cause=causes, is_whole=False)
     title = f"{str(asked).upper()}" + (f" ({delegation.backend})" if delegation.backend else "")
     if taken == of:
         return ExecutionPath(compute_unit=str(asked), sentence=f"all {of} operators on the {title}")

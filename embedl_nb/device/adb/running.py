@@ -56,10 +56,8 @@ class ToolProcess:
         The same, read.
     profile
         Times of operators; None where they were not asked for.
-    before, after
-        What went on at the phone.
     during
-        The same while it ran; read of a profiled process only, whose times are not the headline's.
+        What went on at the phone while it ran; of a profiled process only, whose times are not the headline's.
     """
 
     command: str
@@ -67,8 +65,6 @@ class ToolProcess:
     output: ToolOutput
     delegation: Delegation
     profile: Profile | None
-    before: Conditions
-    after: Conditions
     during: tuple[Conditions, ...] = ()
 
 
@@ -105,9 +101,8 @@ def run_on_phone(
     tool_path: str | Path | None = None,
     tool_version: str | None = None,
     keep_model: bool = False,
-    leave_model: bool = False,
 ) -> PhoneRun:
-    """Measure a model on a phone; whoever calls holds its lease.
+    """Measure a model on a phone. While it is leased the model stays there for the next run.
 
     Parameters
     ----------
@@ -120,8 +115,6 @@ def run_on_phone(
         See :func:`embedl_nb.device.adb.tool.binary.find_tool`.
     keep_model
         Whether the model stays on the phone for good. The tool stays.
-    leave_model
-        Whether it is left for the next run, or for whoever cleans up, if this one succeeds.
 
     Raises
     ------
@@ -138,24 +131,23 @@ def run_on_phone(
     tool = find_tool(phone.facts.abis, version=tool_version, path=tool_path)
     draft = _command(request, tool, cpu_mask=cpu_mask)  # a wrong option is told before anything is pushed
     outputs = prepare_check(request, phone.facts.abis)
-    phone.remove_leftovers(sparing=model_path)
     draft = replace(draft, tool_path=phone.put(tool.path, name=TOOL_NAME))
-    with _on_phone(phone, model_path, keep=keep_model, leave=leave_model) as remote_model:
+    with _on_phone(phone, model_path, keep=keep_model) as remote_model:
         command = replace(draft, directory=remote_model.removesuffix(f"/{_MODEL_NAME}"))
         progress.emit("measure", f"on {phone.info.name}")
-        plain = _run(phone, command, request, before=phone.conditions())
+        plain = _run(phone, command, request)
         profiled = None
         if request.profile:
             progress.emit("profile", f"on {phone.info.name}")
             with Watch(phone.conditions, every_s=_LOOK_S) as watch:
-                profiled = _run(phone, replace(command, profile=True), request, before=plain.after)
+                profiled = _run(phone, replace(command, profile=True), request)
             profiled = replace(profiled, during=tuple(watch.readings))
         if isinstance(outputs, PhoneCheck):
             outputs = outputs.outputs(
                 phone,
                 like=command,
                 timed=execution_path(plain.delegation, draft.compute_unit),
-                run=lambda check: _run(phone, check, request, before=plain.after),
+                run=lambda check: _run(phone, check, request),
             )
     return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled, outputs=outputs)
 
@@ -179,7 +171,7 @@ def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None)
 
 
 @contextmanager
-def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool, leave: bool) -> Iterator[str]:
+def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool) -> Iterator[str]:
     """Have the model on the phone until the block ends; a phone that is gone by then does not hide why."""
     remote = phone.put(model_path, name=_MODEL_NAME, keep=keep)
     try:
@@ -189,11 +181,11 @@ def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool, leave: bool) -> 
             phone.stop_leftovers()
             phone.remove(remote)
         raise
-    if not keep and not leave:
+    if not keep and not phone.is_leased:
         phone.remove(remote)
 
 
-def _run(phone: AdbPhone, command: BenchmarkCommand, request: MeasureRequest, *, before: Conditions) -> ToolProcess:
+def _run(phone: AdbPhone, command: BenchmarkCommand, request: MeasureRequest) -> ToolProcess:
     line, limit_s = command.to_shell(), _time_limit_s(request)
     try:
         done = phone.shell(line, timeout_s=limit_s, max_bytes=MAX_OUTPUT_CHARS, check=False)
@@ -224,8 +216,6 @@ def _run(phone: AdbPhone, command: BenchmarkCommand, request: MeasureRequest, *,
         output=output,
         delegation=parse_delegation(text),
         profile=parse_profile(text, num_runs=sum(filter(None, runs)) or None) if command.profile else None,
-        before=before,
-        after=phone.conditions(),
     )
 
 

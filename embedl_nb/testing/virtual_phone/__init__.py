@@ -11,6 +11,6 @@ from __future__ import annotations
 from embedl_nb.testing.virtual_phone.adb_server import AdbServer, adb_server
 from embedl_nb.testing.virtual_phone.faults import Crash, Faults, Miscomputed
 from embedl_nb.testing.virtual_phone.phone import VirtualPhone
-from embedl_nb.testing.virtual_phone.rack import virtual_rack
+from embedl_nb.testing.virtual_phone.rack import ARM64_PROGRAM, virtual_rack
 
-__all__ = ["AdbServer", "Crash", "Faults", "Miscomputed", "VirtualPhone", "adb_server", "virtual_rack"]
+__all__ = ["ARM64_PROGRAM", "AdbServer", "Crash", "Faults", "Miscomputed", "VirtualPhone", "adb_server", "virtual_rack"]

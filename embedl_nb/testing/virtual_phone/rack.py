@@ -11,10 +11,10 @@ from pathlib import Path
 from embedl_nb.testing.virtual_phone.adb_server import adb_server
 from embedl_nb.testing.virtual_phone.phone import VirtualPhone
 
-__all__ = ["virtual_rack"]
+__all__ = ["ARM64_PROGRAM", "virtual_rack"]
 
-# Stands in for Google's program, which a virtual phone knows by its name and never runs: the head of one for arm64.
-_ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
+ARM64_PROGRAM = b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + (0xB7).to_bytes(2, "little") + bytes(100)
+"""Stands in for Google's program, which a virtual phone knows by its name and never runs: the head of one for arm64."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def virtual_rack(*phones: str | VirtualPhone) -> Iterator[tuple[str, ...]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedl_nb-rack-")))
         program = folder / "benchmark_model"
-        program.write_bytes(_ARM64_PROGRAM)
+        program.write_bytes(ARM64_PROGRAM)
         server = stack.enter_context(adb_server())
         for phone in made:
             server.connect(stack.enter_context(phone))
