@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["ComputeUnit", "Layout", "Provenance", "format_bytes", "format_count", "format_ms", "format_ratio"]
+__all__ = [
+    "ComputeUnit",
+    "Layout",
+    "Provenance",
+    "counted",
+    "format_bytes",
+    "format_count",
+    "format_ms",
+    "format_ratio",
+]
 
 
 class Provenance(StrEnum):
@@ -95,6 +104,17 @@ def format_ratio(value: float) -> str:
     '97.7 %'
     """
     return f"{value * 100:.1f} %"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Show how many there are of something; its plural is with an s unless it is given.
+
+    Examples
+    --------
+    >>> counted(1, "operator"), counted(3, "process", "processes")
+    ('1 operator', '3 processes')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def _digits(value: float) -> str:

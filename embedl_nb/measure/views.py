@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.measure.phone_state import state_facts
-from embedl_nb.units import format_bytes, format_ms, format_ratio
+from embedl_nb.units import counted, format_bytes, format_ms, format_ratio
 
 if TYPE_CHECKING:
     from embedl_nb.measure.benchmark import Benchmark, Latency, Layer
@@ -53,7 +53,7 @@ def benchmark_view(result: Benchmark) -> View:
 def _facts(result: Benchmark) -> tuple[Fact, ...]:
     latency, device, source = result.latency, result.device, result.provenance
     low, high = latency.ci95_ms
-    place = f"{device.name} ({device.address}): {device.cpu}, {_plural(device.num_cores, 'core')}, {device.os}"
+    place = f"{device.name} ({device.address}): {device.cpu}, {counted(device.num_cores, 'core')}, {device.os}"
     facts = [
         Fact(
             "latency",
@@ -137,7 +137,7 @@ def _layers_note(result: Benchmark) -> str:
     rest_ms = result.unattributed_ms
     note += f"; {format_ms(rest_ms)} belong to no layer." if rest_ms > 0 else "."
     if result.unattributed_operators:
-        note += f" No layer covers {_plural(len(result.unattributed_operators), 'operator')}."
+        note += f" No layer covers {counted(len(result.unattributed_operators), 'operator')}."
     return note
 
 
@@ -159,7 +159,7 @@ def _unknown(result: Benchmark) -> tuple[str, str]:
 
 def _counts(result: Benchmark) -> str:
     if not result.latency.samples_ms:
-        return f"{_plural(result.latency.num_processes, 'process', 'processes')}, n = {result.latency.n}"
+        return f"{counted(result.latency.num_processes, 'process', 'processes')}, n = {result.latency.n}"
     counts = [len(process) for process in result.latency.samples_ms]
     low, high = min(counts), max(counts)
     return f"{len(counts)} x {low}" if low == high else f"{len(counts)} x {low}-{high}"
@@ -167,10 +167,6 @@ def _counts(result: Benchmark) -> str:
 
 def _bare_ms(value_ms: float) -> str:
     return format_ms(value_ms).removesuffix(" ms")
-
-
-def _plural(count: int, noun: str, plural: str = "") -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def _shortened(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.model.fidelity import LEAST_SQNR_DB, LEAST_TOP1_AGREEMENT, Floor
 from embedl_nb.model.fidelity_rows import CalibrationSource
-from embedl_nb.units import format_bytes, format_count, format_ms
+from embedl_nb.units import counted, format_bytes, format_count, format_ms
 
 if TYPE_CHECKING:
     from embedl_nb.model.fidelity import Fidelity
@@ -32,7 +32,7 @@ def sentence(fidelity: Fidelity) -> str:
 
 def _samples(fidelity: Fidelity) -> str:
     kind = "random" if fidelity.data == CalibrationSource.RANDOM else "held-out" if fidelity.is_held_out else ""
-    count = _plural(fidelity.num_samples, f"{kind} sample".strip())
+    count = counted(fidelity.num_samples, f"{kind} sample".strip())
     return count if fidelity.is_held_out else f"{count}, the same that calibrated it"
 
 
@@ -69,7 +69,7 @@ def floor_sentence(fidelity: Fidelity, floor: Floor) -> str:
         )
     if floor is Floor.FEW_SAMPLES:
         return (
-            f"It was judged on {_plural(fidelity.num_samples, 'sample')}, which shows little. "
+            f"It was judged on {counted(fidelity.num_samples, 'sample')}, which shows little. "
             "Try enb.quantize(model, data) with more data: 100 samples beyond those that calibrate."
         )
     return (
@@ -131,7 +131,7 @@ def _facts(fidelity: Fidelity) -> tuple[Fact, ...]:
     if fidelity.num_operators:
         facts.append(Fact("left in float", float_operators_words(fidelity)))
     if fidelity.num_calibration_samples:
-        words = _plural(fidelity.num_calibration_samples, f"{fidelity.data} sample")
+        words = counted(fidelity.num_calibration_samples, f"{fidelity.data} sample")
         facts.append(Fact("calibrated with", fidelity.calibration_sentence or words))
     if fidelity.curve:
         facts.append(Fact("kept in float", "chosen on the samples that judge, so the judgement is a little kind"))
@@ -145,10 +145,10 @@ def _facts(fidelity: Fidelity) -> tuple[Fact, ...]:
 def float_operators_words(fidelity: Fidelity) -> str:
     """Return how many operators were left in float, and of which types."""
     if not fidelity.num_float_operators:
-        return f"none of {_plural(fidelity.num_operators, 'operator')}"
+        return f"none of {counted(fidelity.num_operators, 'operator')}"
     most_first = sorted(fidelity.float_operators.items(), key=lambda item: -item[1])
     types = ", ".join(f"{count} {name}" for name, count in most_first if count)
-    return f"{fidelity.num_float_operators} of {_plural(fidelity.num_operators, 'operator')}: {types}"
+    return f"{fidelity.num_float_operators} of {counted(fidelity.num_operators, 'operator')}: {types}"
 
 
 def _outputs_table(fidelity: Fidelity) -> Table:
@@ -244,10 +244,6 @@ def _percent(share: float) -> str:
 
 def _db(value_db: float | None) -> str:
     return "" if value_db is None else "no error" if value_db == math.inf else f"{value_db:.1f}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _shortened(name: str) -> str:

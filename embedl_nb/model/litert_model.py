@@ -25,7 +25,7 @@ from embedl_nb.model.memory import MemoryEstimate, estimate_memory
 from embedl_nb.model.operators import describe_operators, num_parameters, operators_frame, precision_of
 from embedl_nb.model.spec import Signature
 from embedl_nb.model.writer import write_file
-from embedl_nb.units import format_bytes, format_count
+from embedl_nb.units import counted, format_bytes, format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -298,12 +298,12 @@ class LiteRTModel(Displayable):
         )
 
     def _work(self) -> str:
-        work = f"{_operators(self.num_operators)}, {format_count(self.macs)} MACs"
-        return f"{work} and {_operators(self.num_unknown_macs)} of unknown work" if self.num_unknown_macs else work
-
-
-def _operators(count: int) -> str:
-    return f"{count} operator{'' if count == 1 else 's'}"
+        work = f"{counted(self.num_operators, 'operator')}, {format_count(self.macs)} MACs"
+        return (
+            f"{work} and {counted(self.num_unknown_macs, 'operator')} of unknown work"
+            if self.num_unknown_macs
+            else work
+        )
 
 
 def _file_stem(name: str) -> str:

@@ -87,7 +87,7 @@ def test_processes_of_different_length_show_their_range() -> None:
 def test_this_machine_is_said_not_to_be_a_phone() -> None:
     text = repr(on_this_machine(fake_benchmark(2)))
     assert "this machine is not a phone" in text
-    assert "benchmark_model" in benchmark_view(on_this_machine(fake_benchmark(2))).next_step
+    assert 'enb.benchmark(model, "adb://*")' in benchmark_view(on_this_machine(fake_benchmark(2))).next_step
 
 
 def test_unchecked_outputs_are_the_first_unknown() -> None:

@@ -166,12 +166,16 @@ class AdbPhone:
         with leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S):
             self.is_leased = True
             try:
-                self.remove_leftovers()
+                self._clean_up()
                 yield
             finally:
                 self.is_leased = False
-                with contextlib.suppress(DeviceError):  # a phone that is gone is cleaned up by the next run
-                    self.remove_leftovers()
+                self._clean_up()
+
+    def _clean_up(self) -> None:
+        # A phone that is gone says so once it is to do something; the next lease cleans it up.
+        with contextlib.suppress(DeviceError):
+            self.remove_leftovers()
 
     def conditions(self) -> Conditions:
         """Read the phone's heat, battery, screen, clocks and load."""

@@ -10,7 +10,7 @@ from typing import Any
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.placement.rehearsal.agreement import Agreement
-from embedl_nb.units import Provenance, format_ratio
+from embedl_nb.units import Provenance, counted, format_ratio
 
 __all__ = ["Rehearsal"]
 
@@ -185,8 +185,8 @@ class Rehearsal(Displayable):
 
     @property
     def _parts(self) -> str:
-        npu = f"{_operators(self.num_npu_operators)} in {self.num_partitions} part{_s(self.num_partitions)} on the NPU"
-        return f"{npu}, {_operators(self.num_cpu_operators)} on the CPU" if self.num_cpu_operators else npu
+        npu = f"{counted(self.num_npu_operators, 'operator')} in {counted(self.num_partitions, 'part')} on the NPU"
+        return f"{npu}, {counted(self.num_cpu_operators, 'operator')} on the CPU" if self.num_cpu_operators else npu
 
     def _table(self) -> Table:
         columns = ("output", "near enough", "SQNR", "largest error", "top-1 the same", "note")
@@ -206,11 +206,3 @@ class Rehearsal(Displayable):
 
 def _release(build: str) -> str:
     return ".".join(build.split(".")[:3])
-
-
-def _operators(count: int) -> str:
-    return f"{count} operator{_s(count)}"
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
