@@ -189,7 +189,8 @@ def test_outputs_are_of_the_unit_that_was_timed_or_there_are_none(
     arrays = {LiteRTModel.open(net).signatures[0].inputs[0].name: sample}
     outputs, command = checked(address, net, arrays, tmp_path, timed_on="gpu")
     assert "--use_gpu=true" in command
-    assert outputs.note.startswith("outputs not checked on this device: ")
+    assert outputs.path is None
+    assert outputs.note.startswith("the model cannot run on the gpu on adb://")
     phone.faults = Faults(gpu_works=True, gpu_refuses=frozenset({"CONV_2D"}))
     outputs, _command = checked(address, net, arrays, tmp_path, timed_on="gpu")
     assert outputs.path is None

@@ -134,10 +134,20 @@ def _unsaid(what: str, process: ToolProcess) -> UnparsableOutputError:
 
 def _layers(process: ToolProcess | None, asked: ComputeUnit) -> tuple[tuple[ProfiledEvent, ...], tuple[float, ...]]:
     """Return the rows of the table as events of one duration each, and the mean of the inferences they are of."""
-    if process is None or process.profile is None or process.output.mean_ms is None:
+    if process is None or process.profile is None:
         return (), ()
+    mean_ms = _profiled_mean_ms(process.output, process.profile)
     events = tuple(_events(process.profile, process.delegation, asked))
-    return events, (process.output.mean_ms,) if events else ()
+    return (events, (mean_ms,)) if events and mean_ms is not None else ((), ())
+
+
+def _profiled_mean_ms(output: ToolOutput, profile: Profile) -> float | None:
+    """Return the mean of the inferences that the table covers: newer layouts have the warm-up's in it as well."""
+    phases = [phase for phase in (output.warmup, output.timed) if phase is not None and phase.mean_us is not None]
+    num_runs = sum(phase.num_runs for phase in phases)
+    if not num_runs or num_runs != profile.num_runs:
+        return output.mean_ms
+    return sum(phase.num_runs * (phase.mean_us or 0.0) for phase in phases) / num_runs / 1e3
 
 
 def _events(profile: Profile, delegation: Delegation, asked: ComputeUnit) -> Iterator[ProfiledEvent]:
