@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Public name -> module that has it. A module stands for itself.
 _HOMES = {
     "Benchmark": "embedl_nb.measure",
+    "Comparison": "embedl_nb.analysis",
     "EmbedlError": "embedl_nb.errors",
     "EmbedlWarning": "embedl_nb.errors",
     "LiteRTModel": "embedl_nb.model",
@@ -22,6 +23,7 @@ _HOMES = {
     "benchmark": "embedl_nb.pipeline",
     "bisect": "embedl_nb.pipeline",
     "catalog": "embedl_nb.pipeline",
+    "compare": "embedl_nb.pipeline",
     "compile": "embedl_nb.pipeline",
     "devices": "embedl_nb.pipeline",
     "doctor": "embedl_nb.pipeline",

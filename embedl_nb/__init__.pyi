@@ -1,6 +1,7 @@
 from typing import Any
 
 from embedl_nb import errors as errors
+from embedl_nb.analysis import Comparison as Comparison
 from embedl_nb.compiler import image_input as image_input
 from embedl_nb.display import ResultSet as ResultSet
 from embedl_nb.errors import EmbedlError as EmbedlError
@@ -10,6 +11,7 @@ from embedl_nb.model import LiteRTModel as LiteRTModel
 from embedl_nb.pipeline import benchmark as benchmark
 from embedl_nb.pipeline import bisect as bisect
 from embedl_nb.pipeline import catalog as catalog
+from embedl_nb.pipeline import compare as compare
 from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public verb of the field
 from embedl_nb.pipeline import devices as devices
 from embedl_nb.pipeline import doctor as doctor

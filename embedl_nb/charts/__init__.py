@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from embedl_nb.charts.breakdown import operators_figure
+from embedl_nb.charts.comparison import comparison_figure, comparison_picture
 from embedl_nb.charts.fidelity import fidelity_figure
 from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
+from embedl_nb.charts.layer_diff import layer_diff_figure, layer_diff_picture
 from embedl_nb.charts.placement import placement_matrix_figure, placement_strip_figure
 from embedl_nb.charts.sustained import sustained_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
@@ -27,10 +29,14 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "sustained": sustained_figure,
         "fidelity": fidelity_figure,
         "tradeoff": tradeoff_figure,
+        "comparison": comparison_figure,
+        "layer_diff": layer_diff_figure,
         "placement": placement_strip_figure,
         "placement_matrix": placement_matrix_figure,
         "waterfall_svg": waterfall_picture,
         "fidelity_svg": fidelity_picture,
+        "comparison_svg": comparison_picture,
+        "layer_diff_svg": layer_diff_picture,
     }
 )
 """Every figure by name; those that end in ``_svg`` return markup, the others a plotly Figure."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
+from embedl_nb.charts.svg_bars import nice_step
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
 from embedl_nb.display.markup import Markup, element, join
@@ -64,7 +65,7 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
     benchmark = profiled(result)
     rows, note = _rows(benchmark, benchmark.layer_table)
     end_ms = max(row.start_ms + row.length_ms for row in rows)
-    step = _nice_step(end_ms)
+    step = nice_step(end_ms)
     scale = _PLOT_WIDTH / end_ms if end_ms > 0 else 0.0
     height = _TOP + _ROW * len(rows) + _BOTTOM
     heading = f"{title(benchmark)}: time of each layer"
@@ -207,13 +208,6 @@ def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
         text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),
         text(_SHARE_X, _TOP - 9, "share", text_anchor="end", opacity=0.75),
     )
-
-
-def _nice_step(end_ms: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten that makes at most seven ticks."""
-    rough = max(end_ms, 1e-9) / 6
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
 
 
 def _clipped(words: str, letters: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from embedl_nb import __version__, pipeline
+from embedl_nb.commands.comparing import compare
 from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedRange, NamedShape, OneOf
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.quantizing import quantize, sensitivity
@@ -329,6 +330,7 @@ COMMANDS: dict[str, click.Command] = {
     "sensitivity": sensitivity,
     "preflight": _preflight,
     "benchmark": _benchmark,
+    "compare": compare,
     "runs": _runs,
     "devices": _devices,
     "catalog": _catalog,

@@ -29,6 +29,7 @@ __all__ = [
     "RESULT",
     "SAMPLES",
     "SOURCE",
+    "SUBJECT",
     "KeyValue",
     "Kind",
     "NamedRange",
@@ -51,6 +52,8 @@ class Kind(StrEnum):
     """Arrays: an object, or an ``.npz`` or ``.npy`` file."""
     RESULT = "result"
     """Something recorded: an object or a run id."""
+    SUBJECT = "subject"
+    """What is compared: a result, a compiled model, a ``.tflite`` file or a run id."""
     DEVICE = "device"
     """The address of a device."""
     DATA = "data"
@@ -76,6 +79,7 @@ SOURCE = Reference(Kind.SOURCE)
 MODEL = Reference(Kind.MODEL)
 SAMPLES = Reference(Kind.SAMPLES)
 RESULT = Reference(Kind.RESULT)
+SUBJECT = Reference(Kind.SUBJECT)
 DEVICE = Reference(Kind.DEVICE)
 DATA = Reference(Kind.DATA)
 RECIPE = Reference(Kind.RECIPE)

@@ -24,6 +24,7 @@ _MOST_FILES = 1000
 _SUFFIXES = {
     Kind.SOURCE: formats.MODELS,
     Kind.MODEL: (formats.LITERT,),
+    Kind.SUBJECT: (formats.LITERT,),
     Kind.SAMPLES: (".npy", ".npz"),
     Kind.DATA: (".h5", ".npz"),
     Kind.RECIPE: (".json",),
@@ -119,7 +120,7 @@ def _values(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) ->
         yield from (Candidate(name, type(value).__name__) for name, value in reversed(named))
         if kind.kind is Kind.RECIPE:
             yield from (Candidate(recipe, "recipe") for recipe in _recipes())
-        if kind.kind in (Kind.SOURCE, Kind.MODEL, Kind.RESULT):
+        if kind.kind in (Kind.SOURCE, Kind.MODEL, Kind.RESULT, Kind.SUBJECT):
             yield from (Candidate(run_id, "run") for run_id in _run_ids(variables))
         yield from (Candidate(path, "path") for path in _files(word, _SUFFIXES.get(kind.kind, ())))
 
@@ -170,6 +171,10 @@ def _is_result(value: Any) -> bool:
     return _is_compiled(value) or _is_a(value, "embedl_nb.measure", "Benchmark")
 
 
+def _is_subject(value: Any) -> bool:
+    return _is_result(value) or _is_a(value, "embedl_nb.measure.benchmarks", "Benchmarks")
+
+
 def _is_source(value: Any) -> bool:
     return _is_a(value, "torch.nn", "Module") or _is_a(value, "torch.export", "ExportedProgram") or _is_compiled(value)
 
@@ -208,6 +213,7 @@ _FITS: dict[Kind, Callable[[Any], bool]] = {
     Kind.MODEL: _is_compiled,
     Kind.SAMPLES: _is_samples,
     Kind.RESULT: _is_result,
+    Kind.SUBJECT: _is_subject,
     Kind.DATA: _is_data,
     Kind.RECIPE: _is_recipe,
     Kind.FUNCTION: _is_function,

@@ -23,6 +23,7 @@ MAGICS = {
     "embedl_sensitivity": "sensitivity",
     "embedl_preflight": "preflight",
     "embedl_benchmark": "benchmark",
+    "embedl_compare": "compare",
     "embedl_runs": "runs",
     "embedl_devices": "devices",
     "embedl_catalog": "catalog",

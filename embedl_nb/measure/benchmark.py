@@ -317,6 +317,8 @@ class Benchmark(Displayable):
         Always None on a host: nothing meters one process there.
     sustained
         Latency over minutes; None unless that was asked for.
+    in_turns
+        The same for benchmarks whose processes took turns on the device, process by process; empty of one by itself.
     provenance
         What every number in here is.
     run_id
@@ -344,6 +346,7 @@ class Benchmark(Displayable):
     thermal: Thermal = field(default_factory=Thermal)
     sustained: Sustained | None = None
     flags: tuple[Flag, ...] = ()
+    in_turns: str = ""
     provenance: Provenance = Provenance.MEASURED
     run_id: str | None = None
     schema_version: int = SCHEMA_VERSION

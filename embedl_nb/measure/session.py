@@ -41,13 +41,13 @@ from embedl_nb.units import ComputeUnit
 if TYPE_CHECKING:
     from embedl_nb.model.spec import Signature
 
-__all__ = ["measure"]
+__all__ = ["Subject", "as_benchmark", "choose_subject", "choose_unit", "measure", "run_process", "worst_check"]
 
 _WARN_CALLER = 3  # the caller of whoever calls measure: the pipeline's verb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
+class Subject:
     """What is measured: the model, its entry point, its inputs and what they must give."""
 
     model: LiteRTModel
@@ -140,29 +140,34 @@ def measure(
         sustain=sustain,
     )
     target = open_device(device)
-    unit = _choose_unit(target, options)
-    opened = as_model(model)
-    opened.content()  # what is measured is recorded by its hash: a file that has changed since is refused
-    signature = pick_signature(opened.signatures, signature_key)
+    unit = choose_unit(target, options)
     with tempfile.TemporaryDirectory(prefix="embedl_nb-measure-") as folder:
-        sample = choose_sample(opened, signature, inputs, Path(folder))
-        subject = _Subject(
-            model=opened,
-            signature=signature,
-            sample=sample,
-            golden=choose_golden(opened, signature, golden, sample),
-        )
+        subject = choose_subject(model, Path(folder), inputs=inputs, golden=golden, signature_key=signature_key)
         with target.lease():
             runs, windows, check = _run_all(target, subject, options)
             sustained = _sustained(target, subject, options)
-    result = _benchmark(target, subject, options, unit, runs, windows, check)
+    result = as_benchmark(target, subject, options, unit, runs, windows, check)
     result = replace(result, sustained=sustained)
     if warn:
         warn_about(result, stacklevel=_WARN_CALLER)
     return result
 
 
-def _choose_unit(target: Device, options: MeasureOptions) -> ComputeUnit:
+def choose_subject(
+    model: LiteRTModel | str | Path, folder: Path, *, inputs: Any, golden: Any, signature_key: str | None
+) -> Subject:
+    """Open the model and put its inputs into a file in ``folder``."""
+    opened = as_model(model)
+    opened.content()  # what is measured is recorded by its hash: a file that has changed since is refused
+    signature = pick_signature(opened.signatures, signature_key)
+    sample = choose_sample(opened, signature, inputs, folder)
+    return Subject(
+        model=opened, signature=signature, sample=sample, golden=choose_golden(opened, signature, golden, sample)
+    )
+
+
+def choose_unit(target: Device, options: MeasureOptions) -> ComputeUnit:
+    """Return the unit that is asked for, else one that the device offers, if that is allowed."""
     available = target.info.compute_units
     if options.compute_unit in available:
         return options.compute_unit
@@ -179,34 +184,53 @@ def _choose_unit(target: Device, options: MeasureOptions) -> ComputeUnit:
 
 
 def _run_all(
-    target: Device, subject: _Subject, options: MeasureOptions
+    target: Device, subject: Subject, options: MeasureOptions
 ) -> tuple[list[RawRun], list[Window], OutputCheck]:
     """Run the processes; the first one whose outputs differ from those the caller gave ends it all."""
-    request = _request(subject, options)
     runs: list[RawRun] = []
     windows: list[Window] = []
     checks: list[OutputCheck] = []
     for number in range(options.processes):
         progress.emit("process", f"process {number + 1} of {options.processes}", done=number, total=options.processes)
-        before = target.conditions()
-        run = target.run(request)
-        windows.append((before, target.conditions()))
+        run, window, check = run_process(target, subject, options)
         runs.append(run)
-        check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run)
-        _refuse_fallback(target, options, run)
-        _refuse_wrong(check, subject)
+        windows.append(window)
         checks.append(check)
     progress.emit("process", "", done=options.processes, total=options.processes)
-    return runs, windows, next((check for check in checks if check.state is OutputState.DIFFER), checks[0])
+    return runs, windows, worst_check(checks)
 
 
-def _sustained(target: Device, subject: _Subject, options: MeasureOptions) -> Sustained | None:
+def run_process(target: Device, subject: Subject, options: MeasureOptions) -> tuple[RawRun, Window, OutputCheck]:
+    """Run one process on a device that is leased.
+
+    Raises
+    ------
+    UnitUnavailableError
+        If it fell back and was not to.
+    WrongOutputError
+        If its outputs differ from those the caller gave.
+    """
+    before = target.conditions()
+    run = target.run(_request(subject, options))
+    window = (before, target.conditions())
+    check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run)
+    _refuse_fallback(target, options, run)
+    _refuse_wrong(check, subject)
+    return run, window, check
+
+
+def worst_check(checks: Sequence[OutputCheck]) -> OutputCheck:
+    """Return the first process's whose outputs differ, else the first."""
+    return next((check for check in checks if check.state is OutputState.DIFFER), checks[0])
+
+
+def _sustained(target: Device, subject: Subject, options: MeasureOptions) -> Sustained | None:
     if options.sustain_s is None:
         return None
     return run_sustained(target, _request(subject, options), duration_s=options.sustain_s)
 
 
-def _request(subject: _Subject, options: MeasureOptions) -> MeasureRequest:
+def _request(subject: Subject, options: MeasureOptions) -> MeasureRequest:
     return MeasureRequest(
         model_path=str(subject.model.path),
         signature_key=subject.signature.key or None,
@@ -233,7 +257,7 @@ def _outputs_for(golden: Golden | None) -> OutputsFor:
     return OutputsFor.REQUIRED_CHECK if golden.is_given else OutputsFor.CHECK
 
 
-def _refuse_wrong(check: OutputCheck, subject: _Subject) -> None:
+def _refuse_wrong(check: OutputCheck, subject: Subject) -> None:
     if subject.golden is None or not subject.golden.is_given:
         return
     if check.state is OutputState.NOT_CHECKED:
@@ -251,15 +275,16 @@ def _refuse_wrong(check: OutputCheck, subject: _Subject) -> None:
     )
 
 
-def _benchmark(
+def as_benchmark(
     target: Device,
-    subject: _Subject,
+    subject: Subject,
     options: MeasureOptions,
     unit: ComputeUnit,
     runs: Sequence[RawRun],
     windows: Sequence[Window],
     check: OutputCheck,
 ) -> Benchmark:
+    """Make one result of what the processes gave."""
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
     environment, thermal = describe_environment(runs, windows[0][0]), describe_heat(windows, runs)
     placement = _placement(target, options, unit, profile=profile, path=_path(runs))

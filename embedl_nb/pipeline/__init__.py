@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedl_nb.pipeline.catalog import catalog
+from embedl_nb.pipeline.comparing import compare
 from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
@@ -25,6 +26,7 @@ __all__ = [
     "bisect",
     "cache_clear",
     "catalog",
+    "compare",
     "compile",
     "devices",
     "doctor",

@@ -13,6 +13,7 @@ import embedl_nb
 
 PUBLIC = [
     "Benchmark",
+    "Comparison",
     "EmbedlError",
     "EmbedlWarning",
     "LiteRTModel",
@@ -22,6 +23,7 @@ PUBLIC = [
     "benchmark",
     "bisect",
     "catalog",
+    "compare",
     "compile",
     "devices",
     "doctor",

@@ -1,0 +1,8 @@
+"""From results to answers: whether one is really faster, and which layers make it so. Measures and records nothing."""
+
+from __future__ import annotations
+
+from embedl_nb.analysis.comparison import Comparison, Comparisons, compare_results
+from embedl_nb.analysis.layer_diff import LayerChange, LayerDiff
+
+__all__ = ["Comparison", "Comparisons", "LayerChange", "LayerDiff", "compare_results"]
