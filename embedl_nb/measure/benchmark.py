@@ -14,6 +14,7 @@ from embedl_nb.display.figures import draw
 from embedl_nb.display.mixin import Displayable
 from embedl_nb.display.view import View
 from embedl_nb.errors import InputError, SchemaTooNewError
+from embedl_nb.measure.energy import Energy
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.sustained import Sustained
 from embedl_nb.units import Provenance
@@ -189,6 +190,8 @@ class FlagKind(StrEnum):
     FALLBACK = "fallback"
     OUTPUTS_DIFFER = "outputs differ"
     LAYERS_INCOMPLETE = "layers incomplete"
+    NO_ENERGY = "no energy"
+    SUSTAIN_CUT = "sustain cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,7 +317,8 @@ class Benchmark(Displayable):
     unattributed_operators
         Operators that no layer covers.
     energy
-        Always None on a host: nothing meters one process there.
+        Of one inference; None where it was not asked for or could not be measured, and a flag then says why. Always
+        None on a host: nothing meters one process there.
     sustained
         Latency over minutes; None unless that was asked for.
     in_turns
@@ -342,7 +346,7 @@ class Benchmark(Displayable):
     profiled_mean_ms: float | None = None
     unattributed_ms: float | None = None
     unattributed_operators: tuple[int, ...] = ()
-    energy: None = None
+    energy: Energy | None = None
     thermal: Thermal = field(default_factory=Thermal)
     sustained: Sustained | None = None
     flags: tuple[Flag, ...] = ()
@@ -384,6 +388,8 @@ class Benchmark(Displayable):
             "init_ms": self.init_ms,
             "first_ms": self.first_ms,
             "peak_memory_mib": self.memory.peak_memory_bytes / 2**20,
+            "energy_mj": self.energy.energy_mj if self.energy else None,
+            "energy_uncertainty_mj": self.energy.uncertainty_mj if self.energy else None,
             "steady_p50_ms": self.sustained.steady_p50_ms if self.sustained else None,
             "outputs": str(self.outputs.state),
             "flags": ", ".join(flag.kind for flag in self.flags),
@@ -482,6 +488,7 @@ def _thawed(record: dict[str, Any]) -> dict[str, Any]:
         "input_source": InputSource(record["input_source"]),
         "layer_table": tuple(Layer.from_record(layer) for layer in record["layer_table"]),
         "unattributed_operators": tuple(record["unattributed_operators"]),
+        "energy": Energy.from_record(record["energy"]) if record["energy"] else None,
         "thermal": Thermal(**record["thermal"]),
         "sustained": Sustained.from_record(record["sustained"]) if record.get("sustained") else None,
         "flags": tuple(Flag(kind=FlagKind(flag["kind"]), sentence=flag["sentence"]) for flag in record["flags"]),

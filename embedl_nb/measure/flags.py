@@ -30,6 +30,8 @@ _WARNINGS: dict[FlagKind, type[EmbedlWarning]] = {
     FlagKind.NOT_SETTLED: UnstableMeasurementWarning,
     FlagKind.THROTTLED: ThrottledWarning,
     FlagKind.OUTPUTS_DIFFER: EmbedlWarning,
+    FlagKind.NO_ENERGY: EmbedlWarning,
+    FlagKind.SUSTAIN_CUT: EmbedlWarning,
 }
 
 

@@ -50,6 +50,8 @@ class MeasureOptions:
         Whether a separate pass with the runtime's profiler gives the layers.
     runtime_options
         Further options handed to the runtime as they are.
+    energy
+        Whether the energy of an inference is measured, in a loop of its own.
     sustain_s
         How long the model is run on after the processes, for its latency over minutes; None for not at all.
     """
@@ -62,6 +64,7 @@ class MeasureOptions:
     warmup: int | None = None
     profile: bool = True
     runtime_options: dict[str, str] = field(default_factory=dict)
+    energy: bool = False
     sustain_s: float | None = None
 
     @classmethod
@@ -76,6 +79,7 @@ class MeasureOptions:
         warmup: int | None,
         profile: bool,
         runtime_options: Mapping[str, str] | None,
+        energy: bool = False,
         sustain: str | None = None,
     ) -> MeasureOptions:
         """Check every option by itself.
@@ -96,6 +100,7 @@ class MeasureOptions:
             warmup=_optional_count("warmup", warmup, least=0, most=_MAX_COUNT),
             profile=_flag("profile", profile),
             runtime_options=_strings("runtime_options", {} if runtime_options is None else runtime_options),
+            energy=_flag("energy", energy),
             sustain_s=None if sustain is None else parse_duration("sustain", sustain),
         )
 

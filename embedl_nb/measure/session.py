@@ -13,6 +13,7 @@ from embedl_nb import progress
 from embedl_nb.device import Device, DeviceAddress, open_device
 from embedl_nb.errors import BenchmarkError, UnitUnavailableError, WrongOutputError
 from embedl_nb.measure import plan
+from embedl_nb.measure.afterwards import measure_afterwards
 from embedl_nb.measure.benchmark import (
     Benchmark,
     Flag,
@@ -31,7 +32,6 @@ from embedl_nb.measure.phone_state import phone_flags
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
 from embedl_nb.measure.statistics import join_summaries, summarize
-from embedl_nb.measure.sustained import Sustained, run_sustained
 from embedl_nb.measure.warning import warn_about
 from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.litert_model import LiteRTModel, as_model
@@ -76,6 +76,7 @@ def measure(
     warmup: int | None = None,
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
+    energy: bool = False,
     sustain: str | None = None,
     warn: bool = True,
 ) -> Benchmark:
@@ -100,8 +101,13 @@ def measure(
         random values.
     signature_key
         Which signature to measure; the first by default. Only the first has examples of its own.
+    energy
+        Whether to measure the energy of an inference afterwards, which takes 2 minutes more, or 6 where the phone's
+        gauge is slow; on phones that do not charge and say what they draw.
     sustain
         How long to run it on afterwards, ``"90s"``, ``"10m"``, for its latency once the device is warm.
+
+        Whatever goes wrong with these two is a flag of the result, which is there all the same.
     warn
         False leaves the warnings to a caller that has many results: :func:`~embedl_nb.measure.warning.warn_about`.
 
@@ -137,6 +143,7 @@ def measure(
         warmup=warmup,
         profile=profile,
         runtime_options=runtime_options,
+        energy=energy,
         sustain=sustain,
     )
     target = open_device(device)
@@ -145,9 +152,9 @@ def measure(
         subject = choose_subject(model, Path(folder), inputs=inputs, golden=golden, signature_key=signature_key)
         with target.lease():
             runs, windows, check = _run_all(target, subject, options)
-            sustained = _sustained(target, subject, options)
+            more = measure_afterwards(target, _request(subject, options), options)
     result = as_benchmark(target, subject, options, unit, runs, windows, check)
-    result = replace(result, sustained=sustained)
+    result = replace(result, energy=more.energy, sustained=more.sustained, flags=(*result.flags, *more.flags))
     if warn:
         warn_about(result, stacklevel=_WARN_CALLER)
     return result
@@ -222,12 +229,6 @@ def run_process(target: Device, subject: Subject, options: MeasureOptions) -> tu
 def worst_check(checks: Sequence[OutputCheck]) -> OutputCheck:
     """Return the first process's whose outputs differ, else the first."""
     return next((check for check in checks if check.state is OutputState.DIFFER), checks[0])
-
-
-def _sustained(target: Device, subject: Subject, options: MeasureOptions) -> Sustained | None:
-    if options.sustain_s is None:
-        return None
-    return run_sustained(target, _request(subject, options), duration_s=options.sustain_s)
 
 
 def _request(subject: Subject, options: MeasureOptions) -> MeasureRequest:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb import progress
 from embedl_nb.measure.duration import format_duration
+from embedl_nb.measure.in_words import in_words
 from embedl_nb.runtime.raw_run import OutputsFor
 from embedl_nb.units import format_ms, format_ratio
 
@@ -75,6 +76,8 @@ class Sustained:
     busy_share
         Of the time that went into timed inferences, 0 to 1: the rest is for starting processes and reading heat, and
         lets the device cool.
+    cut_by
+        What ended it before its time; empty where nothing did.
     """
 
     duration_s: float
@@ -84,6 +87,7 @@ class Sustained:
     throttled_after_s: float | None
     throttled_status: int | None
     busy_share: float
+    cut_by: str = ""
 
     @property
     def sentence(self) -> str:
@@ -110,6 +114,8 @@ def run_sustained(
 ) -> Sustained:
     """Run a model for ``duration_s``, and until the process that is running then has ended.
 
+    What fails once there is a point ends it there: the curve up to then is kept, and says what ended it.
+
     Parameters
     ----------
     target
@@ -134,10 +140,17 @@ def run_sustained(
     before, started_s, busy_s = target.conditions(), clock(), 0.0
     points: list[SustainedPoint] = []
     throttled: SustainedPoint | None = None
+    cut_by = ""
     while not points or points[-1].time_s < duration_s:
         progress.emit("sustain", f"of {format_duration(duration_s)}", done=clock() - started_s, total=duration_s)
-        run = target.run(each)
-        after = target.conditions()
+        try:
+            run = target.run(each)
+            after = target.conditions()
+        except Exception as err:
+            if not points:
+                raise
+            cut_by = in_words(err)
+            break
         points.append(_point(run, after, time_s=clock() - started_s))
         busy_s += _timed_s(run)
         if throttled is None and _is_throttled(before, after):
@@ -151,6 +164,7 @@ def run_sustained(
         throttled_after_s=throttled.time_s if throttled else None,
         throttled_status=throttled.thermal_status if throttled else None,
         busy_share=min(1.0, busy_s / total_s) if total_s > 0 else 1.0,
+        cut_by=cut_by,
     )
 
 

@@ -92,8 +92,18 @@ def _memory(result: Benchmark) -> str:
 
 
 def _energy(result: Benchmark) -> str:
-    is_here = result.device.is_this_machine
-    return f"not measured: {'nothing meters one process' if is_here else 'no meter is read'} on this device"
+    """Return the energy of an inference, or why it is not known."""
+    energy = result.energy
+    if energy is not None:
+        value = f"{energy.energy_mj:.3g} mJ an inference, 95 % interval +/- {energy.uncertainty_mj:.2g} mJ"
+        power = f"{energy.power_mw:.0f} mW less {energy.idle_power_mw:.0f} mW idle, n = {energy.n}"
+        return f"{value}: {power}; {energy.method} ({result.provenance})"
+    failed = next((flag.sentence for flag in result.flags if flag.kind == "no energy"), "")
+    if failed:
+        return failed.removeprefix("energy ")
+    if result.device.is_this_machine:
+        return "not measured: nothing meters one process on this device"
+    return "not measured: energy=True does so, in 2 minutes, while the phone is not charging"
 
 
 def _outputs(result: Benchmark) -> str:

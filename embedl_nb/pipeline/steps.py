@@ -192,6 +192,7 @@ def benchmark(
     warmup: int | None = None,
     profile: bool = True,
     runtime_options: Mapping[str, str] | None = None,
+    energy: bool = False,
     sustain: str | None = None,
 ) -> Benchmark | Benchmarks:
     """Measure a model on a device, operator by operator, in processes of its own; or on many devices at once.
@@ -229,9 +230,13 @@ def benchmark(
         Whether to time each operator, in a pass of its own after the timed iterations.
     runtime_options
         Settings handed to the runtime.
+    energy
+        Whether to measure the energy of an inference too, from a phone's power rails (Pixel), or from its battery while
+        it is not charging: 2 minutes more, or 6 where its gauge is slow. Where it cannot be told, a flag says why.
     sustain
         How long to run the model on afterwards, ``"90s"``, ``"10m"``: ``result.sustained`` then holds its latency over
-        time, when throttling began and the steady state, and ``result.sustained_curve()`` draws them.
+        time, when throttling began and the steady state, and ``result.sustained_curve()`` draws them. Where it breaks
+        off, what was measured is kept, and a flag says why.
 
     Returns
     -------
@@ -273,6 +278,7 @@ def benchmark(
         warmup=warmup,
         profile=profile,
         runtime_options=runtime_options,
+        energy=energy,
         sustain=sustain,
     )
     keep = partial(recorded, "benchmark", model=subject, parent_run_id=subject.run_id)

@@ -107,7 +107,7 @@ def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
     run(
         "benchmark small --device adb://1 --compute-unit GPU --no-fallback --golden want --inputs x --threads 2 "
         "--processes 1 --iterations 10 --warmup 3 --no-profile --runtime-option a=1 --runtime-option b=x=y "
-        "--sustain 10m",
+        "--energy --sustain 10m",
         small="the model",
         want=golden,
         x=x,
@@ -128,6 +128,7 @@ def test_benchmark_hands_over_every_option(fake_pipeline: Any) -> None:
                 "warmup": 3,
                 "profile": False,
                 "runtime_options": {"a": "1", "b": "x=y"},
+                "energy": True,
                 "sustain": "10m",
             },
         )

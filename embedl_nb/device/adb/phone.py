@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedl_nb.device.adb.files import pull_file, push_file
+from embedl_nb.device.adb.gauge import POWER_SCRIPT, read_power
 from embedl_nb.device.adb.readings import CONDITIONS_SCRIPT, read_conditions
 from embedl_nb.device.adb.sections import clean
 from embedl_nb.device.adb.server import AdbServer
@@ -25,6 +26,7 @@ from embedl_nb.device.adb.trouble import explain
 from embedl_nb.device.adb.wire import Connection, WireError
 from embedl_nb.device.conditions import Conditions
 from embedl_nb.device.lease import leased
+from embedl_nb.device.power import PowerReading
 from embedl_nb.errors import DeviceError, InputError, RemoteCommandError
 from embedl_nb.units import format_bytes
 
@@ -180,6 +182,10 @@ class AdbPhone:
     def conditions(self) -> Conditions:
         """Read the phone's heat, battery, screen, clocks and load."""
         return read_conditions(self._channel.shell(CONDITIONS_SCRIPT, timeout_s=_CONDITIONS_S, check=False).stdout)
+
+    def power(self) -> PowerReading:
+        """Read the battery's gauge."""
+        return read_power(self._channel.shell(POWER_SCRIPT, timeout_s=_CONDITIONS_S, check=False).stdout)
 
     def shell(
         self, command: str, *, timeout_s: float = _COMMAND_S, max_bytes: int = _MOST_PRINTED_BYTES, check: bool = True

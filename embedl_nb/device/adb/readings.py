@@ -11,7 +11,7 @@ import time
 from embedl_nb.device.adb.sections import split_sections
 from embedl_nb.device.conditions import Conditions
 
-__all__ = ["CONDITIONS_SCRIPT", "read_conditions"]
+__all__ = ["CONDITIONS_SCRIPT", "is_charging", "read_conditions", "read_fields", "read_int"]
 
 _CPU = "/sys/devices/system/cpu"
 CONDITIONS_SCRIPT = "\n".join(
@@ -38,9 +38,9 @@ _CHARGING, _FULL = 2, 5
 def read_conditions(printed: str) -> Conditions:
     """Read what :data:`CONDITIONS_SCRIPT` printed."""
     sections = split_sections(printed)
-    heat, battery = _temperatures(sections.get("thermal", [])), _fields(sections.get("battery", []))
+    heat, battery = _temperatures(sections.get("thermal", [])), read_fields(sections.get("battery", []))
     battery_celsius = _scaled(battery.get("temperature"), 0.1)
-    level, scale = _int(battery.get("level")), _int(battery.get("scale")) or 100
+    level, scale = read_int(battery.get("level")), read_int(battery.get("scale")) or 100
     return Conditions(
         clock_s=time.monotonic(),
         busy_s=_busy_s(sections.get("stat", [])),
@@ -50,9 +50,9 @@ def read_conditions(printed: str) -> Conditions:
         clock_hz=_mean_hz(sections.get("clocks", [])),
         skin_celsius=max(heat.get(_SKIN_TYPE, []), default=None),
         battery_celsius=max(heat.get(_BATTERY_TYPE, []), default=battery_celsius),
-        thermal_status=_int(_fields(sections.get("thermal", [])).get("Thermal Status")),
+        thermal_status=read_int(read_fields(sections.get("thermal", [])).get("Thermal Status")),
         battery_share=level / scale if level is not None else None,
-        is_charging=_is_charging(battery),
+        is_charging=is_charging(battery),
         is_screen_on=_is_screen_on(sections.get("power", [])),
         is_battery_saver_on=_switch(sections.get("saver", [])),
     )
@@ -72,7 +72,7 @@ def _temperatures(lines: list[str]) -> dict[int, list[float]]:
     return found
 
 
-def _fields(lines: list[str]) -> dict[str, str]:
+def read_fields(lines: list[str]) -> dict[str, str]:
     """Return ``name: value`` lines; the first of a name counts, what follows below may be a log."""
     found: dict[str, str] = {}
     for line in lines:
@@ -82,10 +82,10 @@ def _fields(lines: list[str]) -> dict[str, str]:
     return found
 
 
-def _is_charging(battery: dict[str, str]) -> bool | None:
+def is_charging(battery: dict[str, str]) -> bool | None:
     """Say whether a charger feeds the phone: full and on the cable counts, because the battery is not what feeds it."""
     powered = [value == "true" for name, value in battery.items() if name.endswith(" powered")]
-    status = _int(battery.get("status"))
+    status = read_int(battery.get("status"))
     if not powered and status is None:
         return None
     return any(powered) or status in (_CHARGING, _FULL)
@@ -114,7 +114,8 @@ def _mean_hz(lines: list[str]) -> float | None:
     return sum(clocks) / len(clocks) if clocks else None
 
 
-def _int(text: str | None) -> int | None:
+def read_int(text: str | None) -> int | None:
+    """Return a whole number of a sensible size; None for whatever else a phone says."""
     return int(text) if text is not None and re.fullmatch(r"-?\d{1,12}", text) else None
 
 
@@ -123,5 +124,5 @@ def _float(text: str) -> float | None:
 
 
 def _scaled(text: str | None, factor: float) -> float | None:
-    value = _int(text)
+    value = read_int(text)
     return None if value is None else value * factor

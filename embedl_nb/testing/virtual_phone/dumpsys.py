@@ -28,6 +28,8 @@ def dumpsys(service: str, hardware: Hardware, state: PhoneState) -> str | None:
         return _thermal(state)
     if service == "SurfaceFlinger":
         return _surface_flinger(hardware)
+    if service == "android.hardware.power.stats.IPowerStats/default" and hardware.has_rails:
+        return _power_stats(state)
     if service == "power":
         return "POWER MANAGER (dumpsys power)\n\nPower Manager State:\n  mWakefulness=Asleep\n"
     return None
@@ -42,19 +44,37 @@ def _battery(hardware: Hardware, state: PhoneState) -> str:
         "  Dock powered: false",
         f"  Max charging current: {500000 if state.is_charging else 0}",
         f"  Max charging voltage: {5000000 if state.is_charging else 0}",
-        f"  Charge counter: {state.charge_counter_uah}",
+        f"  Charge counter: {state.power.charge_uah}",
         f"  status: {2 if state.is_charging else 3}",
         "  health: 2",
         "  present: true",
-        f"  level: {state.level_percent}",
+        f"  level: {state.power.level_percent}",
         "  scale: 100",
         f"  voltage: {state.voltage_mv}",
         f"  temperature: {state.battery_celsius * 10:.0f}",
         "  technology: Li-ion",
     ]
-    if hardware.phone.brand == "Samsung":
-        lines += [f"  current now: {state.current_ua // 1000}", f"  charge counter: {state.charge_counter_uah}"]
+    if hardware.phone.brand == "Samsung" and not state.hides_current:
+        lines += [f"  current now: {state.power.current_ua // 1000}", f"  charge counter: {state.power.charge_uah}"]
     return "\n".join(lines) + "\n"
+
+
+def _power_stats(state: PhoneState) -> str:
+    rows = [f"  {f'[{rail}]:{feeds}':>32}   {mj:14.2f} mWs" for (rail, feeds), mj in state.power.rails_mj.items()]
+    return "\n".join(
+        [
+            "",
+            "============= PowerStats HAL 2.0 energy consumers ==============",
+            f"  {'Energy Consumer':>32}   {'Cumulative Energy':>18}",
+            "========== End of PowerStats HAL 2.0 energy consumers ==========",
+            "",
+            "============= PowerStats HAL 2.0 energy meter ==============",
+            f"  {'Channel':>32}   {'Cumulative Energy':>18}",
+            *rows,
+            "========== End of PowerStats HAL 2.0 energy meter ==========",
+            "",
+        ]
+    )
 
 
 def _thermal(state: PhoneState) -> str:

@@ -68,6 +68,10 @@ class Faults:
         How much warmer its skin gets with each second of work; it throttles once it is hot.
     charging
         Whether it hangs on a charger.
+    hides_current
+        A shell is not let see its battery's current.
+    gauge_every_s
+        How often its battery's gauge says something new.
     """
 
     unauthorized: bool = False
@@ -88,3 +92,5 @@ class Faults:
     outputs: Miscomputed | str | None = None
     celsius_per_busy_s: float = 0.0
     charging: bool = False
+    hides_current: bool = False
+    gauge_every_s: float = 0.1

@@ -30,19 +30,19 @@ class PhoneFiles:
     ----------
     root
         The folder for what is pushed, under the phone's own paths.
-    denied
-        Paths that a shell sees and may not read.
 
     Attributes
     ----------
     free_bytes
         How much more fits.
+    denied
+        Paths that a shell sees and may not read.
     """
 
-    def __init__(self, root: Path, *, free_bytes: int, denied: frozenset[str] = frozenset()) -> None:
+    def __init__(self, root: Path, *, free_bytes: int) -> None:
         self.free_bytes = free_bytes
         self._root = root
-        self._denied = denied
+        self.denied: frozenset[str] = frozenset()
         self._system: dict[str, bytes] = {}
         self._folders: dict[str, set[str]] = {"/": set()}
         self._links: dict[str, str] = {}
@@ -139,7 +139,7 @@ class PhoneFiles:
             If it cannot be read.
         """
         absolute, here = self.absolute(path), self.here(path)
-        if absolute in self._denied:
+        if absolute in self.denied:
             raise _error(errno.EACCES, path)
         if absolute in self._folders:
             raise _error(errno.EISDIR, path)

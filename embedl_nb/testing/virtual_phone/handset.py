@@ -6,10 +6,12 @@ import errno
 import os
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedl_nb.device.catalog import Phone
+from embedl_nb.testing.virtual_phone.battery import Battery
 from embedl_nb.testing.virtual_phone.benchmark_tool import LEGACY_MARK, run_benchmark, run_legacy
 from embedl_nb.testing.virtual_phone.cable import Cable
 from embedl_nb.testing.virtual_phone.clock import Clock
@@ -22,7 +24,7 @@ from embedl_nb.testing.virtual_phone.processes import KilledError, Processes
 from embedl_nb.testing.virtual_phone.programs import Call
 from embedl_nb.testing.virtual_phone.properties import system_properties
 from embedl_nb.testing.virtual_phone.state import PhoneState
-from embedl_nb.testing.virtual_phone.system_files import DENIED_BY_BRAND, changing_files, fixed_files
+from embedl_nb.testing.virtual_phone.system_files import changing_files, denied_files, fixed_files
 from embedl_nb.testing.virtual_phone.toolbox import TOOLBOX
 
 __all__ = ["Handset"]
@@ -54,13 +56,13 @@ class Handset:
         self.properties = system_properties(self.hardware, serial=uuid.uuid4().hex[:11].upper())
         self.clock, self.loop, self.unplug = clock, loop, unplug
         self.heat = Heat()
+        self.battery = Battery(clock.time())
         self.cable = Cable(faults)
         self.faults = faults
         self.num_busy = 0
         self.busy_s = 0.0
         self.commands: list[str] = []
-        denied = DENIED_BY_BRAND.get(phone.brand, frozenset())
-        self.files = PhoneFiles(root, free_bytes=self.hardware.free_bytes, denied=denied)
+        self.files = PhoneFiles(root, free_bytes=self.hardware.free_bytes)
         self.processes = Processes(self.files)
         self._started_s = clock.time()
         for path, text in fixed_files(self.hardware).items():
@@ -75,7 +77,28 @@ class Handset:
         elif self.faults.storage_bytes is not None:
             self.files.free_bytes = self.hardware.free_bytes
         self.faults = faults
+        self.files.denied = denied_files(self.hardware.phone.brand, hides_current=faults.hides_current)
         self.cable.set(faults)
+        self._load_battery()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Be busy until the block ends."""
+        self.num_busy += 1
+        self._load_battery()
+        try:
+            yield
+        finally:
+            self.num_busy -= 1
+            self._load_battery()
+
+    def _load_battery(self) -> None:
+        self.battery.set_load(
+            self.clock.time(),
+            is_busy=self.num_busy > 0,
+            is_charging=self.faults.charging,
+            gauge_every_s=self.faults.gauge_every_s,
+        )
 
     def state(self) -> PhoneState:
         """Return how it is now."""
@@ -89,6 +112,8 @@ class Handset:
             thermal_status=self.heat.status(now),
             slowdown=self.heat.slowdown(now),
             is_charging=self.faults.charging,
+            hides_current=self.faults.hides_current,
+            power=self.battery.told(now),
         )
 
     def note_command(self, command: str) -> None:

@@ -68,6 +68,11 @@ class Hardware:
         )
 
     @property
+    def has_rails(self) -> bool:
+        """Whether it meters the rails that feed its compute units, as phones with a chip of Google's do."""
+        return self.phone.chip.vendor == "Google"
+
+    @property
     def core_khz(self) -> tuple[int, ...]:
         """Each core's highest clock, by its number."""
         return tuple(cluster.max_khz for cluster in self.clusters for _ in range(cluster.num_cores))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PhoneState"]
+from embedl_nb.testing.virtual_phone.battery import Told
 
-_IDLE_UA, _BUSY_UA, _CHARGING_UA = -280_000, -2_100_000, 1_400_000
+__all__ = ["PhoneState"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,10 @@ class PhoneState:
         Android's: 0 is NONE, 6 is SHUTDOWN.
     slowdown
         By what factor heat makes work take longer.
+    hides_current
+        Whether a shell is not let see the battery's current.
+    power
+        What its meters tell.
     """
 
     uptime_s: float
@@ -33,7 +37,8 @@ class PhoneState:
     thermal_status: int
     slowdown: float
     is_charging: bool
-    level_percent: int = 83
+    hides_current: bool
+    power: Told
     voltage_mv: int = 4105
 
     @property
@@ -50,14 +55,3 @@ class PhoneState:
     def battery_celsius(self) -> float:
         """Temperature of the battery."""
         return self.skin_celsius - 1.5
-
-    @property
-    def current_ua(self) -> int:
-        """Battery current in uA; positive while it is being charged, as Android says it should be."""
-        drawn = _BUSY_UA if self.num_busy else _IDLE_UA
-        return drawn + _CHARGING_UA if self.is_charging else drawn
-
-    @property
-    def charge_counter_uah(self) -> int:
-        """Charge that is left, uAh."""
-        return self.level_percent * 40_000

@@ -5,14 +5,19 @@ from __future__ import annotations
 from embedl_nb.testing.virtual_phone.hardware import Hardware
 from embedl_nb.testing.virtual_phone.state import PhoneState
 
-__all__ = ["DENIED_BY_BRAND", "changing_files", "fixed_files"]
+__all__ = ["changing_files", "denied_files", "fixed_files"]
 
 _CPU, _BATTERY, _THERMAL = "/sys/devices/system/cpu", "/sys/class/power_supply/battery", "/sys/class/thermal"
 _FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop"
 _TIER_FEATURES = {"entry": "", "mid": " asimddp", "flagship": " asimddp sve sve2 i8mm bf16"}
 
-DENIED_BY_BRAND = {"Samsung": frozenset(f"{_BATTERY}/{name}" for name in ("current_now", "voltage_now"))}
-"""What a shell may not read, by brand."""
+_DENIED_BY_BRAND = {"Samsung": ("current_now", "voltage_now", "charge_counter")}
+
+
+def denied_files(brand: str, *, hides_current: bool) -> frozenset[str]:
+    """Return the files that a shell sees and may not read."""
+    names = {*_DENIED_BY_BRAND.get(brand, ()), *(("current_now",) if hides_current else ())}
+    return frozenset(f"{_BATTERY}/{name}" for name in names)
 
 
 def fixed_files(hardware: Hardware) -> dict[str, str]:
@@ -54,9 +59,10 @@ def changing_files(hardware: Hardware, state: PhoneState) -> dict[str, str]:
         "/proc/stat": _cpu_times(len(hardware.core_khz), state),
         "/proc/uptime": f"{state.uptime_s:.2f} {state.uptime_s * 6:.2f}\n",
         "/proc/loadavg": f"{loads} {1 + state.num_busy}/900 {state.last_pid}\n",
-        f"{_BATTERY}/current_now": f"{state.current_ua}\n",
+        f"{_BATTERY}/current_now": f"{state.power.current_ua}\n",
         f"{_BATTERY}/voltage_now": f"{state.voltage_mv * 1000}\n",
-        f"{_BATTERY}/capacity": f"{state.level_percent}\n",
+        f"{_BATTERY}/capacity": f"{state.power.level_percent}\n",
+        f"{_BATTERY}/charge_counter": f"{state.power.charge_uah}\n",
         f"{_BATTERY}/status": "Charging\n" if state.is_charging else "Discharging\n",
         f"{_BATTERY}/temp": f"{state.battery_celsius * 10:.0f}\n",
         f"{_THERMAL}/thermal_zone0/temp": f"{state.cpu_celsius * 1000:.0f}\n",

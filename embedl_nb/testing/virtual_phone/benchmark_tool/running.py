@@ -78,14 +78,12 @@ async def _measure(call: Call, flags: ParsedFlags, units: Units) -> Measured:
     if not handset.files.here(model).is_file():
         raise InputError(os.strerror(errno.ENOENT))
     measurement = Measurement(handset.files.here(model), flags, has_npu=units.uses_npu)
-    handset.num_busy += 1
     try:
-        return await handset.loop.blocking(measurement.run)
+        with handset.computing():
+            return await handset.loop.blocking(measurement.run)
     except asyncio.CancelledError:
         measurement.stop()
         raise
-    finally:
-        handset.num_busy -= 1
 
 
 def _report(call: Call, flags: ParsedFlags, units: Units, measured: Measured) -> Report:

@@ -1,0 +1,87 @@
+"""Energy and sustained latency on a rack of virtual phones, whose clock runs sixty times as fast as this machine's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import embedl_nb as enb
+from embedl_nb.errors import EmbedlWarning
+from embedl_nb.measure import energy
+from embedl_nb.testing import models
+from embedl_nb.testing.virtual_phone import Faults, VirtualPhone, virtual_rack
+from embedl_nb.testing.virtual_phone.clock import RealClock
+
+pytest.importorskip("adbutils", reason="adbutils brings the adb server of these tests")
+pytestmark = pytest.mark.litert
+
+SPEED = 60
+SHORT: dict[str, Any] = {"iterations": 5, "warmup": 0, "num_threads": 1, "processes": 1, "profile": False}
+# What testing/virtual_phone/battery.py has a phone draw: 0.28 A and 2.1 A at 4.105 V; of the rails, those that compute.
+IDLE_MW, BUSY_MW = 1149.4, 8620.5
+RAILS_IDLE_MW, RAILS_BUSY_MW = 201.0, 3823.0
+
+
+class FastClock(RealClock):
+    """A minute a second."""
+
+    def time(self) -> float:
+        return SPEED * time.monotonic()
+
+
+@pytest.fixture(scope="module")
+def rack() -> Iterator[tuple[tuple[VirtualPhone, ...], tuple[str, ...]]]:
+    names = ("Samsung Galaxy S24", "Google Pixel 7", "moto g75 5G")
+    phones = tuple(VirtualPhone(name, clock=FastClock()) for name in names)
+    with virtual_rack(*phones) as addresses:
+        yield phones, addresses
+
+
+@pytest.fixture
+def phones(rack: tuple[tuple[VirtualPhone, ...], tuple[str, ...]]) -> Iterator[tuple[VirtualPhone, ...]]:
+    yield rack[0]
+    for phone in rack[0]:
+        phone.faults = Faults()
+
+
+@pytest.fixture
+def addresses(rack: tuple[tuple[VirtualPhone, ...], tuple[str, ...]]) -> tuple[str, ...]:
+    return rack[1]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return models.write(tmp_path, models.conv_relu(size=96, channels=32), name="net")
+
+
+@pytest.fixture(autouse=True)
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "WINDOW_S", 1.0)
+    monkeypatch.setattr(energy, "LONGEST_S", 4.0)
+    monkeypatch.setattr(energy, "EVERY_S", 0.03)
+
+
+def test_each_phone_of_a_rack_has_its_own_energy_and_heat(
+    addresses: tuple[str, ...], phones: tuple[VirtualPhone, ...], model: Path
+) -> None:
+    phones[2].faults = Faults(celsius_per_busy_s=1e6)
+    with pytest.warns(EmbedlWarning, match="thermal status"):
+        found = enb.benchmark(model, addresses, energy=True, sustain="1s", **SHORT)
+    assert not found.errors
+    of = dict(zip(("S24", "Pixel", "moto"), found, strict=True))
+    assert [each.energy.source for each in found] == ["battery current", "power rails", "battery current"]
+    assert "dumpsys battery, mA" in of["S24"].energy.method
+    assert "current_now, uA" in of["moto"].energy.method
+    assert "S2M_VDD_CPUCL2" in of["Pixel"].energy.method
+    for each, idle_mw, busy_mw in zip(
+        found, (IDLE_MW, RAILS_IDLE_MW, IDLE_MW), (BUSY_MW, RAILS_BUSY_MW, BUSY_MW), strict=True
+    ):
+        assert each.energy.idle_power_mw == pytest.approx(idle_mw, rel=0.05)
+        # The loop's readings may begin before and end after the computing.
+        assert each.energy.idle_power_mw < each.energy.power_mw < 1.05 * busy_mw
+        assert each.sustained.duration_s >= 1.0
+    assert [each.sustained.throttled_after_s is None for each in found] == [True, True, False]

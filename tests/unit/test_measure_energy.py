@@ -1,0 +1,180 @@
+"""Energy from a phone's meters: what it comes to, quirks of units and signs, and when there is no number but why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from embedl_nb.device.adb.gauge import read_power
+from embedl_nb.device.power import PowerReading
+from embedl_nb.errors import BenchmarkError
+from embedl_nb.measure.benchmark import Benchmark, Flag, FlagKind
+from embedl_nb.measure.energy import Energy, judge, meter
+from embedl_nb.measure.gauges import UnfitError
+from embedl_nb.runtime.raw_run import MeasureRequest
+from embedl_nb.testing.devices import VirtualDevice
+from embedl_nb.testing.results import fake_benchmark
+
+IDLE_UA = [-250_000, -253_000, -247_000, -252_000, -248_000, -250_000]
+BUSY_UA = [-1_250_000, -1_260_000, -1_240_000, -1_255_000, -1_245_000, -1_250_000]
+IDLE_UAH = [3_000_000 - 1000 * step for step in range(6)]
+BUSY_UAH = [2_990_000 - 5000 * step for step in range(6)]
+
+
+def readings(
+    currents: Sequence[int | None] = (),
+    *,
+    charges: Sequence[int] = (),
+    rails: Sequence[float] = (),
+    is_charging: bool | None = False,
+    every_s: float = 15.0,
+) -> list[PowerReading]:
+    """Return one reading each ``every_s`` seconds at 4 V; what is not given is not said."""
+    return [
+        PowerReading(
+            time_s=100.0 + every_s * index,
+            current=currents[index] if currents else None,
+            charge_uah=charges[index] if charges else None,
+            rails_mj=rails[index] if rails else None,
+            rails=("S2M_VDD_CPUCL2", "S1M_VDD_MIF") if rails else (),
+            voltage_mv=4000,
+            is_charging=is_charging,
+            current_source="current_now",
+        )
+        for index in range(max(len(currents), len(charges), len(rails)))
+    ]
+
+
+def judged(idle: list[PowerReading], busy: list[PowerReading]) -> Energy:
+    return judge(idle, busy, mean_ms=5.0, n=12_000, window_s=60.0)
+
+
+def test_energy_is_the_power_above_the_idle_phones_times_the_time_of_an_inference() -> None:
+    energy = judged(readings(IDLE_UA), readings(BUSY_UA))
+    # By hand: 1.25 A less 0.25 A at 4 V are 4 W; for 5 ms that is 20 mJ.
+    assert energy.power_mw == pytest.approx(5000)
+    assert energy.idle_power_mw == pytest.approx(1000)
+    assert energy.energy_mj == pytest.approx(20)
+    assert 0 < energy.uncertainty_mj < 0.5
+    assert (energy.n, energy.num_readings) == (12_000, 12)
+    assert energy.method == "battery current (current_now, uA) x voltage, whole phone, idle subtracted"
+
+
+@pytest.mark.parametrize("factor", [1, -1, 1e-3, -1e-3])
+def test_a_gauge_may_count_in_ma_and_call_what_flows_out_positive(factor: float) -> None:
+    idle, busy = ([round(current * factor) for current in currents] for currents in (IDLE_UA, BUSY_UA))
+    energy = judged(readings(idle), readings(busy))
+    assert energy.energy_mj == pytest.approx(20, rel=0.01)
+    assert ("mA" in energy.method) == (abs(factor) < 1)
+
+
+def test_without_a_current_the_charge_that_went_tells_and_its_steps_make_it_uncertain() -> None:
+    energy = judged(readings(charges=IDLE_UAH), readings(charges=BUSY_UAH))
+    # By hand: 1 mAh in 15 s at 4 V is 14.4 J in 15 s, 960 mW; 5 mAh are 4800 mW. Over 75 s the steps of 14.4 J and
+    # 72 J make errors of 78 mW and 392 mW (step / sqrt(6) / 75 s); 1.96 x their root of squares x 5 ms is 3.9 mJ.
+    assert (energy.source, energy.idle_power_mw) == ("charge counter", pytest.approx(960))
+    assert energy.energy_mj == pytest.approx((4800 - 960) * 5 / 1000)
+    assert energy.uncertainty_mj == pytest.approx(3.92, rel=0.01)
+    assert energy.method == "charge counter (steps of 5000 uAh) x voltage, whole phone, idle subtracted"
+
+
+def test_rails_count_before_the_battery_and_also_while_it_charges() -> None:
+    idle = readings(IDLE_UA, rails=[1000.0 + 3000 * step for step in range(6)], is_charging=True)
+    busy = readings(BUSY_UA, rails=[1e6 + 45_000 * step for step in range(6)], is_charging=True)
+    energy = judged(idle, busy)
+    # By hand: 3 J in 15 s are 200 mW, 45 J are 3000 mW; 2800 mW for 5 ms are 14 mJ.
+    assert (energy.source, energy.energy_mj) == ("power rails", pytest.approx(14))
+    assert energy.method == "power rails (S2M_VDD_CPUCL2, S1M_VDD_MIF), idle subtracted"
+
+
+def test_a_current_that_moves_too_rarely_gives_way_to_the_charge_counter() -> None:
+    energy = judged(readings(IDLE_UA[:1] * 6, charges=IDLE_UAH), readings(BUSY_UA[:1] * 6, charges=BUSY_UAH))
+    assert energy.source == "charge counter"
+
+
+def test_a_current_of_another_size_than_the_charge_that_went_is_not_believed() -> None:
+    # One of two cells: the gauge says a quarter of what flows.
+    energy = judged(
+        readings([current // 4 for current in IDLE_UA], charges=IDLE_UAH),
+        readings([current // 4 for current in BUSY_UA], charges=BUSY_UAH),
+    )
+    assert energy.source == "charge counter"
+
+
+@pytest.mark.parametrize(
+    ("idle", "busy", "why"),
+    [
+        (readings(IDLE_UA), readings(BUSY_UA, is_charging=True), "the phone is charging"),
+        (readings(IDLE_UA, is_charging=None), readings(BUSY_UA), "does not say whether it is charging"),
+        (readings(IDLE_UA), readings([*BUSY_UA, None]), "does not let its battery's current or charge be read"),
+        (readings([*IDLE_UA, 90_000]), readings(BUSY_UA), "changes its sign"),
+        (readings(IDLE_UA), readings(BUSY_UA[:1] * 60), "moves too rarely: 1 different values in a row"),
+        (readings(IDLE_UA), [], "moves too rarely"),
+        (readings(BUSY_UA), readings(BUSY_UA), "lost in the uncertainty"),
+        (readings(IDLE_UA), readings([-(10**8) - step for step in range(6)]), "which no phone draws"),
+        (readings(charges=IDLE_UAH), readings(charges=BUSY_UAH[::-1]), "ran backwards"),
+        (readings(rails=[float(step) for step in range(6)]), readings(rails=[1.0] * 6), "power rails moves too rarely"),
+    ],
+)
+def test_where_no_meter_can_tell_there_is_a_reason_and_no_number(
+    idle: list[PowerReading], busy: list[PowerReading], why: str
+) -> None:
+    with pytest.raises(UnfitError, match=why):
+        judged(idle, busy)
+
+
+def test_a_machine_without_meters_is_refused_at_once() -> None:
+    device = VirtualDevice()
+    with pytest.raises(BenchmarkError, match="nothing meters one process on virtual bench"):
+        meter(device, MeasureRequest(model_path="net.tflite"))
+    assert device.requests == []
+
+
+BATTERY = (
+    "#battery\n  USB powered: false\n  Charge counter: 3320000\n  status: 3\n  voltage: 4105\n  current now: -280\n"
+)
+
+
+def test_the_kernels_files_count_before_the_battery_service() -> None:
+    read = read_power(f"#uptime\n5012.25 30000.00\n#current\n-281000\n#charge\n3319500\n{BATTERY}")
+    assert (read.current, read.current_source, read.voltage_mv) == (-281_000, "current_now", 4105)
+    assert (read.charge_uah, read.time_s, read.is_charging, read.rails_mj) == (3_319_500, 5012.25, False, None)
+    read = read_power(f"#current\n#charge\n{BATTERY}")
+    assert (read.current, read.current_source, read.charge_uah) == (-280, "dumpsys battery", 3_320_000)
+
+
+def test_of_the_rails_those_count_that_feed_what_computes() -> None:
+    meters = """#rails
+============= PowerStats HAL 2.0 energy consumers ==============
+                 [S9_VDD_CPU]:not a rail         99999.00 mWs
+============= PowerStats HAL 2.0 energy meter ==============
+                           Channel    Cumulative Energy
+             [S2M_VDD_CPUCL2]:CPU         12003.50 mWs
+          [VSYS_PWR_MODEM]:Cellular         70000.00 mWs
+                [S1M_VDD_MIF]:Memory          2000.25 mWs
+             [S10M_VDD_TPU]:Tensor      not a number mWs
+========== End of PowerStats HAL 2.0 energy meter ==========
+             [S3M_VDD_CPUCL1]:CPU         55555.00 mWs
+"""
+    read = read_power(meters)
+    assert (read.rails_mj, read.rails) == (14003.75, ("S2M_VDD_CPUCL2", "S1M_VDD_MIF"))
+
+
+def test_an_energy_comes_back_from_its_record_and_shows_its_uncertainty() -> None:
+    result = dataclasses.replace(fake_benchmark(4), energy=judged(readings(IDLE_UA), readings(BUSY_UA)))
+    record = json.loads(json.dumps(result.to_record()))
+    assert Benchmark.from_record(record) == result
+    assert result.frame()["energy_mj"][0] == pytest.approx(20)
+    assert "20 mJ an inference, 95 % interval +/- " in " ".join(repr(result).split())
+    record["energy"] = None
+    del record["options"]["energy"]
+    assert Benchmark.from_record(record).energy is None
+
+
+def test_a_refusal_is_shown_with_its_reason() -> None:
+    refused = Flag(kind=FlagKind.NO_ENERGY, sentence="energy not measured: the phone is charging; try: unplug it")
+    result = dataclasses.replace(fake_benchmark(4), flags=(refused,))
+    assert "energy not measured: the phone is charging; try: unplug it" in " ".join(repr(result).split())
