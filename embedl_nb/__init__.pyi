@@ -15,10 +15,13 @@ from embedl_nb.pipeline import compare as compare
 from embedl_nb.pipeline import compile as compile  # noqa: A004 - the public verb of the field
 from embedl_nb.pipeline import devices as devices
 from embedl_nb.pipeline import doctor as doctor
+from embedl_nb.pipeline import export_runs as export_runs
+from embedl_nb.pipeline import import_runs as import_runs
 from embedl_nb.pipeline import load as load
 from embedl_nb.pipeline import preflight as preflight
 from embedl_nb.pipeline import quantize as quantize
 from embedl_nb.pipeline import report as report
+from embedl_nb.pipeline import rerun as rerun
 from embedl_nb.pipeline import runs as runs
 from embedl_nb.pipeline import sensitivity as sensitivity
 from embedl_nb.placement import Placement as Placement

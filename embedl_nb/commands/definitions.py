@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from embedl_nb import __version__, pipeline
+from embedl_nb.commands.again import export_runs, import_runs, rerun
 from embedl_nb.commands.comparing import compare
 from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedRange, NamedShape, OneOf
 from embedl_nb.commands.names import Names
@@ -333,6 +334,9 @@ COMMANDS: dict[str, click.Command] = {
     "benchmark": _benchmark,
     "compare": compare,
     "runs": _runs,
+    "rerun": rerun,
+    "export-runs": export_runs,
+    "import-runs": import_runs,
     "devices": _devices,
     "catalog": _catalog,
     "report": _report,

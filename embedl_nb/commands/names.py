@@ -54,6 +54,10 @@ class Names(ABC):
         """Return the compiled model called ``name``: an object, or the path of a file."""
         return self.source(name)
 
+    def run_id(self, name: str) -> str:
+        """Return the id of the run called ``name``: by default the name itself."""
+        return name
+
     def results(self, names: Iterable[str]) -> list[Any]:
         """Return several results, lists of them laid flat."""
         found: list[Any] = []
@@ -154,6 +158,10 @@ class NotebookNames(Names):
         if _RUN_ID.fullmatch(name):
             return _recorded(name)
         raise self._unknown(name)
+
+    def run_id(self, name: str) -> str:
+        """Return the id of a variable's run, else the name."""
+        return str(getattr(self._variables.get(name), "run_id", None) or name)
 
     def _unknown(self, name: str) -> UnknownNameError:
         error = UnknownNameError.among(

@@ -29,6 +29,7 @@ MAGICS = {
     "embedl_catalog": "catalog",
     "embedl_report": "report",
     "embedl_doctor": "doctor",
+    "embedl_rerun": "rerun",
 }
 """Magics by name, and the command each one is."""
 

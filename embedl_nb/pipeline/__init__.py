@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedl_nb.pipeline.again import rerun
 from embedl_nb.pipeline.catalog import catalog
 from embedl_nb.pipeline.comparing import compare
 from embedl_nb.pipeline.doctor import doctor
@@ -20,6 +21,7 @@ from embedl_nb.pipeline.steps import (
     runs,
     ui,
 )
+from embedl_nb.pipeline.transfer import export_runs, import_runs
 
 __all__ = [
     "benchmark",
@@ -30,12 +32,15 @@ __all__ = [
     "compile",
     "devices",
     "doctor",
+    "export_runs",
     "fetch_tool",
+    "import_runs",
     "load",
     "preflight",
     "quantize",
     "quickstart",
     "report",
+    "rerun",
     "runs",
     "sensitivity",
     "ui",

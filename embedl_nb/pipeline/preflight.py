@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
 from embedl_nb.pipeline.bar import showing
+from embedl_nb.pipeline.calls import call_of
 from embedl_nb.pipeline.recording import recorded
 from embedl_nb.units import ComputeUnit
 
@@ -95,8 +96,16 @@ def preflight(
                 rehearsed_on=rehearsed_on,
                 known=known,
             )
+    call = call_of(
+        model=subject,
+        compute_units=[str(unit) for unit in units],
+        signature_key=signature_key,
+        rehearse=rehearse,
+        samples=samples,
+        source=None if source is None else as_model(source),
+    )
     results = {
-        name: recorded("preflight", placement, model=subject, parent_run_id=subject.run_id)
+        name: recorded("preflight", placement, model=subject, parent_run_id=subject.run_id, call=call)
         for name, placement in results.items()
     }
     if len(results) == 1 and not errors:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlWarning
 from embedl_nb.pipeline.bar import showing
+from embedl_nb.pipeline.calls import call_of
 from embedl_nb.pipeline.recording import kept_path, recorded
 
 if TYPE_CHECKING:
@@ -121,8 +122,30 @@ def quantize(
     if result.fidelity is not None:
         for sentence in (*result.notes[len(subject.notes) :], *result.fidelity.warnings):
             warnings.warn(sentence, EmbedlWarning, stacklevel=2)
-    result = recorded("quantize", result, model=result, parent_run_id=subject.run_id)
+    call = call_of(
+        files=("data",),
+        model=subject,
+        data=data,
+        recipe=_repeatable(recipe),
+        num_samples=num_samples,
+        seed=seed,
+        effort=effort,
+        overrides=overrides,
+        evaluate=evaluate,
+        higher_is_better=higher_is_better,
+        max_degradation=max_degradation,
+        min_sqnr_db=min_sqnr_db,
+        device=device,
+        name=name,
+    )
+    result = recorded("quantize", result, model=result, parent_run_id=subject.run_id, call=call)
     return dataclasses.replace(result, path=kept_path(result))
+
+
+def _repeatable(recipe: str | Path | Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
+    from embedl_nb.quantizer import Recipe
+
+    return recipe.to_record() if isinstance(recipe, Recipe) else recipe
 
 
 def sensitivity(

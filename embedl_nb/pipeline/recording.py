@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedl_nb.errors import EmbedlWarning, RunStoreError, UnknownNameError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
-__all__ = ["kept_path", "recorded"]
+__all__ = ["kept_path", "pictures_of", "recorded"]
 
 _Result = TypeVar("_Result", "LiteRTModel", "Benchmark", "Placement")
 
@@ -29,13 +30,26 @@ def kept_path(model: LiteRTModel) -> Path:
         return model.path
 
 
-def recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None) -> _Result:
-    """Return ``result`` with the id of its run; a store that fails costs the record, never the result."""
+def recorded(
+    kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: str | None, call: Mapping[str, Any] | None = None
+) -> _Result:
+    """Return ``result`` with the id of its run; a store that fails costs the record, never the result.
+
+    Parameters
+    ----------
+    call
+        What the verb was given (see :func:`embedl_nb.pipeline.calls.call_of`), by which it can be done again.
+    """
     from embedl_nb import runstore
 
     try:
         run_id = runstore.record(
-            kind, result.to_record(), model_path=model.path, parent_run_id=parent_run_id, pictures=_pictures(result)
+            kind,
+            result.to_record(),
+            model_path=model.path,
+            parent_run_id=parent_run_id,
+            pictures=pictures_of(result),
+            call=call,
         )
     except RunStoreError as err:
         warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
@@ -43,7 +57,7 @@ def recorded(kind: str, result: _Result, *, model: LiteRTModel, parent_run_id: s
     return dataclasses.replace(result, run_id=run_id)
 
 
-def _pictures(result: LiteRTModel | Benchmark | Placement) -> dict[str, str]:
+def pictures_of(result: LiteRTModel | Benchmark | Placement) -> dict[str, str]:
     """Draw what a reader of the run's page shall see."""
     from embedl_nb.display import figures
 

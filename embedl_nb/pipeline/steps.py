@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.pipeline.ahead_of_time import chip_of, with_artifact
 from embedl_nb.pipeline.bar import showing
+from embedl_nb.pipeline.calls import call_of
 from embedl_nb.pipeline.recording import kept_path, recorded
 
 if TYPE_CHECKING:
@@ -121,7 +122,20 @@ def compile(  # noqa: A001 - the public verb of the field
             verify=verify,
         )
     model = dataclasses.replace(model, device=device)
-    model = recorded("compile", model, model=model, parent_run_id=None)
+    call = call_of(
+        files=("source",),
+        source=source,
+        example_inputs=example_inputs,
+        name=name,
+        device=device,
+        aot=aot,
+        input_shapes=input_shapes,
+        dynamic_shapes=dynamic_shapes,
+        layout=layout,
+        state=state,
+        verify=verify,
+    )
+    model = recorded("compile", model, model=model, parent_run_id=None, call=call)
     model = dataclasses.replace(model, path=kept_path(model))
     if chip is None:
         return model
@@ -281,7 +295,8 @@ def benchmark(
         energy=energy,
         sustain=sustain,
     )
-    keep = partial(recorded, "benchmark", model=subject, parent_run_id=subject.run_id)
+    call = call_of(model=subject, inputs=inputs, golden=golden, signature_key=signature_key)
+    keep = partial(recorded, "benchmark", model=subject, parent_run_id=subject.run_id, call=call)
     single = the_one(device, compute_unit)
     with showing("benchmark"), runstore.pausing():
         if single is None:
@@ -313,17 +328,23 @@ def load(run_id: str) -> LiteRTModel | Benchmark | Placement:
         If a newer embedl_nb wrote it.
     """
     from embedl_nb import runstore
+    from embedl_nb.model import LiteRTModel
+
+    result = result_of(runstore.get(run_id))
+    if isinstance(result, LiteRTModel):
+        return dataclasses.replace(result, path=runstore.model_path(result.sha256))
+    return result
+
+
+def result_of(record: Mapping[str, Any]) -> LiteRTModel | Benchmark | Placement:
+    """Return the result that a record holds; the file of a model need not be there."""
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
-    record = runstore.get(run_id)
-    if record["kind"] == "preflight":
-        return dataclasses.replace(Placement.from_record(record["result"]), run_id=record["run_id"])
-    if record["kind"] == "benchmark":
-        return dataclasses.replace(Benchmark.from_record(record["result"]), run_id=record["run_id"])
-    model = LiteRTModel.from_record(record["result"])
-    return dataclasses.replace(model, run_id=record["run_id"], path=runstore.model_path(model.sha256))
+    kinds: dict[str, Any] = {"preflight": Placement, "benchmark": Benchmark}
+    result = kinds.get(record["kind"], LiteRTModel).from_record(record["result"])
+    return dataclasses.replace(result, run_id=record["run_id"])  # type: ignore[no-any-return]
 
 
 def devices() -> pd.DataFrame:

@@ -34,7 +34,9 @@ def answer_key(unit: ComputeUnit, model_sha256: str, signature_key: str | None, 
 
 
 def find(key: str) -> UnitAnswer | None:
-    """Return the answer that was kept, None where there is none or it is damaged."""
+    """Return the answer that was kept, None where there is none, it is damaged, or it is not to be used."""
+    if cache.is_bypassed():
+        return None
     try:
         return answer_from_record(json.loads(_path(key).read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):

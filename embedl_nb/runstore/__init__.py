@@ -6,8 +6,23 @@ MLflow; the kernel neither waits for it nor notices when the store is down.
 
 from __future__ import annotations
 
-from embedl_nb.runstore.reading import get, model_path, runs
-from embedl_nb.runstore.store import Flushed, flush, idle, pausing, record
+from embedl_nb.runstore.archive import Archive, write_archive
+from embedl_nb.runstore.reading import get, model_path, records, runs
+from embedl_nb.runstore.store import Flushed, flush, idle, pausing, record, take_over
 from embedl_nb.runstore.ui import serve_ui
 
-__all__ = ["Flushed", "flush", "get", "idle", "model_path", "pausing", "record", "runs", "serve_ui"]
+__all__ = [
+    "Archive",
+    "Flushed",
+    "flush",
+    "get",
+    "idle",
+    "model_path",
+    "pausing",
+    "record",
+    "records",
+    "runs",
+    "serve_ui",
+    "take_over",
+    "write_archive",
+]

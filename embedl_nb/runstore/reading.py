@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from embedl_nb.runstore.rows import complete, waiting_row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["get", "model_path", "runs"]
+__all__ = ["get", "known_ids", "model_path", "records", "runs"]
 
 _SECOND = len("20261122-170401")
 _COLUMNS = {
@@ -110,6 +110,40 @@ def get(run_id: str) -> dict[str, Any]:
         except FileNotFoundError:
             pass  # recorded between the two looks
     return _recorded(wanted, store)
+
+
+def records(run_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return several records, as :func:`get` each; by default all, oldest first.
+
+    Raises
+    ------
+    UnknownNameError, SchemaTooNewError, RunStoreError
+        As :func:`get`.
+    """
+    store = current_store()
+    known = known_ids()
+    waiting = {spool.run_id_of(path): path for path in spool.paths()}
+    wanted = sorted(known) if run_ids is None else [complete(run_id.strip(), known) for run_id in run_ids]
+    found = []
+    for run_id in dict.fromkeys(wanted):
+        try:
+            found.append(spool.read(waiting[run_id]).to_record())
+        except (KeyError, FileNotFoundError):  # not waiting, or not any more
+            found.append(_recorded(run_id, store))
+    return found
+
+
+def known_ids() -> set[str]:
+    """Return the ids of all runs that are recorded or wait to be.
+
+    Raises
+    ------
+    RunStoreError
+        If the store cannot be read.
+    """
+    # What waits first: it may be recorded between the two looks.
+    waiting = {spool.run_id_of(path) for path in spool.paths()}
+    return waiting | {row["run_id"] for row in _recorded_rows(current_store())}
 
 
 def model_path(sha256: str) -> Path:

@@ -44,6 +44,10 @@ class Entry:
         SVG or HTML text by name.
     model_file
         The kept model, for a store that is to get a copy; empty where there is none.
+    call
+        What the step was asked for, by which it is done again; empty in records of before 0.2.
+    imported_from
+        The host that exported it; empty for a run of this one.
     """
 
     run_id: str
@@ -58,6 +62,8 @@ class Entry:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     model_file: str = ""
+    call: dict[str, Any] = field(default_factory=dict)
+    imported_from: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def to_record(self) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from embedl_nb.errors import EmbedlWarning, RunStoreError
 from embedl_nb.runstore import models, notices, source, spool
 from embedl_nb.runstore.client import recorder
 from embedl_nb.runstore.location import Store, current_store
+from embedl_nb.runstore.reading import get, known_ids
 from embedl_nb.runstore.summary import summarize
 
-__all__ = ["Flushed", "flush", "idle", "pausing", "prepare_store", "record"]
+__all__ = ["Flushed", "flush", "idle", "pausing", "prepare_store", "record", "take_over"]
 
 _DRAIN_S = 30.0
 _LAYER_TABLE = "layer_table"
@@ -54,6 +55,7 @@ def record(
     parent_run_id: str | None = None,
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     pictures: Mapping[str, str] | None = None,
+    call: Mapping[str, Any] | None = None,
 ) -> str:
     """Record a result; it is safe on disk when this returns, and in MLflow soon after.
 
@@ -70,6 +72,8 @@ def record(
         The run that this one builds on.
     tables, pictures
         Rows, and SVG or HTML text, by name: files of the run.
+    call
+        What was asked for, as plain data, so that the step can be done again.
 
     Returns
     -------
@@ -104,12 +108,56 @@ def record(
         tables=_tables(record, tables or {}),
         pictures=dict(pictures or {}),
         model_file=_kept(model_path, summary.model_sha256, store),
+        call=dict(call or {}),
     )
     run_id = _spooled(entry, store, now)
     notices.tell(*recorder().problems())
     recorder().wake(store)
     _drain_at_exit_of_a_script()
     return run_id
+
+
+def take_over(
+    records: Sequence[Mapping[str, Any]], *, pictures: Mapping[str, Mapping[str, str]], host: str
+) -> tuple[list[str], list[str], list[str]]:
+    """Record the runs of another host under their own ids.
+
+    Parameters
+    ----------
+    records
+        As :func:`~embedl_nb.runstore.reading.get` returns them.
+    pictures
+        SVG or HTML text by name, by run id.
+    host
+        Where they were exported.
+
+    Returns
+    -------
+    lists of str
+        Ids that are new, that were here already, and that are those of other runs here.
+
+    Raises
+    ------
+    RunStoreError
+        If the store cannot be read, or a record not be written.
+    """
+    store = current_store()
+    new: list[str] = []
+    here: list[str] = []
+    taken: list[str] = []
+    known = known_ids()
+    for record in records:
+        run_id = record["run_id"]
+        if run_id in known:
+            (here if get(run_id)["result"] == record["result"] else taken).append(run_id)
+            continue
+        with contextlib.suppress(FileExistsError):  # another import has just brought it
+            entry = _foreign(record, store, host=host, pictures=pictures[run_id])
+            spool.write(entry, fingerprint=store.fingerprint)
+            new.append(run_id)
+    recorder().wake(store)
+    _drain_at_exit_of_a_script()
+    return new, here, taken
 
 
 def flush(timeout_s: float = 20.0) -> Flushed:
@@ -191,6 +239,27 @@ def _kept(path: Path | None, sha256: str, store: Store) -> str:
         return ""
     is_wanted = os.environ.get("EMBEDL_NB_UPLOAD_MODELS", "").strip().lower() in ("1", "true", "yes")
     return str(kept) if is_wanted and store.is_remote else ""
+
+
+def _foreign(record: Mapping[str, Any], store: Store, *, host: str, pictures: Mapping[str, str]) -> spool.Entry:
+    """Make an entry of a record of another host; only what is known here is taken, and no folder of it is asked."""
+    result = record["result"]
+    described = {str(key): str(value) for key, value in record.get("source", {}).items() if key != "git_folder"}
+    return spool.Entry(
+        run_id=record["run_id"],
+        kind=record["kind"],
+        store=store.label,
+        started_ms=int(record["started_ms"]),
+        recorded_ms=int(record["recorded_ms"]),
+        result=result,
+        summary=summarize(result),
+        source=described,
+        parent_run_id=record.get("parent_run_id"),
+        tables=_tables(result, {}),
+        pictures=dict(pictures),
+        call=record.get("call", {}),
+        imported_from=record.get("imported_from") or host,
+    )
 
 
 def _tables(

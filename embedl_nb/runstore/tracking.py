@@ -158,6 +158,7 @@ def _tags(client: MlflowClient, experiment_id: str, entry: Entry) -> dict[str, s
     tags["mlflow.source.name"] = source.get("notebook") or source.get("script", "")
     tags["mlflow.source.type"] = "NOTEBOOK" if source.get("notebook") else "LOCAL"
     tags["mlflow.source.git.commit"] = source.get("git_commit", "")
+    tags[f"{TAG_PREFIX}imported_from"] = entry.imported_from
     if entry.parent_run_id:
         tags[f"{TAG_PREFIX}parent_run_id"] = entry.parent_run_id
         parent = _find(client, experiment_id, entry.parent_run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -231,6 +232,29 @@ def test_defaults_are_those_of_the_pipeline(verb: str, fake_pipeline: Any) -> No
 def test_report_lays_lists_of_results_flat(fake_pipeline: Any) -> None:
     run("report a both --output out.html", a=1, both=[2, 3])
     assert fake_pipeline.calls == [("report", ([1, 2, 3], Path("out.html")), {})]
+
+
+def test_rerun_takes_a_run_and_what_has_to_be_handed_over(fake_pipeline: Any) -> None:
+    net, result = object(), SimpleNamespace(run_id="20261122-170401-3f9a")
+    run("rerun 20261122-170401-3f9a --source net", net=net)
+    run("rerun result --data random --evaluate drop", result=result, drop=len)
+    run("rerun result --inputs x --golden y", result=result, x=1, y=2)
+    assert fake_pipeline.calls == [
+        ("rerun", ("20261122-170401-3f9a",), {"source": net}),
+        ("rerun", ("20261122-170401-3f9a",), {"data": "random", "evaluate": len}),
+        ("rerun", ("20261122-170401-3f9a",), {"inputs": 1, "golden": 2}),
+    ]
+
+
+def test_runs_go_out_and_come_in_by_one_file(fake_pipeline: Any) -> None:
+    run("export-runs runs.zip")
+    run("export-runs runs.zip a b --no-models", a=SimpleNamespace(run_id="20261122-170401-3f9a"))
+    run("import-runs runs.zip")
+    assert fake_pipeline.calls == [
+        ("export_runs", (Path("runs.zip"), None), {"models": True}),
+        ("export_runs", (Path("runs.zip"), ["20261122-170401-3f9a", "b"]), {"models": False}),
+        ("import_runs", (Path("runs.zip"),), {}),
+    ]
 
 
 @pytest.mark.parametrize("verb", ["runs", "devices", "doctor"])
