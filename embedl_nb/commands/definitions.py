@@ -10,7 +10,18 @@ import click
 from embedl_nb import __version__, pipeline
 from embedl_nb.commands.again import export_runs, import_runs, rerun
 from embedl_nb.commands.comparing import compare
-from embedl_nb.commands.kinds import DEVICE, MODEL, RESULT, SAMPLES, SOURCE, KeyValue, NamedRange, NamedShape, OneOf
+from embedl_nb.commands.kinds import (
+    DEVICE,
+    MODEL,
+    RESULT,
+    SAMPLES,
+    SOURCE,
+    TARGET,
+    KeyValue,
+    NamedRange,
+    NamedShape,
+    OneOf,
+)
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
@@ -36,7 +47,7 @@ class _Group(click.Group):
 @click.argument("source", type=SOURCE)
 @click.option("--inputs", type=SAMPLES, help="Example inputs, one sample; with a list of samples all are verified.")
 @click.option("--name", help="What to call the model.  [default: the name of its class or file]")
-@click.option("--device", help="The phone or chip it is for: 'Samsung Galaxy S24', SM8650")
+@click.option("--device", type=TARGET, help="The phone or chip it is for: 'Samsung Galaxy S24', SM8650")
 @click.option("--aot/--no-aot", default=False, show_default=True, help="Compile it for that device's NPU as well.")
 @click.option("--input-shape", "input_shapes", type=NamedShape(), multiple=True, help="Of an ONNX model: x=1,3,224,224")
 @click.option(
@@ -111,6 +122,7 @@ def _compile(
 @click.argument("model", type=MODEL)
 @click.option(
     "--device",
+    type=TARGET,
     multiple=True,
     required=True,
     help="A phone or a chip: 'Samsung Galaxy S24', SM8650; again for each of several.",

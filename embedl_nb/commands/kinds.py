@@ -30,6 +30,7 @@ __all__ = [
     "SAMPLES",
     "SOURCE",
     "SUBJECT",
+    "TARGET",
     "KeyValue",
     "Kind",
     "NamedRange",
@@ -56,6 +57,8 @@ class Kind(StrEnum):
     """What is compared: a result, a compiled model, a ``.tflite`` file or a run id."""
     DEVICE = "device"
     """The address of a device."""
+    TARGET = "target"
+    """What to compile for: a phone or a chip of the catalog, by name."""
     DATA = "data"
     """Many samples: an object, a folder or a file, or the word ``random``."""
     RECIPE = "recipe"
@@ -81,6 +84,7 @@ SAMPLES = Reference(Kind.SAMPLES)
 RESULT = Reference(Kind.RESULT)
 SUBJECT = Reference(Kind.SUBJECT)
 DEVICE = Reference(Kind.DEVICE)
+TARGET = Reference(Kind.TARGET)
 DATA = Reference(Kind.DATA)
 RECIPE = Reference(Kind.RECIPE)
 FUNCTION = Reference(Kind.FUNCTION)

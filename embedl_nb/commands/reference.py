@@ -81,7 +81,8 @@ def _default(option: click.Option) -> str:
     value: Any = option.default
     if option.show_default and option.is_flag:
         return f"`{(option.opts if value else option.secondary_opts)[0]}`"
-    return f"`{value}`" if option.show_default else ""
+    values = value if option.multiple else [value]
+    return ", ".join(f"`{each}`" for each in values) if option.show_default else ""
 
 
 def _plain(text: str) -> str:

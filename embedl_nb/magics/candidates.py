@@ -21,6 +21,8 @@ __all__ = ["Candidate", "candidates"]
 
 _LOOK_INTO = 8
 _MOST_FILES = 1000
+_MOST_TARGETS = 50
+_TARGET = "target"
 _SUFFIXES = {
     Kind.SOURCE: formats.MODELS,
     Kind.MODEL: (formats.LITERT,),
@@ -67,7 +69,7 @@ def candidates(command: str, before: Sequence[str], word: str, variables: dict[s
         offered = [] if word.startswith("-") else list(_positional(parameters, place, word, variables))
         if word.startswith("-") or not word:
             offered += _options(parameters, before)
-    return [each for each in offered if each.text.startswith(word)]
+    return [each for each in offered if each.text.startswith(word) or each.type == _TARGET]
 
 
 def _options(parameters: Sequence[click.Parameter], before: Sequence[str]) -> Iterator[Candidate]:
@@ -114,6 +116,8 @@ def _values(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) ->
         yield from (Candidate(choice, "value") for choice in kind.choices)
     elif isinstance(kind, Reference) and kind.kind is Kind.DEVICE:
         yield from (Candidate(address, "device") for address in _devices())
+    elif isinstance(kind, Reference) and kind.kind is Kind.TARGET:
+        yield from (Candidate(name, _TARGET) for name in _targets(word))
     elif isinstance(kind, Reference):
         fits = _FITS[kind.kind]
         named = [(name, value) for name, value in variables.items() if not name.startswith("_") and fits(value)]
@@ -135,6 +139,18 @@ def _devices() -> list[str]:
     from embedl_nb.device import device_addresses
 
     return list(device_addresses())
+
+
+def _targets(word: str) -> list[str]:
+    """Return phones and chips of the catalog as a line takes them; any case and a name without its brand will do."""
+    from embedl_nb.device.catalog.facts import chips, phones
+
+    quote = word[:1] if word[:1] in ('"', "'") else '"'
+    typed = word.lstrip(quote).lower()
+    known = {phone.name: phone.name.removeprefix(phone.brand).strip() for phone in phones()}
+    known |= {part: part for part in chips()}
+    found = [name for name, short in known.items() if any(each.lower().startswith(typed) for each in (name, short))]
+    return [f"{quote}{name}{quote}" if " " in name or word[:1] == quote else name for name in found[:_MOST_TARGETS]]
 
 
 def _run_ids(variables: dict[str, Any]) -> list[str]:

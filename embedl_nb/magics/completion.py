@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["add_completion", "complete", "remove_completion"]
 
 _LINE = re.compile(rf"(?:^|[=\s])%(?P<name>{'|'.join(MAGICS)})\s(?P<words>.*)$")
+_WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")  # a quote that is not closed yet goes on
 _IDENTIFIER = "embedl_nb.complete"
 
 _log = logging.getLogger(__name__)
@@ -67,12 +68,20 @@ def complete(context: CompletionContext, variables: dict[str, Any]) -> SimpleMat
     try:
         from embedl_nb.magics.candidates import candidates
 
-        *before, word = re.split(r"\s+", found["words"])
+        before, word = _split(found["words"])
         offered = candidates(MAGICS[found["name"]], before, word, variables)
     except Exception:  # whatever a variable does when it is looked at, typing goes on
         _log.debug("no completion for %r", context.text_until_cursor, exc_info=True)
         return {"completions": []}
     return _result(word, offered)
+
+
+def _split(text: str) -> tuple[list[str], str]:
+    """Return the finished words and the one that the cursor is at the end of; a quoted one may hold blanks."""
+    words = [each[0] for each in _WORD.finditer(text)]
+    if not words or not text.endswith(words[-1]):
+        return words, ""
+    return words[:-1], words[-1]
 
 
 def _result(word: str, offered: list[Candidate]) -> SimpleMatcherResult:

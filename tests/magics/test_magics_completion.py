@@ -77,6 +77,15 @@ def test_devices_are_offered(shell: Any) -> None:
     assert shell.completions("%embedl_benchmark small --device host:/") == ["host://"]
 
 
+def test_phones_and_chips_are_offered_to_preflight_in_quotes_where_they_have_blanks(shell: Any) -> None:
+    assert shell.completions('%embedl_preflight small --device "Samsung Galaxy S24 U') == ['"Samsung Galaxy S24 Ultra"']
+    assert shell.completions("%embedl_preflight small --device 'galaxy s24 u") == ["'Samsung Galaxy S24 Ultra'"]
+    assert '"Google Pixel 7"' in shell.completions("%embedl_preflight small --device pixel")
+    assert shell.completions("%embedl_compile net --device SM8650") == ["SM8650"]
+    quoted = '%embedl_preflight small --device "Google Pixel 7" --compute-unit '
+    assert shell.completions(quoted) == ["cpu", "gpu", "npu"]
+
+
 def test_compute_units_are_offered(shell: Any) -> None:
     assert shell.completions("%embedl_benchmark small --compute-unit ") == ["cpu", "gpu", "npu", "all"]
 
