@@ -85,3 +85,6 @@ class ServerProvider(Provider, Protocol):
 
     def devices_at(self, address: DeviceAddress) -> tuple[DeviceInfo | UnreadyDevice, ...]:
         """Return what is at the server that ``address`` names, as :meth:`devices` does for the usual one."""
+
+    def identity(self, address: DeviceAddress) -> DeviceAddress:
+        """Return the one address for all those of the same device, with or without its server; asks nobody."""

@@ -19,7 +19,7 @@ from embedl_nb.device.info import DeviceInfo, UnreadyDevice
 from embedl_nb.device.provider import Device, Provider, ServerProvider
 from embedl_nb.errors import EmbedlWarning, UnknownNameError
 
-__all__ = ["EVERY", "device_addresses", "devices_meant", "list_devices", "open_device", "using_provider"]
+__all__ = ["EVERY", "device_addresses", "devices_meant", "identity_of", "list_devices", "open_device", "using_provider"]
 
 EVERY = "*"
 """The name that stands for every device of a provider, as in ``adb://*``."""
@@ -54,6 +54,18 @@ def devices_meant(address: DeviceAddress) -> tuple[DeviceInfo | UnreadyDevice, .
     """
     provider = _provider_of(address)
     return provider.devices_at(address) if isinstance(provider, ServerProvider) else provider.devices()
+
+
+def identity_of(address: DeviceAddress) -> DeviceAddress:
+    """Return an address that is the same for every way to write one device's.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        If it is no address, or of an unknown scheme.
+    """
+    provider = _provider_of(address)
+    return provider.identity(address) if isinstance(provider, ServerProvider) else address
 
 
 def list_devices() -> tuple[DeviceInfo | UnreadyDevice, ...]:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 from embedl_nb import progress
 from embedl_nb.device import DeviceAddress, DeviceInfo, open_device
-from embedl_nb.device.registry import EVERY, devices_meant
+from embedl_nb.device.registry import EVERY, devices_meant, identity_of
 from embedl_nb.errors import BenchmarkError, DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
@@ -122,23 +122,32 @@ def _units(asked: Units) -> tuple[str, ...] | str:
 
 
 def _addresses(device: Devices) -> tuple[list[str], dict[str, EmbedlError]]:
-    """Return each device's address once, and what cannot be had at all."""
+    """Return each device's address once, as it was written first, and what cannot be had at all."""
     asked = [device] if isinstance(device, str | DeviceAddress) else device
     if not isinstance(asked, Iterable):
         raise InputError(f"device={device!r} is no address and no list of them", hint='give e.g. device="adb://*"')
-    found: dict[str, None] = {}
+    found: dict[DeviceAddress, str] = {}
     errors: dict[str, EmbedlError] = {}
     for parsed in [DeviceAddress.parse(each) for each in asked]:
         if parsed.name != EVERY:
-            found[str(parsed)] = None
+            found.setdefault(_identity(parsed), str(parsed))
             continue
         try:
-            found |= dict.fromkeys(_every(parsed))
+            for address in _every(parsed):
+                found.setdefault(_identity(DeviceAddress.parse(address)), address)
         except DeviceNotFound as err:
             errors[str(parsed)] = err
     if not found:
         raise next(iter(errors.values()), InputError("no device was given", hint='give e.g. device="adb://*"'))
-    return list(found), errors
+    return list(found.values()), errors
+
+
+def _identity(address: DeviceAddress) -> DeviceAddress:
+    """Return what tells devices apart; of an address that is wrong, itself: opening it says what is wrong."""
+    try:
+        return identity_of(address)
+    except (InputError, UnknownNameError):
+        return address
 
 
 def _every(meant: DeviceAddress) -> Iterator[str]:

@@ -6,7 +6,10 @@ import pytest
 
 from embedl_nb.device.adb.address import AdbAddress
 from embedl_nb.device.address import DeviceAddress
-from embedl_nb.errors import InputError
+from embedl_nb.device.registry import identity_of
+from embedl_nb.errors import DeviceNotFound, InputError
+from embedl_nb.measure import Benchmark
+from embedl_nb.pipeline.benchmarks import benchmark_many
 
 
 def parse(text: str) -> AdbAddress:
@@ -91,3 +94,24 @@ def test_what_no_serial_looks_like_is_refused(name: str) -> None:
 def test_what_names_no_server_is_refused(query: str) -> None:
     with pytest.raises(InputError, match="is not server=HOST:PORT"):
         parse(f"adb://R58M12ABCDE?{query}")
+
+
+def test_a_phone_is_one_device_with_and_without_the_name_of_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADB_SERVER_SOCKET", "tcp:localhost:5041")
+    spellings = ("adb://R58M", "adb://R58M?server=127.0.0.1:5041", "ADB://R58M?server=localhost:5041")
+    assert len({identity_of(DeviceAddress.parse(each)) for each in spellings}) == 1
+    others = ("adb://R58M?server=laptop:5041", "adb://R58M?server=127.0.0.1:5042", "adb://R59M", "host://")
+    assert len({identity_of(DeviceAddress.parse(each)) for each in (spellings[0], *others)}) == 5
+
+
+def test_a_phone_that_is_named_twice_in_a_set_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADB_SERVER_SOCKET", "tcp:127.0.0.1:9")
+    asked: list[str] = []
+
+    def refuse(device: str | DeviceAddress, **_options: object) -> Benchmark:
+        asked.append(str(device))
+        raise DeviceNotFound("gone")
+
+    spelled = ["adb://R58M?server=127.0.0.1:9", "adb://R58M", "adb://wrong serial?"]
+    result = benchmark_many(refuse, spelled, "cpu", record=lambda each: each)
+    assert sorted(asked) == sorted(result.errors) == ["adb://R58M?server=127.0.0.1:9", "adb://wrong serial"]

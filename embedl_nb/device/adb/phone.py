@@ -165,7 +165,7 @@ class AdbPhone:
         A model stays on the phone from one run to the next, and is removed when the lease ends; what a lease that was
         cut has left is removed when the next begins.
         """
-        with leased(f"adb://{self._channel.serial}?server={self._channel.server}", wait_s=_LEASE_WAIT_S):
+        with leased(f"adb://{self._channel.serial}?server={self._channel.server.identity}", wait_s=_LEASE_WAIT_S):
             self.is_leased = True
             try:
                 self._clean_up()

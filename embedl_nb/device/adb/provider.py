@@ -62,6 +62,17 @@ class AdbProvider:
         """
         return self._listed(AdbAddress.parse(DeviceAddress("adb", query=address.query)).server)
 
+    def identity(self, address: DeviceAddress) -> DeviceAddress:
+        """Return the address with its server, also where it leaves that to the environment.
+
+        Raises
+        ------
+        InputError
+            If it is no address of a phone, or a variable does not name a server.
+        """
+        parsed = AdbAddress.parse(address)
+        return DeviceAddress("adb", parsed.serial, f"server={which_server(parsed.server).identity}")
+
     def _listed(self, at: str) -> tuple[DeviceInfo | UnreadyDevice, ...]:
         from concurrent.futures import ThreadPoolExecutor
 

@@ -22,6 +22,7 @@ from embedl_nb.errors import InputError
 __all__ = ["AdbServer", "Sighting", "Unusable", "find_adb", "running", "sightings", "which_server"]
 
 _LOCAL_HOST, _USUAL_PORT = "127.0.0.1", 5037
+_LOCAL_NAMES = frozenset({_LOCAL_HOST, "localhost", "::1"})
 _ANSWER_S = 5.0
 _START_S = 20.0
 _LONGEST_LIST = 0xFFFF
@@ -67,6 +68,11 @@ class AdbServer:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def identity(self) -> str:
+        """The same text for the same server, whoever named it and by which of this machine's names."""
+        return f"{_LOCAL_HOST}:{self.port}" if self.host in _LOCAL_NAMES else str(self).lower()
 
     def connect(self, *, timeout_s: float = _ANSWER_S) -> Connection:
         """Connect; nothing is started."""
