@@ -51,8 +51,10 @@ def _said(verdict: Verdict, first: str, second: str) -> str:
 def _more(more: More | None) -> str:
     if more is None:
         return ""
-    if not more.count:
+    if more.what == "turns":
         return ": more processes would not, only a measurement in turns"
+    if not more.count:
+        return ": even 100 processes of each would not"
     noun = counted(more.count, "more iteration") if more.what == "iterations" else _processes(more.count)
     return f": about {noun} of each would" if more.what == "processes" else f": about {noun} in each process would"
 

@@ -20,16 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = [
-    "Drift",
-    "TwoModes",
-    "bootstrap_ci95_ms",
-    "find_drift",
-    "find_two_modes",
-    "join_summaries",
-    "summarize",
-    "t_quantile_975",
-]
+__all__ = ["Drift", "TwoModes", "bootstrap_ci95_ms", "find_drift", "find_two_modes", "join_summaries", "summarize"]
 
 Samples = Sequence[Sequence[float]]
 
@@ -166,10 +157,10 @@ def _small_sample_stretch(num_processes: int) -> float:
     if num_processes < 2:
         return 1.0
     z = 1.959964
-    return math.sqrt(num_processes / (num_processes - 1)) * t_quantile_975(num_processes - 1) / z
+    return math.sqrt(num_processes / (num_processes - 1)) * _t_quantile_975(num_processes - 1) / z
 
 
-def t_quantile_975(degrees: int) -> float:
+def _t_quantile_975(degrees: int) -> float:
     """Return Student's t at 0.975; exact to 0.001 (a table, then Cornish and Fisher's expansion)."""
     table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
     if degrees <= len(table):

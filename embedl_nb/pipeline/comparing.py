@@ -51,10 +51,11 @@ def compare(
 
     The first is what all others are held against. Each process gives the logarithm of its median. Of models measured in
     turns, each pair of neighbours gives a difference, and the interval is Student's over the pairs; of results measured
-    apart it is Welch's over the processes, and 2 % of each is allowed for what a machine changes between two
-    measurements. Where the interval lies within ``margin`` of 1 there is no difference larger than that; where it
-    leaves 1 out they are different; otherwise nobody can tell yet, and the sentence says how much more would. Numbers
-    of different provenance are not compared; every other respect in which results are unlike is named.
+    apart it is Welch's over the processes, wider by what a machine changes between two measurements. Where the 95 %
+    interval lies within ``margin`` of 1 there is no difference larger than that; where the 98 % interval leaves 1 out
+    they are different, so that equal things are called different in fewer than 5 of 100 comparisons; otherwise nobody
+    can tell yet, and the sentence says how much more would. Numbers of different provenance are not compared; every
+    other respect in which results are unlike is named.
 
     Parameters
     ----------

@@ -72,6 +72,15 @@ def test_results_and_their_runs_are_offered_to_a_report(shell: Any, monkeypatch:
     assert shell.completions("%embedl_report result 20261121") == ["20261121-080000-0001"]
 
 
+def test_results_models_and_runs_are_offered_to_a_comparison(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "recent_ids", lambda: ["20261121-080000-0001"])
+    shell.user_ns.update(result=fake_benchmark(2), other=3)
+    assert shell.completions("%embedl_compare re") == ["result"]
+    assert "other" not in shell.completions("%embedl_compare result ")
+    assert shell.completions("%embedl_compare result 2026") == ["20261121-080000-0001"]
+    assert "--margin" in shell.completions("%embedl_compare result --")
+
+
 def test_devices_are_offered(shell: Any) -> None:
     assert shell.completions("%embedl_benchmark small --device ho") == ["host://"]
     assert shell.completions("%embedl_benchmark small --device host:/") == ["host://"]

@@ -19,6 +19,7 @@ VERBS = {
     "compile": pipeline.compile,
     "quantize": pipeline.quantize,
     "benchmark": pipeline.benchmark,
+    "compare": pipeline.compare,
     "quickstart": pipeline.quickstart,
 }
 
@@ -142,6 +143,35 @@ def test_benchmark_takes_several_devices_and_units(fake_pipeline: Any) -> None:
     (_, (_, several), options), (_, (_, one), alone) = fake_pipeline.calls
     assert (several, options["compute_unit"]) == (("adb://1", "adb://2"), ("cpu", "gpu"))
     assert (one, alone["compute_unit"]) == ("host://", "cpu")
+
+
+def test_compare_hands_over_every_option(fake_pipeline: Any) -> None:
+    run(
+        "compare big small --device adb://1 --compute-unit GPU --no-fallback --inputs x --threads 2 --processes 4 "
+        "--iterations 10 --warmup 3 --no-profile --runtime-option a=1 --margin 0.05",
+        big="the one",
+        small="the other",
+        x="the sample",
+    )
+    assert fake_pipeline.calls == [
+        (
+            "compare",
+            ("the one", "the other"),
+            {
+                "device": "adb://1",
+                "compute_unit": "gpu",
+                "allow_fallback": False,
+                "inputs": "the sample",
+                "num_threads": 2,
+                "processes": 4,
+                "iterations": 10,
+                "warmup": 3,
+                "profile": False,
+                "runtime_options": {"a": "1"},
+                "margin": 0.05,
+            },
+        )
+    ]
 
 
 def test_quantize_hands_over_every_option(fake_pipeline: Any) -> None:
