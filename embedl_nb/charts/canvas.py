@@ -1,6 +1,6 @@
 """The plotly side that all figures share: transparent ground, neutral text, hatching, escaped names.
 
-The one module of the package that imports plotly, when a figure is first built.
+Plotly is imported when a figure is first built.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REMAINDER_MARKER: Spec = {"color": "rgba(127,127,127,0.15)", "line": {"width": 1
 
 def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:
     """Return a ``plotly.graph_objects.Figure`` that reads on light and dark pages."""
-    import plotly.graph_objects as go
+    from embedl_nb.charts.figure import Figure
 
     base: Spec = {
         # Without a template of its own a figure would carry 7 kB of defaults and light-only colours.
@@ -55,7 +55,7 @@ def build(traces: list[Spec], *, title: str, caption: str, layout: Spec) -> Any:
             "remove": ["sendChartToCloud", "select2d", "lasso2d"],
         },
     }
-    return go.Figure(data=traces, layout=base | layout)
+    return Figure(data=traces, layout=base | layout)
 
 
 def axis(title: str, **more: Any) -> Spec:

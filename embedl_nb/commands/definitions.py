@@ -270,7 +270,7 @@ def _catalog(words: tuple[str, ...], **filters: Any) -> Any:
 
 
 @click.command("report")
-@click.argument("results", type=RESULT, nargs=-1, required=True)
+@click.argument("results", type=RESULT, nargs=-1)
 @click.option(
     "-o",
     "--output",
@@ -284,9 +284,10 @@ def _catalog(words: tuple[str, ...], **filters: Any) -> Any:
 def _report(names: Names, results: tuple[str, ...], output: Path) -> Any:
     """Write results to one HTML file that opens offline.
 
-    RESULTS are run ids, or in a notebook names of variables, in the order they are to be read.
+    RESULTS are run ids, or in a notebook names of variables, in the order they are to be read. Without any,
+    what a notebook has recorded since its kernel started.
     """
-    return pipeline.report(names.results(results), output)
+    return pipeline.report(names.results(results) or None, output)
 
 
 @click.command("doctor")

@@ -36,12 +36,12 @@ def render(view: View, result: Any = None) -> str:
     return str(join((element("style", CSS), card(view, result))))
 
 
-def card(view: View, result: Any = None) -> Markup:
-    """Write ``view`` without the style sheet, for pages that carry it once."""
+def card(view: View, result: Any = None, *, level: int = 3) -> Markup:
+    """Write ``view`` without the style sheet, for pages that carry it once; ``level`` is that of its heading."""
     pictures = [_picture(kind, result) for kind in view.pictures] if result is not None else []
     return element(
         "div",
-        _head(view),
+        _head(view, level),
         *(_warning(sentence) for sentence in view.warnings),
         element("dl", *(_fact(fact) for fact in view.facts), class_="embedl-facts") if view.facts else None,
         *pictures,
@@ -96,13 +96,13 @@ def folded(data: Table, *, max_rows: int, open_rows: int, class_: str | None = N
     )
 
 
-def _head(view: View) -> Markup:
+def _head(view: View, level: int) -> Markup:
     name, *parts = view.headline.split(" | ")
     # The hidden bars keep copied and unstyled text the same line that the terminal shows.
     bar = element("span", " | ", class_="embedl-bar")
     shown = [element("span", name, class_="embedl-name")]
     shown += [join((bar, element("span", part, class_="embedl-part"))) for part in parts]
-    return element("div", *shown, _badge(view.provenance), class_="embedl-head", role="heading", aria_level=3)
+    return element("div", *shown, _badge(view.provenance), class_="embedl-head", role="heading", aria_level=level)
 
 
 def _badge(provenance: Provenance | None) -> Markup | None:

@@ -52,6 +52,8 @@ class View:
         Rows worth reading.
     pictures
         Kinds of pure-SVG figures (see :mod:`embedl_nb.display.figures`) drawn with the result in HTML.
+    figures
+        Kinds of interactive figures, which a report shows in place of the pictures.
     unknown
         The closing line: what is still unknown.
     next_step
@@ -64,5 +66,6 @@ class View:
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     pictures: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
     unknown: str = ""
     next_step: str = ""

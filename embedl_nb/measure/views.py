@@ -45,8 +45,17 @@ def benchmark_view(result: Benchmark) -> View:
         warnings=tuple(flag.sentence for flag in result.flags),
         tables=(_layers_table(result),) if result.layer_table else (),
         pictures=("waterfall_svg",) if result.layer_table else (),
+        figures=_figures(result),
         unknown=unknown,
         next_step=next_step,
+    )
+
+
+def _figures(result: Benchmark) -> tuple[str, ...]:
+    return (
+        *(("waterfall", "operators") if result.layer_table else ()),
+        *(("latency",) if result.latency.samples_ms else ()),
+        *(("sustained",) if result.sustained is not None else ()),
     )
 
 

@@ -113,6 +113,7 @@ def fidelity_view(fidelity: Fidelity) -> View:
         warnings=fidelity.warnings,
         tables=tuple(tables),
         pictures=("fidelity_svg",) if fidelity.layers else (),
+        figures=(*(("fidelity",) if fidelity.layers else ()), *(("tradeoff",) if fidelity.curve else ())),
         unknown=unknown,
         next_step=next_step,
     )

@@ -9,6 +9,7 @@ from embedl_nb.pipeline.doctor import doctor
 from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
+from embedl_nb.pipeline.reporting import report
 from embedl_nb.pipeline.steps import (
     benchmark,
     bisect,
@@ -17,7 +18,6 @@ from embedl_nb.pipeline.steps import (
     devices,
     fetch_tool,
     load,
-    report,
     runs,
     ui,
 )

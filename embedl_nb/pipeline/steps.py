@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from embedl_nb.compiler.explaining.reproducing import Repro
     from embedl_nb.device.adb.tool.binary import ToolBinary
-    from embedl_nb.display import Displayable
     from embedl_nb.measure import Benchmark
     from embedl_nb.measure.benchmarks import Benchmarks
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
-__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "report", "runs", "ui"]
+__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "runs", "ui"]
 
 
 def compile(  # noqa: A001 - the public verb of the field
@@ -385,26 +384,6 @@ def fetch_tool(version: str) -> ToolBinary:
 
     with showing("fetch-tool"):
         return fetch(version)
-
-
-def report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:
-    """Write results to one HTML file that opens offline.
-
-    Parameters
-    ----------
-    results
-        One result or several, in the order they are to be read.
-    path
-        The file to write; its folder is made.
-
-    Returns
-    -------
-    Path
-        Of the file written.
-    """
-    from embedl_nb.reports import write_report
-
-    return write_report(results, path)
 
 
 def ui(*, port: int | None = None) -> None:

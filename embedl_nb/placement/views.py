@@ -97,6 +97,7 @@ def placements_view(placements: Placements) -> View:
         provenance=each[0].provenance if each else None,
         warnings=tuple(f"{name}: {error}" for name, error in placements.errors.items()),
         tables=(table,) if each else (),
+        figures=("placement_matrix",) if each else (),
         unknown="how fast it is there" + (", and what was not checked" if unchecked else "") if each else "",
         next_step=next((answer.next_step for answer in unchecked if answer.next_step), ""),
     )
@@ -174,6 +175,7 @@ def placement_view(placement: Placement) -> View:
         provenance=placement.provenance,
         facts=tuple(facts),
         tables=(_units_table(placement), *refused),
+        figures=("placement",) if any(not answer.not_checked for answer in placement.answers) else (),
         unknown="how fast it is there: only the phone knows" if not first else f"the {first.unit.upper()}'s part",
         next_step=first.next_step if first else "",
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from embedl_nb.display import Displayable
+from embedl_nb import __version__
+from embedl_nb.display import Displayable, ResultSet
 from embedl_nb.errors import InputError
 from embedl_nb.model.writer import write_file
 from embedl_nb.reports.page import page
@@ -20,7 +22,7 @@ def write_report(results: Displayable | Sequence[Displayable], path: str | Path)
     Parameters
     ----------
     results
-        One result or several: models, benchmarks.
+        One result or several, in the order they are to be read. The members of a ResultSet follow it.
     path
         The file; an existing one is replaced, its folder is made.
 
@@ -40,13 +42,16 @@ def write_report(results: Displayable | Sequence[Displayable], path: str | Path)
     target = Path(path).expanduser().absolute()
     sections = [section(result, number=number) for number, result in enumerate(shown, start=1)]
     title = "Report: " + ", ".join(dict.fromkeys(each.title.split(" | ")[0] for each in sections))
-    text = page(sections, title=title, plotly_js=_plotly_js() if any(each.figures for each in sections) else "")
+    written = f"Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by embedl_nb {__version__}"
+    plotly_js = _plotly_js() if any(each.figures for each in sections) else ""
+    text = page(sections, title=title, written=written, plotly_js=plotly_js)
     _make_folder(target)
     return write_file(target, text.encode())
 
 
 def _checked(results: Displayable | Sequence[Displayable]) -> list[Displayable]:
-    shown = list(results) if isinstance(results, Iterable) and not isinstance(results, str) else [results]
+    given = [results] if isinstance(results, Displayable) or not _is_several(results) else list(results)
+    shown = [each for result in given for each in (result, *(result if isinstance(result, ResultSet) else ()))]
     if not shown:
         raise InputError("a report needs at least one result", hint="pass enb.benchmark(model), or a list of results")
     for result in shown:
@@ -56,6 +61,10 @@ def _checked(results: Displayable | Sequence[Displayable]) -> list[Displayable]:
                 hint="pass what enb.compile or enb.benchmark returned",
             )
     return shown
+
+
+def _is_several(results: object) -> bool:
+    return isinstance(results, Iterable) and not isinstance(results, str)
 
 
 def _plotly_js() -> str:

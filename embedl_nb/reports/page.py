@@ -9,7 +9,9 @@ import json
 
 from embedl_nb.display.markup import Markup, element
 from embedl_nb.display.style import CSS
+from embedl_nb.reports.script import DRAW, SORT
 from embedl_nb.reports.sections import Section
+from embedl_nb.reports.style import STYLE
 
 __all__ = ["page"]
 
@@ -18,52 +20,18 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
-_STYLE = Markup("""
-:root{color-scheme:light dark;--page:#f6f8fa;--ink:#1f2328;--muted:#59636e;--line:#d8dee4;--paper:#ffffff;
---link:#0969da}
-@media screen and (prefers-color-scheme:dark){:root{--page:#0a0d12;--ink:#e6edf3;--muted:#9aa4af;--line:#303842;
---paper:#0f141a;--link:#58a6ff}}
-body{margin:0;background:var(--page);color:var(--ink);
-font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-.embedl-page{max-width:1040px;margin:0 auto;padding:28px 20px 48px}
-.embedl-page h1{margin:0 0 4px;font-size:24px;font-weight:650}
-.embedl-page header p,.embedl-page footer{color:var(--muted)}
-.embedl-page header p{margin:0 0 16px}
-.embedl-page nav ol{margin:0 0 12px;padding-left:20px}
-.embedl-page nav a{color:var(--link);text-decoration:none;overflow-wrap:anywhere}
-.embedl-page nav a:hover{text-decoration:underline}
-.embedl-page section{margin:0 0 36px}
-.embedl-page .embedl-card{max-width:none;margin:0 0 12px}
-.embedl-page details.embedl-card{padding:10px 18px}
-.embedl-page .embedl-scroll{max-height:520px}
-.embedl-chart{margin:0 0 12px;padding:8px 12px;overflow-x:auto;border:1px solid var(--line);border-radius:8px;
-background:var(--paper)}
-.embedl-chart>div{min-width:680px}
-.embedl-page footer{font-size:12px}
-@media print{:root{--page:#fff;--paper:#fff}.embedl-page{max-width:none;padding:0}
-.embedl-page .embedl-scroll{max-height:none;overflow:visible}.embedl-chart{break-inside:avoid}
-details:not([open]){display:none}}
-""")
 
-# Data is read as text and parsed as JSON: nothing of a result is ever run.
-_DRAW = Markup("""
-for (const data of document.querySelectorAll('script[type="application/json"]')) {
-  const figure = JSON.parse(data.textContent);
-  Plotly.newPlot(data.dataset.target, figure.data, figure.layout,
-    {responsive: true, displaylogo: false, showSendToCloud: false});
-}
-""")
-
-
-def page(sections: list[Section], *, title: str, plotly_js: str) -> str:
+def page(sections: list[Section], *, title: str, written: str, plotly_js: str) -> str:
     """Write the whole page.
 
     Parameters
     ----------
     sections
-        In the order they are shown.
+        In the order they are shown; the first one's title is the page's answer.
     title
-        Of the page.
+        Of the page, in a browser's tab.
+    written
+        When and by what.
     plotly_js
         The library's own source text; ``""`` where there is nothing to draw.
     """
@@ -74,19 +42,21 @@ def page(sections: list[Section], *, title: str, plotly_js: str) -> str:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("title", title),
-        element("style", CSS, _STYLE),
+        element("style", CSS, STYLE),
     )
     body = element(
         "body",
         element(
             "div",
-            element("header", element("h1", title), _contents(sections)),
+            element("header", element("h1", sections[0].title), element("p", written)),
+            _contents(sections),
             element("main", *(element("section", section.body, id=section.anchor) for section in sections)),
             element("footer", "Everything shown is in this file; it loads nothing from the network."),
             class_="embedl-page",
         ),
         *(_data(name, text) for name, text in figures.items()),
-        *(element("script", Markup(text)) for text in (plotly_js, _DRAW) if figures),
+        *(element("script", Markup(text)) for text in (plotly_js, DRAW) if figures),
+        element("script", SORT) if any("<table>" in section.body for section in sections) else None,
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
