@@ -53,7 +53,8 @@ class View:
     pictures
         Kinds of pure-SVG figures (see :mod:`embedl_nb.display.figures`) drawn with the result in HTML.
     figures
-        Kinds of interactive figures, which a report shows in place of the pictures.
+        Kinds of interactive figures, which a report shows in place of the pictures; by default those that are called as
+        the pictures are, without their ``_svg``.
     unknown
         The closing line: what is still unknown.
     next_step

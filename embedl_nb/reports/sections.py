@@ -13,6 +13,7 @@ from embedl_nb import charts
 from embedl_nb.charts.stills import still
 from embedl_nb.display import Displayable, Table, html
 from embedl_nb.display.markup import Markup, element, join
+from embedl_nb.errors import InputError
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.reports.details import more_tables
 
@@ -65,9 +66,17 @@ def section(result: Displayable, *, number: int) -> Section:
 
 def _shown(result: Displayable, anchor: str, *, level: int) -> tuple[Markup, dict[str, str]]:
     view = result._view()
-    drawn = {f"{anchor}-{kind}": charts.draw(kind, result) for kind in view.figures}
+    kinds = view.figures or tuple(kind.removesuffix("_svg") for kind in view.pictures)
+    drawn: dict[str, Any] = {}
+    notes: list[Markup] = []
+    for kind in kinds:
+        try:
+            drawn[f"{anchor}-{kind}"] = charts.draw(kind, result)
+        except InputError as err:  # it says why; the rest of the result is worth reading all the same
+            notes.append(element("p", f"{kind} is not shown: {err.message}", class_="embedl-note"))
     parts = [
         html.card(dataclasses.replace(view, tables=()), level=level),
+        *notes,
         *(_box(name, figure) for name, figure in drawn.items()),
         *(_folded(table) for table in (*view.tables, *more_tables(result))),
     ]

@@ -11,6 +11,7 @@ import pytest
 from test_measure_sustained import WarmingPhone, sustained_by
 from test_placement import placement
 
+import embedl_nb as enb
 from embedl_nb import charts
 from embedl_nb.charts import canvas
 from embedl_nb.charts.stills import still
@@ -26,6 +27,8 @@ _DRAWN_FROM: dict[str, Callable[[], Any]] = {
     "sustained": lambda: replace(fake_benchmark(4), sustained=sustained_by(WarmingPhone())),
     "fidelity": fake_fidelity,
     "tradeoff": fake_fidelity,
+    "comparison": lambda: enb.compare(fake_benchmark(8), fake_benchmark(8, seed=1, p50_ms=4.0)),
+    "layer_diff": lambda: enb.compare(fake_benchmark(8), fake_benchmark(8, seed=1, p50_ms=4.0)).layers,
     "placement": lambda: placement(0, 1, 3),
     "placement_matrix": lambda: Placements(results={"S24": placement(0, 1), "S23": placement()}, errors={}),
 }
@@ -39,7 +42,7 @@ def _texts(markup: str) -> list[str]:
     return [each.text or "" for each in _elements(markup, "text")]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in charts.FIGURES if not kind.endswith("_svg")])
+@pytest.mark.parametrize("kind", _DRAWN_FROM)
 def test_a_notebook_keeps_a_picture_of_the_figure_that_needs_no_script(kind: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
     figure = charts.draw(kind, _DRAWN_FROM[kind]())

@@ -111,3 +111,12 @@ def test_too_many_runs_are_refused(run_ids, tmp_path):
 
     with pytest.raises(InputError, match="1 to 100 runs, not 202"):
         enb.report(pd.concat([enb.runs()] * 101), tmp_path / "r.html")
+
+
+def test_a_comparison_is_reported_with_its_figures_and_answers_in_the_first_line(tmp_path):
+    small = fake_benchmark(6, p50_ms=4.0, model_name="small", seed=1)
+    comparison = enb.compare(fake_benchmark(6), small)
+    text = _text(enb.report(comparison, tmp_path / "r.html"))
+    assert f"<h1>{comparison.sentence}</h1>" in text
+    assert 'data-target="result-1-comparison"' in text
+    assert 'data-target="result-1-layer_diff"' in text
