@@ -23,9 +23,9 @@ for (const data of document.querySelectorAll('script[type="application/json"]'))
 }
 const recolour = () => charts.forEach(({chart}) => Plotly.relayout(chart, {"font.color": ink()}));
 dark.addEventListener("change", recolour);
-// Paper is white, narrower than most windows, and no chart may be cut at the end of a page.
+// Paper is white, and no chart may be cut at its edge or at the end of a page: the style shrinks what is laid out here.
 addEventListener("beforeprint", () => charts.forEach(({chart, height}) =>
-  Plotly.relayout(chart, {"font.color": "#1f2328", width: 660, height: Math.min(height, 860)})));
+  Plotly.relayout(chart, {"font.color": "#1f2328", width: 900, height: Math.min(height, 1180)})));
 addEventListener("afterprint", () => charts.forEach(({chart, height}) =>
   Plotly.relayout(chart, {"font.color": ink(), width: null, height, autosize: true})));
 """)

@@ -36,7 +36,7 @@ background:var(--paper)}
 .embedl-page footer{font-size:12px}
 @media print{:root{--page:#fff;--paper:#fff}@page{margin:14mm}.embedl-page{max-width:none;padding:0}
 .embedl-page .embedl-scroll{max-height:none;overflow:visible;width:100%}
-.embedl-chart{break-inside:avoid;overflow:visible;border:0;padding:0}.embedl-chart>div{min-width:0}
+.embedl-chart{break-inside:avoid;overflow:visible;border:0;padding:0}.embedl-chart>div{min-width:0;zoom:.72}
 .embedl-page section:not(:first-child){break-before:page}.modebar,nav{display:none}
 tr{break-inside:avoid}thead{display:table-header-group}details:not([open]){display:none}}
 """)
