@@ -16,6 +16,7 @@ from embedl_nb.testing.virtual_phone.benchmark_tool.placement import cpu_lines, 
 from embedl_nb.testing.virtual_phone.benchmark_tool.profile_tables import ProfileRow, profile_text
 from embedl_nb.testing.virtual_phone.benchmark_tool.profiling import fitting_runs, profile_rows
 from embedl_nb.testing.virtual_phone.benchmark_tool.statistics_lines import Results, count_line, result_lines
+from embedl_nb.testing.virtual_phone.hardware import Hardware, catalog_phone
 
 RECORDED = Path(__file__).parent / "tool_logs"
 PROFILES = ("60_own_litert230_cpu_mbv2_f32_profile.txt", "67_own_litert230_profile_buffer_overflow.txt")
@@ -201,3 +202,10 @@ def test_placement_lines_count_what_each_delegate_took() -> None:
         "Replacing 6 out of 6 node(s) with delegate (LITERT_CL)"
     )
     assert len(gpu_lines(subgraph, events, frozenset())) == 1
+
+
+def test_a_newer_or_dearer_phone_is_the_faster_one() -> None:
+    named = ("Samsung Galaxy S24", "Google Pixel 7", "Samsung Galaxy S21", "moto g75 5G")
+    paces = [Hardware.of(catalog_phone(name, None)).pace for name in named]
+    assert paces == sorted(set(paces))
+    assert paces[0] == Hardware.of(catalog_phone("Samsung Galaxy S24", "S5E9945")).pace == 1.0

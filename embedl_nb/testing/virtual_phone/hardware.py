@@ -20,6 +20,9 @@ _TIER_CLUSTERS = {
 }
 _TIER_RAM_GB = {"entry": 4, "mid": 6, "flagship": 8}
 _TIER_FREE_GB = {"entry": 12, "mid": 48, "flagship": 96}
+# Made up, so that phones come in the order that one expects: a flagship of 2024 is as fast as this machine.
+_TIER_PACE = {"entry": 5.0, "mid": 2.5, "flagship": 1.0}
+_PACE_A_YEAR, _PACE_OF_YEAR, _YEAR_OF_API_0 = 1.3, 2024, 1990
 _USUAL_API = 34
 _KIB_PER_GB = 1024 * 1024
 _SEEN_OF_RAM = 0.94  # the rest is taken by firmware and by the GPU before Linux counts
@@ -46,6 +49,8 @@ class Hardware:
         What Linux sees of the RAM.
     free_bytes
         Free space for a shell's files.
+    pace
+        How much longer than this machine it takes for an inference.
     """
 
     phone: Phone
@@ -53,6 +58,7 @@ class Hardware:
     memory_kib: int
     free_bytes: int
     api_level: int
+    pace: float
 
     @classmethod
     def of(cls, phone: Phone) -> Hardware:
@@ -65,6 +71,7 @@ class Hardware:
             memory_kib=int(ram_gb * _KIB_PER_GB * _SEEN_OF_RAM),
             free_bytes=_TIER_FREE_GB[tier] * 2**30,
             api_level=phone.api_levels[1] if phone.api_levels else phone.launch_api or _USUAL_API,
+            pace=_TIER_PACE[tier] * _PACE_A_YEAR ** (_PACE_OF_YEAR - _year(phone)),
         )
 
     @property
@@ -100,6 +107,11 @@ def catalog_phone(name: str, soc: str | None) -> Phone:
     if not with_soc:
         raise UnknownNameError.among(f"chip of {found[0].name}", soc, [phone.chip.part for phone in found])
     return with_soc[0]
+
+
+def _year(phone: Phone) -> int:
+    """Return its chip's year, as far as the catalog tells; Android's levels come once a year."""
+    return phone.chip.year or phone.year or (phone.launch_api or _USUAL_API) + _YEAR_OF_API_0
 
 
 def _clusters(chip: Chip, tier: str) -> tuple[Cluster, ...]:

@@ -1,7 +1,8 @@
 """One measurement in a process of its own, by the worker that measures on the host. Blocks; can be stopped.
 
 The tool runs for at least so many times and at least so many seconds; the worker takes numbers only, so where seconds
-were asked for, a first short measurement finds out how many inferences they are.
+were asked for, a first short measurement finds out how many inferences they are. Times come out in the phone's pace,
+in the same order of phones each time; that is all they tell of real ones.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import math
 import os
 import statistics
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 
 from embedl_nb.errors import UnknownNameError
@@ -47,9 +49,9 @@ class Measured:
     num_warmup
         How many of ``times_ms`` are the tool's warm-up.
     times_ms
-        Every inference from the first on.
+        Every inference from the first on, on a cool phone.
     events
-        Of the profiled inferences.
+        Of the profiled inferences; where a profile was asked for, the very ones of ``times_ms``.
     """
 
     graph: ModelGraph
@@ -79,10 +81,12 @@ class Measurement:
     has_npu
         Whether the phone has an NPU, and the libraries for it. What was compiled for one runs nowhere else, so the
         times of such a model are made up.
+    pace
+        How much longer than this machine the phone takes.
     """
 
-    def __init__(self, model: Path, flags: ParsedFlags, *, has_npu: bool) -> None:
-        self._model, self._flags, self._has_npu = model, flags, has_npu
+    def __init__(self, model: Path, flags: ParsedFlags, *, has_npu: bool, pace: float) -> None:
+        self._model, self._flags, self._has_npu, self._pace = model, flags, has_npu, pace
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._is_stopped = False
@@ -114,14 +118,20 @@ class Measurement:
         # The first inference is the tool's first warm-up, or its first run.
         iterations = max(1, num_runs if num_warmup else num_runs - 1)
         raw = self._ask(replace(request, warmup=max(0, num_warmup - 1), iterations=iterations))
+        times_ms: tuple[float, ...] = (raw.first_ms, *raw.warmup_ms, *raw.samples_ms)[: num_warmup + num_runs]
+        events = raw.events
+        if self._flags.is_on("use_profiler") and raw.profiled_ms:
+            # The tool times the inferences that it profiles. Here few are profiled, and come again and again.
+            times_ms = _cycled(raw.profiled_ms, len(times_ms))
+            events = tuple(replace(each, durations_ms=_cycled(each.durations_ms, len(times_ms))) for each in events)
         return Measured(
             graph=graph,
             signature=signature,
-            init_ms=raw.load_ms + raw.compile_ms,
+            init_ms=(raw.load_ms + raw.compile_ms) * self._pace,
             num_warmup=num_warmup,
-            times_ms=(raw.first_ms, *raw.warmup_ms, *raw.samples_ms)[: num_warmup + num_runs],
+            times_ms=tuple(time_ms * self._pace for time_ms in times_ms),
             peak_memory_bytes=raw.peak_memory_bytes,
-            events=raw.events,
+            events=tuple(_slower(each, self._pace) for each in events),
         )
 
     def stop(self) -> None:
@@ -154,7 +164,8 @@ class Measurement:
         return warmup, runs
 
     def _probe_ms(self, request: MeasureRequest) -> float:
-        return statistics.median(self._ask(replace(request, warmup=1, iterations=3, profile=False)).samples_ms)
+        raw = self._ask(replace(request, warmup=1, iterations=3, profile=False))
+        return statistics.median(raw.samples_ms) * self._pace
 
     def _ask(self, request: MeasureRequest) -> RawRun:
         with Child(WORKER, what=WORKER_NAME) as child:
@@ -172,8 +183,9 @@ class Measurement:
         return raw
 
     def _made_up(self, graph: ModelGraph, signature: Signature) -> Measured:
-        num_warmup, num_runs = self._numbers(lambda: _NPU_MS)
-        times_ms = (_NPU_MS * (1 + 0.01 * (number % 5)) for number in range(num_warmup + num_runs))
+        each_ms = _NPU_MS * self._pace
+        num_warmup, num_runs = self._numbers(lambda: each_ms)
+        times_ms = (each_ms * (1 + 0.01 * (number % 5)) for number in range(num_warmup + num_runs))
         return Measured(
             graph=graph,
             signature=signature,
@@ -183,6 +195,15 @@ class Measurement:
             peak_memory_bytes=dict.fromkeys(("start", "load", "compile", "first", "run"), 0),
             events=(),
         )
+
+
+def _cycled(values: Sequence[float], count: int) -> tuple[float, ...]:
+    return tuple(islice(cycle(values), count))
+
+
+def _slower(event: ProfiledEvent, pace: float) -> ProfiledEvent:
+    durations_ms = tuple(duration * pace for duration in event.durations_ms)
+    return replace(event, start_ms=event.start_ms * pace, durations_ms=durations_ms)
 
 
 def _signature(graph: ModelGraph, key: str) -> Signature:

@@ -28,7 +28,7 @@ def profile_rows(events: Sequence[ProfiledEvent], *, num_runs: int, slowdown: fl
     Parameters
     ----------
     slowdown
-        By what factor the phone is slower than this machine.
+        By what factor heat makes the phone slower.
     """
     starts_ms = [event.start_ms for event in events if event.kind is EventKind.OPERATOR]
     grouped: dict[tuple[str, int], list[ProfiledEvent]] = {}

@@ -77,7 +77,8 @@ async def _measure(call: Call, flags: ParsedFlags, units: Units) -> Measured:
     handset, model = call.handset, call.path(flags.text("graph"))
     if not handset.files.here(model).is_file():
         raise InputError(os.strerror(errno.ENOENT))
-    measurement = Measurement(handset.files.here(model), flags, has_npu=units.uses_npu)
+    pace = handset.hardware.pace
+    measurement = Measurement(handset.files.here(model), flags, has_npu=units.uses_npu, pace=pace)
     try:
         with handset.computing():
             return await handset.loop.blocking(measurement.run)
@@ -91,7 +92,7 @@ def _report(call: Call, flags: ParsedFlags, units: Units, measured: Measured) ->
     handset = call.handset
     rate = handset.faults.celsius_per_busy_s
     times_ms = handset.heat.work(measured.times_ms, handset.clock.time(), celsius_per_busy_s=rate)
-    handset.busy_s += sum(times_ms) / 1e3
+    handset.busy_s += sum(times_ms) / 1e3 / handset.hardware.pace  # its other clocks are this machine's
     model_bytes = handset.files.stat(call.path(flags.text("graph"))).st_size
     return Report(flags=flags, units=units, measured=measured, times_ms=tuple(times_ms), model_bytes=model_bytes)
 
