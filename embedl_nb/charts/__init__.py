@@ -12,9 +12,11 @@ from embedl_nb.charts.fidelity import fidelity_figure
 from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
 from embedl_nb.charts.layer_diff import layer_diff_figure, layer_diff_picture
+from embedl_nb.charts.over_time import over_time_figure
 from embedl_nb.charts.placement import placement_matrix_figure, placement_strip_figure
 from embedl_nb.charts.sustained import sustained_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
+from embedl_nb.charts.treemap import treemap_figure
 from embedl_nb.charts.waterfall import waterfall_figure
 from embedl_nb.charts.waterfall_svg import waterfall_picture
 from embedl_nb.errors import UnknownNameError
@@ -25,7 +27,9 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "waterfall": waterfall_figure,
         "operators": operators_figure,
+        "treemap": treemap_figure,
         "latency": latency_figure,
+        "over_time": over_time_figure,
         "sustained": sustained_figure,
         "fidelity": fidelity_figure,
         "tradeoff": tradeoff_figure,

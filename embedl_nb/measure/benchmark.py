@@ -408,6 +408,27 @@ class Benchmark(Displayable):
         """
         return draw("waterfall", self)
 
+    def chart(self, kind: str) -> Any:
+        """Draw one of its figures.
+
+        Parameters
+        ----------
+        kind
+            ``"waterfall"``, ``"operators"`` or ``"treemap"`` of its layers; ``"latency"``, how its inferences are
+            distributed; ``"over_time"``, each of them in order; ``"sustained"``.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            Reads on light and dark pages.
+
+        Raises
+        ------
+        InputError
+            If it lacks what the figure shows.
+        """
+        return draw(kind, self)
+
     def sustained_curve(self) -> Any:
         """Draw latency and heat against time.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from embedl_nb.display import ResultSet, Table, View
+from embedl_nb.display.figures import draw
 from embedl_nb.measure.benchmark import Benchmark, FlagKind, OutputState
 from embedl_nb.units import Provenance, format_bytes, format_ms
 
@@ -16,6 +18,21 @@ _NOT_TO_BE_MISSED = (FlagKind.OUTPUTS_DIFFER, FlagKind.FALLBACK, FlagKind.THROTT
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Benchmarks(ResultSet):
     """A :class:`~embedl_nb.measure.Benchmark` for each address, or for each ``"address | unit"``."""
+
+    def chart(self) -> Any:
+        """Draw the p50 of each with its 95 % interval.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            One bar a benchmark, in ms; hatched where it was not measured.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        return draw("comparison", self)
 
     def _view(self) -> View:
         each: list[Benchmark] = list(self)
@@ -32,6 +49,7 @@ class Benchmarks(ResultSet):
                 ),
             ),
             tables=(_table(self.results),) if each else (),
+            pictures=("comparison_svg",) if len(each) > 1 else (),
             unknown="whether it computes there what it computes here" if _is_unchecked(each) else "",
         )
 
