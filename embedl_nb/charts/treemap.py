@@ -5,12 +5,13 @@ An area is time in ms; its colour is the compute unit. Layers without a module a
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
-from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
+from embedl_nb.charts.palette import NEUTRAL, TEXT, colour_of, is_hatched
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance
@@ -20,7 +21,7 @@ __all__ = ["treemap_figure"]
 _DIGITS = 5
 _HEIGHT_PX = 460
 _MOST_DEPTH = 4
-_INNER = "rgba(127,127,127,0.18)"
+_INNER = "rgba(127,127,127,0.08)"
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class _Node:
 
     label: str
     parent: str
-    time_ms: float = 0.0
+    time_ms: float = 0.0  # of a layer; a module's is the sum of those in it
     unit: str = ""
     layers: list[int] = field(default_factory=list)
 
@@ -62,11 +63,14 @@ def treemap_figure(result: Any) -> Any:
         "labels": [plain(node.label) for node in nodes.values()],
         "parents": [node.parent for node in nodes.values()],
         "values": [round(node.time_ms, _DIGITS) for node in nodes.values()],
-        "branchvalues": "total",
+        # Given the totals, plotly would draw nothing where rounding makes the parts exceed the whole.
+        "branchvalues": "remainder",
         "customdata": [[_words(node)] for node in nodes.values()],
         "texttemplate": "%{label}<br>%{value:.3~f} ms",
         "hovertemplate": "<b>%{label}</b><br>%{value:.4~f} ms, %{percentRoot:.1%}<br>%{customdata[0]}<extra></extra>",
         "marker": _look(nodes, parents, benchmark.provenance),
+        # On its own plotly writes as if the page were white.
+        "textfont": {"color": [TEXT if name in parents else "#ffffff" for name in ids]},
         "tiling": {"pad": 2},
         "pathbar": {"visible": True},
         "sort": True,
@@ -85,36 +89,41 @@ def _caption(benchmark: Benchmark) -> str:
 
 
 def _nodes(benchmark: Benchmark) -> dict[str, _Node]:
-    """Return every box by its id, parents first; their times are the sums of their children's."""
+    """Return every box by its id, parents first; those have no time of their own."""
     root = _Node(label=benchmark.model_name, parent="")
     nodes = {"model": root}
+    counts = Counter(tuple(_path(layer)) for layer in benchmark.layer_table)
     for place, layer in enumerate(benchmark.layer_table):
+        path = _path(layer)
+        # A module of one layer is that layer's box, not a box around it.
+        *modules, last = [*path, layer.operator] if counts[tuple(path)] > 1 else path
         parent = "model"
-        for depth, part in enumerate(_path(layer)):
+        for part in modules[:_MOST_DEPTH]:
             name = f"{parent}/{part}"
             nodes.setdefault(name, _Node(label=part, parent=parent))
             parent = name
-            if depth + 1 == _MOST_DEPTH:
-                break
         # A number keeps apart what runs twice in one module.
         nodes[f"{parent}/#{place}"] = _Node(
-            label=layer.operator, parent=parent, time_ms=layer.mean_ms, unit=layer.compute_unit, layers=[layer.index]
+            label=last if last == layer.operator else f"{last} {layer.operator}",
+            parent=parent,
+            time_ms=layer.mean_ms,
+            unit=layer.compute_unit,
+            layers=[layer.index],
         )
     remainder = remainder_of(benchmark)
     if remainder is not None:
         nodes[f"model/{REMAINDER_NAME}"] = _Node(
             label=REMAINDER_NAME, parent="model", time_ms=remainder.length_ms, unit=REMAINDER_NAME
         )
-    for name, node in list(nodes.items()):
+    for node in nodes.values():
         if node.unit:
-            _add_up(nodes, node, name)
+            _tell_parents(nodes, node)
     return nodes
 
 
-def _add_up(nodes: dict[str, _Node], leaf: _Node, name: str) -> None:
-    parent = nodes[name].parent
+def _tell_parents(nodes: dict[str, _Node], leaf: _Node) -> None:
+    parent = leaf.parent
     while parent:
-        nodes[parent].time_ms += leaf.time_ms
         nodes[parent].layers += leaf.layers
         parent = nodes[parent].parent
 
