@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Benchmark": "embedl_nb.measure",
     "Comparison": "embedl_nb.analysis",
+    "DevicePicker": "embedl_nb.widgets",
     "EmbedlError": "embedl_nb.errors",
     "EmbedlWarning": "embedl_nb.errors",
     "LiteRTModel": "embedl_nb.model",

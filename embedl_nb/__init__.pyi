@@ -26,6 +26,7 @@ from embedl_nb.pipeline import runs as runs
 from embedl_nb.pipeline import sensitivity as sensitivity
 from embedl_nb.placement import Placement as Placement
 from embedl_nb.quantizer import images as images
+from embedl_nb.widgets import DevicePicker as DevicePicker
 
 __version__: str
 

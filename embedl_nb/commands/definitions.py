@@ -245,10 +245,12 @@ def _runs() -> Any:
 
 
 @click.command("devices")
+@click.option("--pick", is_flag=True, help="In a notebook: search and pick devices, and the phones of the catalog.")
 @verbose
-def _devices() -> Any:
+@click.pass_obj
+def _devices(names: Names, /, *, pick: bool) -> Any:
     """List what can measure a model now."""
-    return pipeline.devices()
+    return names.pick_devices() if pick else pipeline.devices()
 
 
 @click.command("catalog")

@@ -6,7 +6,7 @@ import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,13 @@ class Names(ABC):
     @abstractmethod
     def function(self, name: str) -> Any:
         """Return the function called ``name``."""
+
+    def pick_devices(self) -> Any:
+        """Return what devices are picked with, which only a notebook has."""
+        raise InputError(
+            "devices can be picked in a notebook only",
+            hint="%embedl_devices --pick there; 'embedl-nb devices' and 'embedl-nb catalog' list them here",
+        )
 
     def model(self, name: str) -> Any:
         """Return the compiled model called ``name``: an object, or the path of a file."""
@@ -111,10 +118,13 @@ class NotebookNames(Names):
     ----------
     variables
         Names and values, the innermost scope first.
+    pick_devices
+        Makes the widget with which devices are picked; None where nothing shows one.
     """
 
-    def __init__(self, variables: Mapping[str, Any]) -> None:
+    def __init__(self, variables: Mapping[str, Any], *, pick_devices: Callable[[], Any] | None = None) -> None:
         self._variables = variables
+        self._pick_devices = pick_devices
         self._shell = ShellNames()
 
     def source(self, name: str) -> Any:
@@ -162,6 +172,10 @@ class NotebookNames(Names):
     def run_id(self, name: str) -> str:
         """Return the id of a variable's run, else the name."""
         return str(getattr(self._variables.get(name), "run_id", None) or name)
+
+    def pick_devices(self) -> Any:
+        """Return the widget, where the front end has one."""
+        return super().pick_devices() if self._pick_devices is None else self._pick_devices()
 
     def _unknown(self, name: str) -> UnknownNameError:
         error = UnknownNameError.among(

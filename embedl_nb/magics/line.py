@@ -65,7 +65,7 @@ class LineMagic:
             from embedl_nb.commands.lines import warnings_in_one_line
 
             variables = ChainMap(local_ns or {}, self._shell.user_ns)
-            names = commands.NotebookNames(variables)
+            names = commands.NotebookNames(variables, pick_devices=_device_picker)
             command = commands.COMMANDS[MAGICS[self.__name__]]
             with warnings_in_one_line():
                 return commands.run(command, commands.split_line(line), program=f"%{self.__name__}", names=names)
@@ -79,6 +79,12 @@ class LineMagic:
         from embedl_nb import commands
 
         return commands.help_text(commands.COMMANDS[MAGICS[self.__name__]], f"%{self.__name__}")
+
+
+def _device_picker() -> Any:
+    from embedl_nb.widgets import DevicePicker
+
+    return DevicePicker()
 
 
 def show_in_two_lines(error: EmbedlError) -> None:

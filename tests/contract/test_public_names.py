@@ -14,6 +14,7 @@ import embedl_nb
 PUBLIC = [
     "Benchmark",
     "Comparison",
+    "DevicePicker",
     "EmbedlError",
     "EmbedlWarning",
     "LiteRTModel",

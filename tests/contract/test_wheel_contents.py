@@ -14,7 +14,15 @@ import pytest
 import embedl_nb
 from embedl_nb.pipeline.quickstart import _template
 
-FILES = ("py.typed", "__init__.pyi", "pipeline/probe.tflite", "device/catalog/phones.csv", "device/catalog/SOURCES.md")
+FILES = (
+    "py.typed",
+    "__init__.pyi",
+    "pipeline/probe.tflite",
+    "device/catalog/phones.csv",
+    "device/catalog/SOURCES.md",
+    "widgets/static/frame.js",
+    "widgets/static/frame.css",
+)
 
 
 def _is_installed_from_a_wheel() -> bool:

@@ -136,3 +136,9 @@ def test_an_error_that_was_shown_still_pickles() -> None:
     show_in_two_lines(error)
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.message, again.hint) == (InputError, "wrong", "right")
+
+
+def test_devices_are_picked_with_a_widget(shell: Any) -> None:
+    pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
+    shell.value("picker = %embedl_devices --pick\npicker.value = ['pixel 8']")
+    assert shell.value("picker.value") == ["Google Pixel 8"]

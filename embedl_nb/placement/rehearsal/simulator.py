@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Graph", "Simulator", "htp_arch"]
+__all__ = ["Graph", "Simulator", "check_installed", "htp_arch"]
 
 _WORKER, _WHO = "embedl_nb.runtime.simulator_worker", "Qualcomm's simulator"
 _PACKAGES = ("onnxruntime", "onnxruntime_qnn", "onnx")
@@ -59,6 +59,20 @@ def htp_arch(chip: Chip) -> str:
     return found[1] if found else ""
 
 
+def check_installed() -> None:
+    """See that the simulator is on this machine.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not.
+    """
+    if not all(map(is_installed, _PACKAGES)):
+        raise MissingDependencyError(
+            "Qualcomm's simulator is not installed", extra="qualcomm", install=INSTALL, hint=INSTALL
+        )
+
+
 class Simulator:
     """The simulator of one chip's NPU, in a child process of its own.
 
@@ -78,10 +92,7 @@ class Simulator:
                 f"it is not known which Hexagon NPU {chip} has, so Qualcomm's simulator cannot stand in for it",
                 hint="rehearse on a chip of which it is known: enb.catalog(npu='qualcomm')",
             )
-        if not all(map(is_installed, _PACKAGES)):
-            raise MissingDependencyError(
-                "Qualcomm's simulator is not installed", extra="qualcomm", install=INSTALL, hint=INSTALL
-            )
+        check_installed()
         libraries = package_folder("onnxruntime_qnn")
         self._settings = {
             "provider_path": str(libraries / "libonnxruntime_providers_qnn.so"),

@@ -1,0 +1,106 @@
+"""What every widget has: one script and style, a table for readers without a kernel, an error box, and a memory.
+
+A widget is built in three lines: ``_esm = es_module("x.js")``, ``_css = style_sheet("frame.css", "x.css")`` and
+``_view()``, from which the fallback is made. Its state is in synchronized traits, so that a reloaded page and a second
+view show the same. Its constructor takes keywords by name only.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+from embedl_nb.display import View, html, text
+from embedl_nb.errors import EmbedlError
+from embedl_nb.widgets.cells import Execution, current_execution
+
+__all__ = ["Widget"]
+
+# A message of a megabyte would freeze the page that is to show it.
+_LONGEST_MESSAGE = 2000
+
+
+class Widget(anywidget.AnyWidget):
+    """Base class of the widgets.
+
+    Parameters
+    ----------
+    key
+        What tells two widgets of one cell apart; the one that takes this one's place when the cell is run again has the
+        same.
+    """
+
+    _error = traitlets.Dict().tag(sync=True)
+
+    # Those that can be seen. ipywidgets keeps them alive until they are closed; here they are only found again.
+    _open: ClassVar[weakref.WeakSet[Widget]] = weakref.WeakSet()
+
+    def __init__(self, *, key: str = "") -> None:
+        super().__init__()
+        self._key = key
+        self._execution: Execution = current_execution()
+        self._made_ns = time.monotonic_ns()
+        Widget._open.add(self)
+
+    def close(self) -> None:
+        """Take it out of every output; what it holds stays."""
+        Widget._open.discard(self)
+        super().close()
+
+    def _view(self) -> View:
+        """Return what is shown where there is no kernel."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return text.render(self._view())
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle = super()._repr_mimebundle_(**options)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        # GitHub, nbviewer and nbconvert take this; a front end with a kernel takes the widget.
+        return {**data, "text/html": html.render(self._view())}, metadata
+
+    @contextmanager
+    def _errors_shown(self) -> Iterator[None]:
+        """Show what goes wrong in the block under the widget: there is no cell that could."""
+        try:
+            yield
+        except EmbedlError as err:
+            self._error = {"message": _cut(err.message), "hint": _cut(err.hint)}
+        except Exception as err:
+            self._error = {
+                "message": _cut(f"{type(err).__name__}: {err}"),
+                "hint": "the kernel's log has the traceback",
+            }
+            raise
+        else:
+            self._error = {}
+
+    def _forerunner(self) -> Widget | None:
+        """Return the widget that this one takes the place of, closed: what an earlier run of its cell made."""
+        found = [each for each in Widget._open if self._follows(each)]
+        newest = max(found, key=lambda each: each._made_ns, default=None)
+        for each in found:
+            Widget._open.discard(each)
+            if self._execution.cell_id:  # else it may be another cell's, and still be seen
+                each.close()
+        return newest
+
+    def _follows(self, other: Widget) -> bool:
+        mine, theirs = self._execution, other._execution
+        # anywidget gives each widget a class of its own, but the same name.
+        is_same = other._anywidget_id == self._anywidget_id and other._key == self._key
+        return is_same and mine.cell_id == theirs.cell_id and mine.message_id != theirs.message_id
+
+
+def _cut(message: str) -> str:
+    left = len(message) - _LONGEST_MESSAGE
+    return message if left <= 0 else f"{message[:_LONGEST_MESSAGE]} ... and {left} more characters"
