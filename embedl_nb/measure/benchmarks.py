@@ -12,7 +12,13 @@ from embedl_nb.units import Provenance, format_bytes, format_ms
 
 __all__ = ["Benchmarks"]
 
-_NOT_TO_BE_MISSED = (FlagKind.OUTPUTS_DIFFER, FlagKind.FALLBACK, FlagKind.THROTTLED)
+_NOT_TO_BE_MISSED = (
+    FlagKind.OUTPUTS_DIFFER,
+    FlagKind.FALLBACK,
+    FlagKind.THROTTLED,
+    FlagKind.NO_ENERGY,
+    FlagKind.SUSTAIN_CUT,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -75,13 +81,29 @@ def _is_unchecked(each: list[Benchmark]) -> bool:
 
 def _table(results: dict[str, Benchmark]) -> Table:
     rows = [_row(name, result) for name, result in results.items()]
+    for column, cells in _more_columns(results).items():
+        for row, cell in zip(rows, cells, strict=True):
+            row[column] = cell
     return Table(
         title="One row a benchmark",
         columns=tuple(rows[0]),
         rows=tuple(tuple(row.values()) for row in rows),
-        numeric=("p50 ms", "p95 ms", "peak memory"),
+        numeric=("p50 ms", "p95 ms", "peak memory", "energy mJ", "steady p50 ms"),
         note=".frame() has them all as numbers; [name] is the whole benchmark, with its layers.",
     )
+
+
+def _more_columns(results: dict[str, Benchmark]) -> dict[str, list[str]]:
+    """Return the columns of what only some benchmarks measure, where any of these does."""
+    each = results.values()
+    columns = {
+        "energy mJ": [
+            f"{result.energy.energy_mj:.3g} ± {result.energy.uncertainty_mj:.2g}" if result.energy else ""
+            for result in each
+        ],
+        "steady p50 ms": [f"{result.sustained.steady_p50_ms:.3f}" if result.sustained else "" for result in each],
+    }
+    return {name: cells for name, cells in columns.items() if any(cells)}
 
 
 def _row(name: str, result: Benchmark) -> dict[str, str]:

@@ -17,7 +17,7 @@ from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNe
 from embedl_nb.runstore import direct, models, notices, spool
 from embedl_nb.runstore.client import recorder
 from embedl_nb.runstore.location import Store, current_store
-from embedl_nb.runstore.rows import complete, waiting_row
+from embedl_nb.runstore.rows import METRICS, complete, waiting_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ _COLUMNS = {
     "p50_ms": "p50_ms",
     "p95_ms": "p95_ms",
     "peak_memory_bytes": "peak_memory_bytes",
+    "energy_mj": "energy_mj",
     "provenance": "provenance",
     "started": "started_ms",
     "parent": "parent_run_id",
@@ -74,7 +75,7 @@ def runs() -> pd.DataFrame:
     frame = pd.DataFrame([{new: row[old] for new, old in _COLUMNS.items()} for row in rows], columns=list(_COLUMNS))
     frame["model"] = frame["model"].astype(str).str[:_SHORT_HASH]
     frame["started"] = pd.to_datetime(frame["started"], unit="ms", utc=True)
-    return frame.astype(dict.fromkeys(("p50_ms", "p95_ms", "peak_memory_bytes"), "float64"))
+    return frame.astype(dict.fromkeys(METRICS, "float64"))
 
 
 def get(run_id: str) -> dict[str, Any]:

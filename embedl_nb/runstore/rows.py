@@ -14,7 +14,7 @@ __all__ = ["EXPERIMENT", "METRICS", "TAGS", "TAG_PREFIX", "complete", "row", "wa
 
 EXPERIMENT = "embedl_nb"
 TAG_PREFIX = "embedl_nb."
-METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes")
+METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes", "energy_mj")
 _COMMIT = "mlflow.source.git.commit"
 _OWN = ("run_id", "kind", *(field.name for field in fields(Summary)), "parent_run_id", "notebook", "git_dirty")
 TAGS = (*(TAG_PREFIX + name for name in _OWN), _COMMIT)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedl_nb.device.conditions import Conditions
-from embedl_nb.errors import InputError
+from embedl_nb.errors import DeviceLost, InputError
 from embedl_nb.measure.benchmark import Benchmark
 from embedl_nb.measure.duration import format_duration, parse_duration
 from embedl_nb.measure.sustained import Sustained, run_sustained
@@ -20,10 +20,11 @@ from embedl_nb.testing.results import fake_benchmark
 class WarmingPhone:
     """Each run takes 10 s of its clock; the phone throttles after the fifth and is 1.5 times slower from then on."""
 
-    def __init__(self, *, says_status: bool = True) -> None:
+    def __init__(self, *, says_status: bool = True, lost_after: int | None = None) -> None:
         self.now = 100.0
         self.requests: list[MeasureRequest] = []
         self._says_status = says_status
+        self._lost_after = lost_after
 
     def clock(self) -> float:
         return self.now
@@ -38,6 +39,8 @@ class WarmingPhone:
         )
 
     def run(self, request: MeasureRequest) -> RawRun:
+        if len(self.requests) == self._lost_after:
+            raise DeviceLost("cable pulled", hint="plug it in")
         p50_ms = 15.0 if len(self.requests) >= 5 else 10.0
         self.requests.append(request)
         self.now += 10.0
@@ -97,6 +100,14 @@ def test_a_phone_that_stays_cool_is_said_to() -> None:
     found = sustained_by(WarmingPhone(), 40.0)
     assert found.throttled_after_s is None
     assert "no throttling seen" in found.sentence
+
+
+def test_a_phone_that_goes_away_leaves_the_curve_up_to_then() -> None:
+    found = sustained_by(WarmingPhone(lost_after=3))
+    assert [point.time_s for point in found.points] == [10.0, 20.0, 30.0]
+    assert found.cut_by == "cable pulled; try: plug it in"
+    with pytest.raises(DeviceLost):
+        sustained_by(WarmingPhone(lost_after=0))
 
 
 def test_a_sustained_benchmark_comes_back_from_its_record_and_one_from_before_has_none() -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from embedl_nb.display import Displayable, Fact, View
-from embedl_nb.errors import EmbedlError, InputError
+from embedl_nb.errors import DeviceLost, EmbedlError, InputError
 from embedl_nb.measure.benchmark import Benchmark, OutputCheck, OutputState
+from embedl_nb.measure.benchmarks import Benchmarks
 from embedl_nb.model.evidence import compare_outputs
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.reports import write_report
@@ -95,6 +96,17 @@ def test_every_figure_finds_its_box(tmp_path):
     assert len(targets) == 6
     assert set(targets) <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids)
+
+
+@pytest.mark.parametrize("num_results", [0, 1])
+def test_a_set_is_reported_with_its_errors_and_then_each_of_its_results(tmp_path, num_results):
+    results = {"adb://A": fake_benchmark(4)} if num_results else {}
+    errors = {"adb://B": DeviceLost("cable pulled", address="adb://B", hint="plug it in")}
+    page = _page(Benchmarks(results=results, errors=errors), tmp_path)
+    assert "adb://B: cable pulled" in page.text
+    assert "plug it in" in page.text
+    assert "1 of 2 failed" in page.text or not num_results
+    assert ("All layers, in the order they ran" in page.text) == bool(num_results)
 
 
 def test_plotly_is_in_the_file_once(tmp_path):

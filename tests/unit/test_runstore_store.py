@@ -95,9 +95,10 @@ def test_the_layer_table_becomes_a_table_of_the_run(fake: FakeRecorder) -> None:
 
 
 def test_a_waiting_run_is_listed_and_marked(fake: FakeRecorder) -> None:
-    run_id = runstore.record("benchmark", RECORD)
+    run_id = runstore.record("benchmark", {**RECORD, "energy": {"energy_mj": 12.5, "uncertainty_mj": 0.5}})
     row = runstore.runs().iloc[0]
     assert (row["run_id"], row["status"], row["p50_ms"], row["model"]) == (run_id, "waiting", 1.5, "ab" * 6)
+    assert row["energy_mj"] == 12.5
     assert row["started"].isoformat() == "2026-11-22T17:00:00+00:00"
 
 

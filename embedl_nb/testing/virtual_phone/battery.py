@@ -99,7 +99,7 @@ class Battery:
 
     def _gauged(self, now_s: float) -> tuple[int, float]:
         """Return current and charge as a look finds them: never quite the same current."""
-        ripple = 1 + _RIPPLE * (7 * round(now_s / self._every_s) % 5 - 2)
+        ripple = 1 + _RIPPLE * (37 * round(now_s / self._every_s) % 101 - 50) / 50
         return int(ripple * self._mean_ua), self._charge_uah
 
     @property

@@ -1,0 +1,74 @@
+"""What is measured once the latency is known may fail, and costs nothing of what was measured before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import embedl_nb as enb
+from embedl_nb.device.registry import using_provider
+from embedl_nb.errors import DeviceLost, EmbedlWarning
+from embedl_nb.measure import Benchmark
+from embedl_nb.testing import models
+from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
+
+SHORT = {"processes": 1, "iterations": 3, "profile": False}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return models.write(tmp_path, models.fully_connected(), name="net")
+
+
+@pytest.fixture(params=[DeviceLost("cable pulled", hint="plug it in"), ZeroDivisionError("oh")])
+def failing(request: pytest.FixtureRequest) -> Iterator[VirtualDevice]:
+    """Return a device that fails once it has been measured."""
+
+    def before_run(number: int) -> None:
+        if number:
+            raise request.param
+
+    device = VirtualDevice(before_run=before_run)
+    with using_provider(VirtualProvider(device)):
+        yield device
+
+
+def test_a_benchmark_survives_what_fails_afterwards_and_is_recorded(failing: VirtualDevice, model: Path) -> None:
+    with pytest.warns(EmbedlWarning) as warned:
+        result = enb.benchmark(model, "virtual://bench", energy=True, sustain="10m", **SHORT)
+    assert isinstance(result, Benchmark)
+    said = [str(each.message) for each in warned]
+    assert any(text.startswith("energy not measured: nothing meters one process on virtual bench") for text in said)
+    assert {"not sustained: cable pulled; try: plug it in", "not sustained: ZeroDivisionError: oh"} & set(said)
+    assert set(said) <= {flag.sentence for flag in result.flags}
+    assert result.latency.n == 3
+    assert (result.energy, result.sustained) == (None, None)
+    assert enb.load(result.run_id) == result
+    assert not failing.is_leased
+
+
+def test_a_sustained_run_that_breaks_off_keeps_its_beginning(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def before_run(number: int) -> None:
+        if number == 3:
+            raise DeviceLost("cable pulled", hint="plug it in")
+
+    with (
+        using_provider(VirtualProvider(VirtualDevice(before_run=before_run))),
+        pytest.warns(EmbedlWarning, match=r"sustained for .* only: cable pulled; try: plug it in"),
+    ):
+        result = enb.benchmark(model, "virtual://bench", sustain="10m", **SHORT)
+    assert len(result.sustained.points) == 2
+    assert enb.load(result.run_id) == result
+
+
+def test_of_a_set_each_device_says_what_it_could_not_measure(model: Path) -> None:
+    devices = (VirtualDevice(name="a"), VirtualDevice(name="b"))
+    with using_provider(VirtualProvider(*devices)), pytest.warns(EmbedlWarning) as warned:
+        found = enb.benchmark(model, ["virtual://a", "virtual://b"], energy=True, **SHORT)
+    assert not found.errors
+    for name in ("virtual://a", "virtual://b"):
+        line = f"{name}: energy not measured: nothing meters one process on virtual {name[-1]}"
+        assert any(str(each.message).startswith(line) for each in warned)
+        assert line in " ".join(repr(found).split())
