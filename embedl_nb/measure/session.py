@@ -222,7 +222,7 @@ def run_process(target: Device, subject: Subject, options: MeasureOptions) -> tu
     window = (before, target.conditions())
     check = check_outputs(subject.model, subject.signature, subject.golden, subject.sample, run)
     _refuse_fallback(target, options, run)
-    _refuse_wrong(check, subject)
+    _refuse_wrong(check, subject, where=target.info.address)
     return run, window, check
 
 
@@ -258,19 +258,19 @@ def _outputs_for(golden: Golden | None) -> OutputsFor:
     return OutputsFor.REQUIRED_CHECK if golden.is_given else OutputsFor.CHECK
 
 
-def _refuse_wrong(check: OutputCheck, subject: Subject) -> None:
+def _refuse_wrong(check: OutputCheck, subject: Subject, *, where: str) -> None:
     if subject.golden is None or not subject.golden.is_given:
         return
     if check.state is OutputState.NOT_CHECKED:
         raise BenchmarkError(
-            f"{subject.model.name} was not compared with golden: {check.sentence}",
+            f"{subject.model.name} on {where} was not compared with golden: {check.sentence}",
             hint="measure it without golden, or on a device that gives its outputs",
         )
     if check.state is not OutputState.DIFFER or check.parity is None:
         return
     wrong = tuple(output.name for output in check.parity.outputs if not output.matches)
     raise WrongOutputError(
-        f"{subject.model.name} computes something else than golden: {check.sentence}",
+        f"{subject.model.name} on {where} computes something else than golden: {check.sentence}",
         outputs=wrong,
         hint="check that golden belongs to these inputs; without golden the model is measured all the same",
     )

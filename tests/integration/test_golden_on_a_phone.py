@@ -159,7 +159,7 @@ def test_without_the_program_golden_is_refused_before_anything_is_measured_and_a
     with pytest.raises(MissingDependencyError) as caught:
         enb.benchmark(example, address, inputs=sample, golden=expected, **QUICK)
     assert caught.value.install == "embedl-nb fetch-tool legacy"
-    assert not any("benchmark_model" in command for command in phone.commands[before:])
+    assert not any("/benchmark_model" in command for command in phone.commands[before:])
     result = enb.benchmark(example, address, **QUICK)
     assert repr(result).splitlines()[0].endswith("| outputs not checked on this device")
     assert "is not on this machine (embedl-nb fetch-tool legacy)" in result.outputs.sentence

@@ -163,7 +163,7 @@ class AdbPhone:
         """Keep other benchmarks of this user off this phone, however they address it.
 
         A model stays on the phone from one run to the next, and is removed when the lease ends; what a lease that was
-        cut has left is removed when the next begins.
+        cut has left, a tool that still runs as well, is gone when the next begins.
         """
         with leased(f"adb://{self._channel.serial}?server={self._channel.server.identity}", wait_s=_LEASE_WAIT_S):
             self.is_leased = True
@@ -177,6 +177,7 @@ class AdbPhone:
     def _clean_up(self) -> None:
         # A phone that is gone says so once it is to do something; the next lease cleans it up.
         with contextlib.suppress(DeviceError):
+            self.stop_leftovers()
             self.remove_leftovers()
 
     def conditions(self) -> Conditions:
