@@ -75,7 +75,7 @@ def table(data: Table, *, max_rows: int | None = None) -> Markup:
                 ),
                 class_="embedl-scroll",
                 tabindex=0,
-                role="region",
+                role="group",
                 aria_label=data.title,
             ),
             element("p", f"... {hidden} more rows", class_="embedl-note") if hidden else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from embedl_nb.reports.page import page
 from embedl_nb.reports.sections import section
 
 __all__ = ["write_report"]
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 
 def write_report(results: Displayable | Sequence[Displayable], path: str | Path) -> Path:
@@ -70,7 +73,8 @@ def _is_several(results: object) -> bool:
 def _plotly_js() -> str:
     from plotly.offline import get_plotlyjs
 
-    return str(get_plotlyjs())
+    # Its strings hold control characters as they are, which are errors in HTML; escaped, they are the same strings.
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(get_plotlyjs()))
 
 
 def _make_folder(target: Path) -> None:

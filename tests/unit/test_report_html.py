@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import html5lib
 import pytest
 
 from embedl_nb.display import Displayable, Fact, View
@@ -18,7 +19,7 @@ from embedl_nb.model.evidence import compare_outputs
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.reports import write_report
 from embedl_nb.testing.models import add, write
-from embedl_nb.testing.results import fake_benchmark
+from embedl_nb.testing.results import fake_benchmark, fake_fidelity
 
 _HOSTILE = "</script><script>window.attacked = 1</script></style>\"'<!--"
 
@@ -234,3 +235,16 @@ def test_the_page_has_a_language_a_title_and_both_colour_schemes(tmp_path):
     assert '<html lang="en">' in text
     assert "<title>Report: net</title>" in text
     assert "color-scheme:light dark" in text
+
+
+def test_it_is_html_without_a_single_parse_error(tmp_path, monkeypatch):
+    # plotly.js has a test of its own: a pure Python parser reads megabytes for half a minute.
+    monkeypatch.setattr("embedl_nb.reports.html_report._plotly_js", lambda: "")
+    text = write_report([_hostile(), _Note(_HOSTILE), fake_fidelity()], tmp_path / "report.html").read_text("utf-8")
+    html5lib.HTMLParser(strict=True).parse(text)
+
+
+def test_what_it_carries_of_plotly_is_text_that_html_may_hold(tmp_path):
+    text = write_report(fake_benchmark(4), tmp_path / "report.html").read_text("utf-8")
+    assert re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", text) == []
+    assert "8BPS\\0\\x01" in text
