@@ -199,7 +199,14 @@ def _preflight(
 @click.option("--iterations", type=int, help="Timed iterations a process.  [default: until the median settles]")
 @click.option("--warmup", type=int, help="Iterations before the timed ones.  [default: chosen by time]")
 @click.option("--profile/--no-profile", default=True, show_default=True, help="Time each operator, in its own pass.")
-@click.option("--runtime-option", "runtime_options", type=KeyValue(), multiple=True, help="Handed to the runtime.")
+@click.option(
+    "--runtime-option",
+    "runtime_options",
+    type=KeyValue(),
+    multiple=True,
+    help="Handed to the runtime; on a phone to its tool, beside cpu_mask=f0 (cores 4 to 7), tool_version=2.1.6 and "
+    "keep_on_phone=true.",
+)
 @click.option("--energy", is_flag=True, help="Measure energy on an unplugged phone: 2 min more.")
 @click.option("--sustain", help="Run on for so long, 90s or 10m: latency over time, throttling, steady state.")
 @verbose

@@ -29,6 +29,7 @@ _SETTINGS = """## Settings
 | `EMBEDL_NB_UPLOAD_MODELS` | `1` sends the models of recorded runs to a remote store as well. | off |
 | `EMBEDL_NB_BENCHMARK_MODEL` | The `benchmark_model` that measures on phones. | what `embedl-nb fetch-tool` fetched |
 | `EMBEDL_NB_OUTPUT_CHECKER` | The older one, for a phone's outputs. | what `embedl-nb fetch-tool legacy` fetched |
+| `EMBEDL_NB_NPU_LIBRARIES` | Folders with the libraries of a phone's NPU and LiteRT's for it. | `QNN_SDK_ROOT` |
 | `EMBEDL_NB_DEBUG` | `1` shows the traceback of every error. | off |
 | `EMBEDL_NB_CHROMIUM` | The browser of the browser tests. | the first Chromium or Chrome on the path |
 | `MLFLOW_TRACKING_URI` | The MLflow store that runs go to. | SQLite in the data folder |

@@ -34,6 +34,8 @@ class DeviceInfo:
         What a number from this device is called.
     soc, gpu, abi
         Of a phone: its chip, its GPU and the kind of programs it runs best.
+    chip
+        The part of a phone's chip in the catalog, ``"SM8650"``; ``""`` where the catalog does not know it.
     """
 
     address: str
@@ -47,11 +49,17 @@ class DeviceInfo:
     soc: str = ""
     gpu: str = ""
     abi: str = ""
+    chip: str = ""
 
     @property
     def is_this_machine(self) -> bool:
         """Whether the device is the computer this program runs on: a notebook's kernel, or the server of a hub."""
         return self.address.startswith("host://")
+
+    @property
+    def is_phone(self) -> bool:
+        """Whether it is a phone, whose programs are not this computer's."""
+        return bool(self.soc or self.abi)
 
     def to_row(self) -> dict[str, Any]:
         """Return what a list of devices shows."""

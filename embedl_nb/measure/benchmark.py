@@ -161,11 +161,14 @@ class OutputCheck:
         The figures per output; None where nothing was compared.
     sentence
         What was compared with what, or why it was not.
+    by
+        Where another program gives the outputs than the one that is timed: which, or why it gave none.
     """
 
     state: OutputState
     parity: Parity | None = None
     sentence: str = ""
+    by: str = ""
 
 
 class InputSource(StrEnum):

@@ -112,7 +112,7 @@ def check_outputs(
         return OutputCheck(state=OutputState.NOT_CHECKED, sentence=_why_not_checked(sample))
     if arrays is None:
         why = run.outputs_note or "the device returned no outputs"
-        return OutputCheck(state=OutputState.NOT_CHECKED, sentence=why)
+        return OutputCheck(state=OutputState.NOT_CHECKED, sentence=why, by=run.outputs_note)
     outputs = restore_outputs(signature, arrays)
     kind, floor = SampleSource.GIVEN, Floor.FLOAT
     if sample.source is InputSource.EXAMPLE and model.parity is not None:
@@ -126,7 +126,7 @@ def check_outputs(
     )
     state = OutputState.MATCH if parity.passed else OutputState.DIFFER
     by = f"; {run.outputs_note}" if run.outputs_note else ""
-    return OutputCheck(state=state, parity=parity, sentence=parity.sentence + by)
+    return OutputCheck(state=state, parity=parity, sentence=parity.sentence + by, by=run.outputs_note)
 
 
 def _why_not_checked(sample: Sample) -> str:

@@ -13,11 +13,12 @@ from typing import Any
 from embedl_nb import progress
 from embedl_nb.device import DeviceAddress, open_device
 from embedl_nb.errors import InputError
+from embedl_nb.measure.artifact import choose_file
 from embedl_nb.measure.benchmark import Benchmark, OutputCheck
 from embedl_nb.measure.flags import Window
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.session import Subject, as_benchmark, choose_subject, choose_unit, run_process, worst_check
-from embedl_nb.model.litert_model import LiteRTModel
+from embedl_nb.model.litert_model import LiteRTModel, as_model
 from embedl_nb.runtime.raw_run import RawRun
 
 __all__ = ["measure_in_turns", "turns"]
@@ -91,11 +92,12 @@ def measure_in_turns(
     together = secrets.token_hex(8)
     results: dict[int, Benchmark] = {}
     with ExitStack() as stack:
-        taken = [_Taken(subject=_subject(stack, model, inputs)) for model in models]
+        files = [choose_file(as_model(model), target.info, options.compute_unit) for model in models]
+        taken = [_Taken(subject=_subject(stack, file, inputs)) for file in files]
         stack.enter_context(target.lease())
         for place in _announced(taken, options):
             each = taken[place]
-            each.add(*run_process(target, each.subject, options))
+            each.add(*run_process(target, each.subject, options, earlier=each.checks[-1] if each.checks else None))
             if len(each.runs) == options.processes:
                 result = as_benchmark(
                     target, each.subject, options, unit, each.runs, each.windows, worst_check(each.checks)
@@ -104,7 +106,7 @@ def measure_in_turns(
     return [results[place] for place in range(len(models))]
 
 
-def _subject(stack: ExitStack, model: LiteRTModel | str | Path, inputs: Any) -> Subject:
+def _subject(stack: ExitStack, model: LiteRTModel, inputs: Any) -> Subject:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="embedl_nb-measure-"))
     return choose_subject(model, Path(folder), inputs=inputs, golden=None, signature_key=None)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
 from embedl_nb.pipeline.bar import showing
-from embedl_nb.pipeline.recording import recorded
+from embedl_nb.pipeline.recording import recorded_benchmark
 
 if TYPE_CHECKING:
     from embedl_nb.analysis import Comparison, Comparisons
@@ -127,7 +127,7 @@ def _measured(models: Sequence[LiteRTModel], device: str, options: Any, inputs: 
     from embedl_nb.measure.warning import warn_about
 
     def keep(place: int, result: Benchmark) -> Benchmark:
-        return recorded("benchmark", result, model=models[place], parent_run_id=models[place].run_id)
+        return recorded_benchmark(models[place], result)
 
     with showing("compare"), runstore.pausing():
         results = measure_in_turns(models, device, options=options, inputs=inputs, keep=keep)

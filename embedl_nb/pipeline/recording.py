@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
     from embedl_nb.placement import Placement
 
-__all__ = ["kept_path", "pictures_of", "recorded"]
+__all__ = ["kept_path", "pictures_of", "recorded", "recorded_benchmark"]
 
 _Result = TypeVar("_Result", "LiteRTModel", "Benchmark", "Placement")
 
@@ -55,6 +55,12 @@ def recorded(
         warnings.warn(f"this run is not recorded: {err}", EmbedlWarning, stacklevel=3)
         return result
     return dataclasses.replace(result, run_id=run_id)
+
+
+def recorded_benchmark(model: LiteRTModel, result: Benchmark, *, call: Mapping[str, Any] | None = None) -> Benchmark:
+    """Record a benchmark of ``model`` with the file that ran: on a phone's NPU what was compiled ahead of time."""
+    ran = model.aot if model.aot is not None and model.aot.sha256 == result.model_sha256 else model
+    return recorded("benchmark", result, model=ran, parent_run_id=ran.run_id, call=call)
 
 
 def pictures_of(result: LiteRTModel | Benchmark | Placement) -> dict[str, str]:

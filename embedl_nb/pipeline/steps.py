@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.pipeline.ahead_of_time import chip_of, with_artifact
 from embedl_nb.pipeline.bar import showing
 from embedl_nb.pipeline.calls import call_of
-from embedl_nb.pipeline.recording import kept_path, recorded
+from embedl_nb.pipeline.recording import kept_path, recorded, recorded_benchmark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,7 +222,8 @@ def benchmark(
         ``adb://*`` for every phone that is ready (``adb://*?server=HOST:PORT`` at another computer), gives a set.
     compute_unit
         ``"cpu"``, ``"gpu"`` or ``"npu"``; what was asked and what was got are both shown. A list of them, or ``"all"``
-        that the device offers, gives a set.
+        that the device offers, gives a set. The NPU of a phone runs what was compiled ahead of time for its chip, the
+        model's ``.aot``, with the vendor's libraries from the folders that ``EMBEDL_NB_NPU_LIBRARIES`` names.
     allow_fallback
         False raises instead of running on another unit than the one asked for.
     golden
@@ -242,7 +243,8 @@ def benchmark(
     profile
         Whether to time each operator, in a pass of its own after the timed iterations.
     runtime_options
-        Settings handed to the runtime.
+        Settings handed to the runtime; on a phone flags of its tool, and ``cpu_mask="f0"`` (cores 4 to 7),
+        ``tool_version="2.1.6"`` and ``keep_on_phone=True`` (the model stays there).
     energy
         Whether to measure the energy of an inference too, from a phone's power rails (Pixel), or from its battery while
         it is not charging: 2 minutes more, or 6 where its gauge is slow. Where it cannot be told, a flag says why.
@@ -295,7 +297,7 @@ def benchmark(
         sustain=sustain,
     )
     call = call_of(model=subject, inputs=inputs, golden=golden, signature_key=signature_key)
-    keep = partial(recorded, "benchmark", model=subject, parent_run_id=subject.run_id, call=call)
+    keep = partial(recorded_benchmark, subject, call=call)
     single = the_one(device, compute_unit)
     with showing("benchmark"), runstore.pausing():
         if single is None:

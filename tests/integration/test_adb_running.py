@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,10 @@ def test_cores_and_options_reach_the_tool(phone: AdbPhone, tool: Path, tmp_path:
         iterations=3,
         warmup=1,
         profile=False,
-        runtime_options={"xnnpack_weight_cache_file_path": ":memory"},
+        runtime_options={"xnnpack_weight_cache_file_path": ":memory", "cpu_mask": "fc"},
     )
-    run = run_on_phone(phone, request, tool_path=tool, cpu_mask=phone.facts.big_cpus_mask)
+    run = run_on_phone(phone, request, tool_path=tool)
+    assert phone.facts.big_cpus_mask == 0xFC
     assert "taskset fc " in run.plain.command
     assert "--xnnpack_weight_cache_file_path=:memory" in run.plain.command
 
@@ -120,7 +122,8 @@ def test_a_model_can_be_kept_for_the_next_time(
 ) -> None:
     path = models.write(tmp_path, models.conv_relu())
     request = MeasureRequest(model_path=str(path), iterations=3, warmup=1, profile=False)
-    run_on_phone(phone, request, tool_path=tool, keep_model=True)
+    kept = replace(request, runtime_options={"keep_on_phone": "true"})
+    run_on_phone(phone, kept, tool_path=tool)
     assert files_of(virtual) == ["benchmark_model", "kept", "model.tflite"]
     phone.remove_leftovers()
     assert files_of(virtual) == ["benchmark_model", "kept", "model.tflite"]

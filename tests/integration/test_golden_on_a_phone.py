@@ -114,7 +114,11 @@ def test_right_outputs_are_said_to_be_right_and_by_which_program(
     address: str, phone: VirtualPhone, net: Path, sample: np.ndarray, expected: np.ndarray
 ) -> None:
     phone.faults = Faults(gpu_works=True)
-    result = enb.benchmark(net, address, inputs=sample, golden=expected, compute_unit="gpu", **QUICK)
+    before = len(phone.commands)
+    options = {**QUICK, "processes": 2}
+    result = enb.benchmark(net, address, inputs=sample, golden=expected, compute_unit="gpu", **options)
+    assert result.latency.num_processes == 2
+    assert len([command for command in phone.commands[before:] if "--output_filepath" in command]) == 1
     assert repr(result).splitlines()[0].endswith("| outputs match")
     assert result.outputs.parity is not None
     assert "the older benchmark_model (no version, SHA-256 " in result.outputs.sentence

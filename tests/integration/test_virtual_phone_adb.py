@@ -193,6 +193,12 @@ def test_seconds_that_were_asked_for_are_run(adb: Adb, tmp_path: Path) -> None:
     assert counts[1] > 50
 
 
+def push(adb: Adb, folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_bytes(b"")
+        adb("push", str(folder / name), f"{TMP}/nb/")
+
+
 @pytest.mark.litert
 def test_a_model_for_an_npu_runs_where_its_library_is_and_fails_elsewhere(
     phone_with: Callable[..., Adb], tmp_path: Path
@@ -207,9 +213,14 @@ def test_a_model_for_an_npu_runs_where_its_library_is_and_fails_elsewhere(
     assert without.returncode == 1
     assert "No dispatch library found in ." in without.stdout
     assert "ERROR: Encountered unresolved custom op: DISPATCH_OP." in without.stdout
-    (tmp_path / "libLiteRtDispatch_Qualcomm.so").write_bytes(b"")
-    adb("push", str(tmp_path / "libLiteRtDispatch_Qualcomm.so"), f"{TMP}/nb/")
-    with_library = adb.shell(command)
+    push(adb, tmp_path, "libLiteRtDispatch_Qualcomm.so")
+    alone = adb.shell(command)
+    assert alone.returncode == 1
+    assert "Loading shared library: ./libLiteRtDispatch_Qualcomm.so" in alone.stdout
+    assert "No usable Dispatch runtime found" in alone.stdout
+    push(adb, tmp_path, "libQnnHtp.so", "libQnnSystem.so", "libQnnHtpV75Stub.so", "libQnnHtpV75Skel.so")
+    assert adb.shell(command).returncode == 1
+    with_library = adb.shell(command.replace("./bench", "LD_LIBRARY_PATH=. ADSP_LIBRARY_PATH=. ./bench"))
     assert with_library.returncode == 0
     assert "Replacing 1 out of 1 node(s) with delegate (DispatchDelegate)" in with_library.stdout
     assert "INFO: count=3 " in with_library.stdout

@@ -157,6 +157,7 @@ class PhoneFacts:
             soc=self.soc_label,
             gpu=self.gpu,
             abi=self.abis[0] if self.abis else "",
+            chip=self.chip.part if self.chip is not None else "",
         )
 
 

@@ -187,14 +187,17 @@ def execution_path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
     if taken is None or of is None:
         unknown = "; ".join(delegation.unknown) or "the tool does not say where it ran"
         return ExecutionPath(compute_unit=_UNKNOWN, sentence=unknown, cause=causes, is_whole=False)
-    title = f"{str(asked).upper()}" + (f" ({delegation.backend})" if delegation.backend else "")
+    how = delegation.npu_vendor if asked is ComputeUnit.NPU else delegation.backend
+    title = str(asked).upper() + (f" ({how})" if how else "")
+    # What was compiled ahead of time is one operator for many of the model that it was made from.
+    operators = "operators" if asked is not ComputeUnit.NPU else "operators of the compiled model"
     if taken == of:
-        return ExecutionPath(compute_unit=str(asked), sentence=f"all {of} operators on the {title}")
+        return ExecutionPath(compute_unit=str(asked), sentence=f"all {of} {operators} on the {title}")
     cause = causes or "the runtime does not say why"
     if not taken:
-        sentence = f"none of {of} operators on the {title}, all on the CPU"
+        sentence = f"none of {of} {operators} on the {title}, all on the CPU"
         return ExecutionPath(compute_unit=str(ComputeUnit.CPU), sentence=sentence, cause=cause, is_whole=False)
-    sentence = f"{taken} of {of} operators on the {title}, the others on the CPU"
+    sentence = f"{taken} of {of} {operators} on the {title}, the others on the CPU"
     return ExecutionPath(compute_unit=str(asked), sentence=sentence, cause=cause, is_whole=False)
 
 

@@ -7,7 +7,7 @@ second's, because the profile costs both. Whatever happens, the model and the to
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from embedl_nb import progress
 from embedl_nb.device.adb.checking import PhoneCheck, PhoneOutputs, prepare_check
+from embedl_nb.device.adb.npu_runtime import NpuRuntime, find_runtime
 from embedl_nb.device.adb.phone import FOLDER, AdbPhone
 from embedl_nb.device.adb.raw import execution_path
+from embedl_nb.device.adb.settings import PhoneSettings
 from embedl_nb.device.adb.tool.binary import TOOL_NAME, ToolBinary, find_tool
 from embedl_nb.device.adb.tool.command import BenchmarkCommand, RunLimits
 from embedl_nb.device.adb.tool.failures import classify_failure
@@ -97,29 +99,24 @@ def run_on_phone(
     phone: AdbPhone,
     request: MeasureRequest,
     *,
-    cpu_mask: int | None = None,
     tool_path: str | Path | None = None,
-    tool_version: str | None = None,
-    keep_model: bool = False,
 ) -> PhoneRun:
     """Measure a model on a phone. While it is leased the model stays there for the next run.
 
     Parameters
     ----------
     request
-        Its ``runtime_options`` are flags of the tool. What is timed runs on the tool's own, random inputs; the
-        request's go to the program that gives outputs.
-    cpu_mask
-        Cores to run on, see :attr:`embedl_nb.device.adb.facts.PhoneFacts.big_cpus_mask`; None for all.
-    tool_path, tool_version
+        Its ``runtime_options`` are flags of the tool, or of :class:`~embedl_nb.device.adb.settings.PhoneSettings`.
+        What is timed runs on the tool's own, random inputs; the request's go to the program that gives outputs.
+    tool_path
         See :func:`embedl_nb.device.adb.tool.binary.find_tool`.
-    keep_model
-        Whether the model stays on the phone for good. The tool stays.
 
     Raises
     ------
     InputError
         If the model cannot be read, or an option is none of the tool's.
+    UnitUnavailableError
+        If the NPU is asked for and the vendor's libraries are not on this machine.
     BenchmarkError, RemoteCommandError
         If the tool fails, by its exit status and its words.
     DeviceError
@@ -128,12 +125,16 @@ def run_on_phone(
     model_path = Path(request.model_path)
     if not model_path.is_file():
         raise InputError(f"there is no model {model_path}", hint="compile it again, or correct the path")
-    tool = find_tool(phone.facts.abis, version=tool_version, path=tool_path)
-    draft = _command(request, tool, cpu_mask=cpu_mask)  # a wrong option is told before anything is pushed
+    # What is wrong is told before anything is pushed.
+    settings, flags = PhoneSettings.split(request.runtime_options, allowed_cpus=phone.facts.allowed_cpus)
+    tool = find_tool(phone.facts.abis, version=settings.tool_version, path=tool_path)
+    draft = _command(request, tool, flags=flags, cpu_mask=settings.cpu_mask)
+    npu = find_runtime(phone.facts, phone.info, tool) if draft.compute_unit is ComputeUnit.NPU else NpuRuntime()
     outputs = prepare_check(request, phone.facts.abis)
     draft = replace(draft, tool_path=phone.put(tool.path, name=TOOL_NAME))
-    with _on_phone(phone, model_path, keep=keep_model) as remote_model:
-        command = replace(draft, directory=remote_model.removesuffix(f"/{_MODEL_NAME}"))
+    files = ((model_path, _MODEL_NAME), *((library, library.name) for library in npu.files))
+    with _on_phone(phone, files, keep=settings.keep_on_phone) as (remote_model, *libraries):
+        command = npu.placed(replace(draft, directory=remote_model.removesuffix(f"/{_MODEL_NAME}")), libraries)
         progress.emit("measure", f"on {phone.info.name}")
         plain = _run(phone, command, request)
         profiled = None
@@ -152,7 +153,9 @@ def run_on_phone(
     return PhoneRun(tool=tool, compute_unit=draft.compute_unit, plain=plain, profiled=profiled, outputs=outputs)
 
 
-def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None) -> BenchmarkCommand:
+def _command(
+    request: MeasureRequest, tool: ToolBinary, *, flags: Mapping[str, str], cpu_mask: int | None
+) -> BenchmarkCommand:
     """Return what is to be run, but for where the files are on the phone."""
     unit = ComputeUnit(request.compute_unit)
     return BenchmarkCommand(
@@ -166,23 +169,25 @@ def _command(request: MeasureRequest, tool: ToolBinary, *, cpu_mask: int | None)
         runs=_timed(request),
         warmup=_warmup(request),
         signature_key=request.signature_key,
-        runtime_options=request.runtime_options,
+        runtime_options=flags,
     )
 
 
 @contextmanager
-def _on_phone(phone: AdbPhone, model_path: Path, *, keep: bool) -> Iterator[str]:
-    """Have the model on the phone until the block ends; a phone that is gone by then does not hide why."""
-    remote = phone.put(model_path, name=_MODEL_NAME, keep=keep)
+def _on_phone(phone: AdbPhone, files: Iterable[tuple[Path, str]], *, keep: bool) -> Iterator[list[str]]:
+    """Have files on the phone, each by a name, until the block ends; a phone that is gone by then does not hide why."""
+    remote: list[str] = []
     try:
+        for path, name in files:
+            remote.append(phone.put(path, name=name, keep=keep))
         yield remote
     except BaseException:
         with contextlib.suppress(DeviceError):
             phone.stop_leftovers()
-            phone.remove(remote)
+            phone.remove(*remote)
         raise
     if not keep and not phone.is_leased:
-        phone.remove(remote)
+        phone.remove(*remote)
 
 
 def _run(phone: AdbPhone, command: BenchmarkCommand, request: MeasureRequest) -> ToolProcess:

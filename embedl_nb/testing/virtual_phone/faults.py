@@ -58,8 +58,8 @@ class Faults:
     crash, hang
         What ``benchmark_model`` does instead of measuring.
     gpu_works, npu_works
-        Whether there is a library for the unit; without, the tool goes on with the CPU and does not say so. Times are
-        the CPU's either way.
+        Whether the unit can be used; without, the tool goes on with the CPU and does not say so. Times are the CPU's
+        either way. An NPU takes the libraries that were pushed for it as well, and what was compiled for its chip.
     gpu_refuses
         Operators that the GPU's library leaves to the CPU.
     outputs

@@ -11,10 +11,15 @@ import os
 import re
 from collections.abc import Iterable
 
+from embedl_nb.device.catalog import Chip
 from embedl_nb.errors import EmbedlError, InputError
+from embedl_nb.model.flatbuffer import read_model
+from embedl_nb.placement.npu.stamp import is_artifact, read_stamp
+from embedl_nb.placement.npu.vendors import VENDORS
 from embedl_nb.testing.virtual_phone.benchmark_tool.flags import ParsedFlags, parse_flags
 from embedl_nb.testing.virtual_phone.benchmark_tool.lines import Line, litert, plain, tool
 from embedl_nb.testing.virtual_phone.benchmark_tool.measuring import Measured, Measurement
+from embedl_nb.testing.virtual_phone.benchmark_tool.placement import npu_lines
 from embedl_nb.testing.virtual_phone.benchmark_tool.reporting import Report
 from embedl_nb.testing.virtual_phone.benchmark_tool.starting import SOURCE, flag_lines, loading_lines
 from embedl_nb.testing.virtual_phone.benchmark_tool.units import Units
@@ -52,7 +57,8 @@ async def run_benchmark(call: Call) -> int:
     await _print(call, [tool("STARTING!"), *flag_lines(flags, call.name)])
     if not flags.is_accepted:
         return await _fail(call)
-    units = Units.of(flags, faults, lambda folder: _names(call, folder))
+    chip = call.handset.hardware.phone.chip
+    units = Units.of(flags, faults, chip, call.variables, lambda folder: _names(call, folder))
     await _print(call, loading_lines(flags, units))
     if flags.is_on("use_cpu") and flags.is_on("require_full_delegation"):
         await _print(call, [litert(SOURCE, 120, _INCOMPATIBLE, "ERROR"), plain(_ABORTED)])
@@ -65,6 +71,9 @@ async def run_benchmark(call: Call) -> int:
         await asyncio.Event().wait()
     if not units.can_run:
         return await _fail(call, "Failed to compile model.")  # recorded: the runtime itself does not say why
+    if failure := _npu_failure(call, flags, units):
+        await _print(call, failure)
+        return await _fail(call, "Failed to compile model.")
     try:
         measured = await _measure(call, flags, units)
     except EmbedlError as err:
@@ -85,6 +94,31 @@ async def _measure(call: Call, flags: ParsedFlags, units: Units) -> Measured:
     except asyncio.CancelledError:
         measurement.stop()
         raise
+
+
+def _npu_failure(call: Call, flags: ParsedFlags, units: Units) -> list[Line]:
+    """Return what is said of a model for an NPU that has a dispatch library and cannot be used; empty where it can."""
+    path = call.handset.files.here(call.path(flags.text("graph")))
+    if not (units.npu_library and flags.is_on("use_npu") and path.is_file()):
+        return []
+    try:
+        graph = read_model(path)
+    except EmbedlError:
+        return []  # what reads it next says so
+    if not is_artifact(graph) or (units.uses_npu and _is_for(path.read_bytes(), call.handset.hardware.phone.chip)):
+        return []
+    no_api = "Failed to initialize Dispatch API: ERROR: [dispatch_delegate.cc:168]"
+    no_runtime = "Failed to create a dispatch delegate kernel: No usable Dispatch runtime found"
+    return [
+        litert("dispatch_delegate.cc", 107, no_api, "ERROR"),
+        *(plain(f"VERBOSE: {line}") for line in npu_lines(graph.main)[:1]),
+        litert("dispatch_delegate.cc", 122, no_runtime, "ERROR"),
+    ]
+
+
+def _is_for(model: bytes, chip: Chip) -> bool:
+    stamp = read_stamp(model)
+    return stamp is None or stamp.chip_name == VENDORS[chip.npu_sdk].chip_name(chip)
 
 
 def _report(call: Call, flags: ParsedFlags, units: Units, measured: Measured) -> Report:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from embedl_nb.device.catalog import Chip
 from embedl_nb.testing.virtual_phone.benchmark_tool.flags import ParsedFlags
+from embedl_nb.testing.virtual_phone.benchmark_tool.npu import dispatch_library, has_runtime
 from embedl_nb.testing.virtual_phone.faults import Faults
 
 __all__ = ["Units"]
@@ -20,7 +22,7 @@ class Units:
     has_gpu
         Whether the GPU has a library, asked for or not.
     npu_library
-        The pushed library for the NPU; empty where there is none that works.
+        The pushed dispatch library; empty where there is none. It is loaded whether the NPU works or not.
     uses_gpu, uses_npu
         Whether the unit is there and was asked for.
     can_run
@@ -37,19 +39,26 @@ class Units:
     gpu_refuses: frozenset[str]
 
     @classmethod
-    def of(cls, flags: ParsedFlags, faults: Faults, names_in: Callable[[str], list[str]]) -> Units:
+    def of(
+        cls,
+        flags: ParsedFlags,
+        faults: Faults,
+        chip: Chip,
+        variables: Mapping[str, str],
+        names_in: Callable[[str], list[str]],
+    ) -> Units:
         """Return what there is for these flags.
 
         Parameters
         ----------
+        variables
+            The tool's environment.
         names_in
             Lists a folder of the phone.
         """
-        folder = flags.text("dispatch_library_path")
-        libraries = [name for name in names_in(folder) if name.startswith("libLiteRtDispatch")] if folder else []
-        library = f"{folder}/{libraries[0]}" if libraries and faults.npu_works else ""
+        library = dispatch_library(flags.text("dispatch_library_path"), names_in)
         uses_gpu = faults.gpu_works and flags.is_on("use_gpu")
-        uses_npu = bool(library) and flags.is_on("use_npu")
+        uses_npu = faults.npu_works and flags.is_on("use_npu") and has_runtime(library, chip, variables, names_in)
         is_cpu_out = not flags.is_on("use_cpu") and flags.is_on("require_full_delegation")
         return cls(
             has_gpu=faults.gpu_works,
