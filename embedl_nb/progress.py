@@ -26,12 +26,20 @@ class Event:
         One line for a person; empty when the stage says it all.
     done, total
         Position within the stage; None where it cannot be known.
+    parts
+        Of what is done at once, each with a stage, and a position, of its own.
     """
 
     stage: str
     message: str = ""
     done: float | None = None
     total: float | None = None
+    parts: tuple[Event, ...] = ()
+
+    @property
+    def share(self) -> float | None:
+        """How much of the stage is done, 0 to 1; None where that cannot be known."""
+        return min(self.done / self.total, 1.0) if self.done is not None and self.total else None
 
 
 Listener = Callable[[Event], None]
@@ -39,9 +47,16 @@ Listener = Callable[[Event], None]
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("embedl_nb_listeners", default=())
 
 
-def emit(stage: str, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
+def emit(
+    stage: str,
+    message: str = "",
+    *,
+    done: float | None = None,
+    total: float | None = None,
+    parts: tuple[Event, ...] = (),
+) -> None:
     """Tell every listener of this context where the work stands."""
-    event = Event(stage=stage, message=message, done=done, total=total)
+    event = Event(stage=stage, message=message, done=done, total=total, parts=parts)
     for listener in _listeners.get():
         listener(event)
 
