@@ -10,9 +10,11 @@ from embedl_nb.errors import UnknownNameError
 from embedl_nb.runstore.spool import Entry
 from embedl_nb.runstore.summary import Summary, flatten
 
-__all__ = ["EXPERIMENT", "METRICS", "TAGS", "TAG_PREFIX", "complete", "row", "waiting_row"]
+__all__ = ["EXPERIMENT", "METRICS", "TAGS", "TAG_PREFIX", "VIEW", "complete", "row", "waiting_row"]
 
 EXPERIMENT = "embedl_nb"
+VIEW = "embedl_nb"
+"""The key of the view of our runs that MLflow's page is opened with."""
 TAG_PREFIX = "embedl_nb."
 METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes", "energy_mj")
 _COMMIT = "mlflow.source.git.commit"
