@@ -121,6 +121,15 @@ class LayerDiff(Displayable):
         return tuple(chosen)
 
     @property
+    def operators(self) -> dict[str, float]:
+        """Change of each type of operator, ms, largest first; where a layer's operator changed, of that change."""
+        totals: dict[str, float] = {}
+        for change in self.changes:
+            if change.is_layer:
+                totals[change.operator] = totals.get(change.operator, 0.0) + change.change_ms
+        return dict(sorted(totals.items(), key=lambda item: -abs(item[1])))
+
+    @property
     def moved(self) -> tuple[LayerChange, ...]:
         """What ran on another compute unit."""
         return tuple(change for change in self.changes if change.has_moved)
@@ -140,6 +149,12 @@ class LayerDiff(Displayable):
             f"{counted(len(chosen), 'layer')} {verb} {share:.0%} of the gap of {format_ms(abs(self.gap_ms))} by which "
             f"{self.second_name} is {way} than {self.first_name}: {names}{more}"
         ).replace("%", " %", 1)
+
+    @property
+    def operators_sentence(self) -> str:
+        """The types of operators whose time changed most."""
+        largest = list(self.operators.items())[:_MOST_NAMED]
+        return ", ".join(f"{operator} {change_ms:+.3g} ms" for operator, change_ms in largest) or "none"
 
     def frame(self) -> pd.DataFrame:
         """Return one row a change, in the order they ran."""
@@ -192,6 +207,7 @@ class LayerDiff(Displayable):
                     "profiled mean",
                     f"{self.first_name} {format_ms(self.first_ms)}, {self.second_name} {format_ms(self.second_ms)}",
                 ),
+                Fact("operators", self.operators_sentence),
                 Fact("other unit", _moves(self.moved)),
             ),
             tables=(_table(self, rows),) if rows else (),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Match", "match_layers"]
 
-_SAME_SOURCE, _SAME_NAME, _SAME_OPERATOR = 4.0, 3.0, 1.0
+_SAME_SOURCE, _SAME_NAME, _SAME_OPERATOR = 1.0, 3.0, 1.0
+_SAME_WORK = 3.0  # the same operator of the same module
 _LEFT_OUT = 0.1
 # Where neither names nor modules are known, an operator that stands as far into the model is the better match.
 _PLACE = 0.5
@@ -105,6 +106,7 @@ def _gains(first: Table, second: Table) -> np.ndarray[Any, Any]:
     names = same(([layer.name for layer in first], [layer.name for layer in second]))
     operators = same(([layer.operator for layer in first], [layer.operator for layer in second]))
     gain: np.ndarray[Any, Any] = _SAME_SOURCE * sources + _SAME_NAME * names + _SAME_OPERATOR * operators
+    gain += _SAME_WORK * (sources & operators)
     # A module of its own on either side and no name in common: not the same work, whatever the operator.
     apart = np.array([bool(layer.source) for layer in first])[:, None] & np.array(
         [bool(layer.source) for layer in second]

@@ -28,7 +28,7 @@ def comparison_view(comparison: Comparison) -> View:
     pictures: tuple[str, ...] = ("comparison_svg",)
     if _has_layers(comparison):
         layers = comparison.layers
-        facts.append(Fact("layers", layers.sentence))
+        facts += [Fact("layers", layers.sentence), Fact("operators", layers.operators_sentence)]
         tables, pictures = layers._view().tables, (*pictures, "layer_diff_svg")
     unknown, next_step = _unknown(comparison)
     return View(

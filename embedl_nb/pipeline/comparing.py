@@ -126,11 +126,18 @@ def _measured(models: Sequence[LiteRTModel], device: str, options: Any, inputs: 
     from embedl_nb.measure.turns import measure_in_turns
     from embedl_nb.measure.warning import warn_about
 
-    def keep(place: int, result: Benchmark) -> Benchmark:
-        return recorded_benchmark(models[place], result)
+    kept: list[Benchmark] = []
 
-    with showing("compare"), runstore.pausing():
-        results = measure_in_turns(models, device, options=options, inputs=inputs, keep=keep)
+    def keep(place: int, result: Benchmark) -> Benchmark:
+        kept.append(recorded_benchmark(models[place], result))
+        return kept[-1]
+
+    try:
+        with showing("compare"), runstore.pausing():
+            results = measure_in_turns(models, device, options=options, inputs=inputs, keep=keep)
+    except KeyboardInterrupt as stopped:
+        stopped.add_note(f"{len(kept)} of {len(models)} models had been measured and are recorded: enb.runs()")
+        raise
     for result in results:
         warn_about(result, where=result.model_name, stacklevel=_WARN_CALLER + 1)
     return results

@@ -78,6 +78,14 @@ def test_few_layers_explain_most_of_the_gap() -> None:
     )
 
 
+def test_many_small_layers_of_one_operator_are_added_up() -> None:
+    first = profile(rows(*((f"f.{index}", "SOFTMAX", 1.0) for index in range(9)), ("head", "CONV_2D", 4.0)))
+    second = profile(rows(*((f"f.{index}", "SOFTMAX", 0.5) for index in range(9)), ("head", "CONV_2D", 4.5)), sha="b")
+    found = diff(first, second)
+    assert found.operators == pytest.approx({"SOFTMAX": -4.5, "CONV_2D": 0.5})
+    assert "SOFTMAX -4.5 ms, CONV_2D +0.5 ms" in repr(found)
+
+
 def test_layers_that_go_the_other_way_do_not_explain_the_gap() -> None:
     first = profile(rows(("f.0", "CONV_2D", 4.0), ("f.1", "CONV_2D", 2.0)))
     second = profile(rows(("f.0", "CONV_2D", 1.0), ("f.1", "CONV_2D", 3.0)), sha="b")

@@ -87,6 +87,18 @@ def test_what_was_finished_before_a_failure_is_kept(pair: list[Path]) -> None:
     assert kept == [1]
 
 
+@pytest.mark.usefixtures("empty_home")
+def test_an_interrupt_keeps_the_runs_that_were_finished_and_says_so(pair: list[Path]) -> None:
+    def interrupt_last(number: int) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with using(VirtualDevice(before_run=interrupt_last)) as address, pytest.raises(KeyboardInterrupt) as stopped:
+        enb.compare(*pair, device=address, processes=2, **SHORT)
+    assert stopped.value.__notes__ == ["1 of 2 models had been measured and are recorded: enb.runs()"]
+    assert list(enb.runs()["name"]) == ["small"]
+
+
 def test_a_result_beside_a_model_is_refused(pair: list[Path]) -> None:
     with using(VirtualDevice()) as address, pytest.raises(InputError, match="virtual_net is a result and big a model"):
         enb.compare(fake_benchmark(1, model_name="virtual_net"), pair[0], device=address)
