@@ -26,20 +26,12 @@ class Event:
         One line for a person; empty when the stage says it all.
     done, total
         Position within the stage; None where it cannot be known.
-    parts
-        Of what is done at once, each with a stage, and a position, of its own.
     """
 
     stage: str
     message: str = ""
     done: float | None = None
     total: float | None = None
-    parts: tuple[Event, ...] = ()
-
-    @property
-    def share(self) -> float | None:
-        """How much of the stage is done, 0 to 1; None where that cannot be known."""
-        return min(self.done / self.total, 1.0) if self.done is not None and self.total else None
 
 
 Listener = Callable[[Event], None]
@@ -47,16 +39,9 @@ Listener = Callable[[Event], None]
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("embedl_nb_listeners", default=())
 
 
-def emit(
-    stage: str,
-    message: str = "",
-    *,
-    done: float | None = None,
-    total: float | None = None,
-    parts: tuple[Event, ...] = (),
-) -> None:
+def emit(stage: str, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
     """Tell every listener of this context where the work stands."""
-    event = Event(stage=stage, message=message, done=done, total=total, parts=parts)
+    event = Event(stage=stage, message=message, done=done, total=total)
     for listener in _listeners.get():
         listener(event)
 

@@ -344,7 +344,9 @@ class _Reader:
         at = self._at if at is None else at
         begin = max(0, at - _SHOWN)
         shown = "".join(char if char.isprintable() else " " for char in self._text[begin : at + _SHOWN])
-        return InputError(f"the query cannot be read: {what}\n    {shown}\n    {' ' * (at - begin)}^", hint=hint)
+        return InputError(
+            f"the query cannot be read at character {at + 1}: {what}\n    {shown}\n    {' ' * (at - begin)}^", hint=hint
+        )
 
 
 def _leaves(condition: Condition) -> list[Comparison]:

@@ -245,10 +245,15 @@ def _one_or_all(given: tuple[str, ...], *, default: str) -> str | tuple[str, ...
 
 
 @click.command("runs")
+@click.argument("query", nargs=-1)
+@click.option("--limit", type=int, default=200, show_default=True, help="How many at most.")
 @verbose
-def _runs() -> Any:
-    """List what was recorded, newest first."""
-    return pipeline.runs()
+def _runs(query: tuple[str, ...], limit: int) -> Any:
+    """List what was recorded, newest first.
+
+    QUERY is what is to hold of the columns: "kind == benchmark and p50_ms < 10 and device ~ 'S24'".
+    """
+    return pipeline.runs(" ".join(query) or None, limit=limit)
 
 
 @click.command("devices")

@@ -66,7 +66,7 @@ class TerminalLine:
 class _Bar:
     """Turns events into lines, at most ten a second, and keeps the time of each stage."""
 
-    def __init__(self, verb: str, draw: Callable[[str, Event], None]) -> None:
+    def __init__(self, verb: str, draw: Callable[[str, float | None], None]) -> None:
         self._verb = verb
         self._draw = draw
         self._started = self._stage_started = time.perf_counter()
@@ -82,9 +82,10 @@ class _Bar:
             self._stage = event.stage
         if is_new_stage or now - self._drawn >= _MIN_INTERVAL_S:
             self._drawn = now
-            percent = f" {event.share:.0%}" if event.share is not None else ""
+            share = event.done / event.total if event.done is not None and event.total else None
+            percent = f" {min(share, 1.0):.0%}" if share is not None else ""
             message = f": {event.message}" if event.message else ""
-            self._draw(f"{self._verb} | {event.stage}{percent}{message}", event)
+            self._draw(f"{self._verb} | {event.stage}{percent}{message}", share)
 
     def summary(self, how: str) -> str:
         now = time.perf_counter()
@@ -98,7 +99,7 @@ class _Bar:
         self._stage_started = now
 
 
-_Surface = tuple[Callable[[str, Event], None] | None, Callable[[str], None]]
+_Surface = tuple[Callable[[str, float | None], None] | None, Callable[[str], None]]
 
 
 def _surface() -> _Surface:
@@ -114,7 +115,7 @@ def _surface() -> _Surface:
 def _terminal(stream: TextIO) -> _Surface:
     shown = TerminalLine(stream)
 
-    def draw(line: str, _event: Event) -> None:
+    def draw(line: str, _share: float | None) -> None:
         shown.show(line)
 
     def finish(summary: str) -> None:
@@ -137,19 +138,12 @@ def _notebook() -> _Surface:
         (handle.update if is_shown else handle.display)(bundle, raw=True)
         is_shown = True
 
-    def draw(line: str, event: Event) -> None:
-        parts = [_markup(f"{part.stage}: {part.message}", part.share) for part in event.parts]
-        # With a bar for each part, one line about all of them would say it twice.
-        whole = line if not parts else line.partition(": ")[0]
-        show(line, "<br>".join([_markup(whole, event.share), *parts]))
+    def draw(line: str, share: float | None) -> None:
+        value = "" if share is None else f' value="{min(share, 1.0):.3f}"'
+        text = html.escape(line)
+        show(line, f'<progress aria-label="{text}"{value}></progress> <small>{text}</small>')
 
     def finish(summary: str) -> None:
         show(summary, f"<small>{html.escape(summary)}</small>")
 
     return draw, finish
-
-
-def _markup(line: str, share: float | None) -> str:
-    value = "" if share is None else f' value="{share:.3f}"'
-    text = html.escape(line)
-    return f'<progress aria-label="{text}"{value}></progress> <small>{text}</small>'

@@ -1,36 +1,61 @@
-"""A benchmark on many devices at once, or of several units of one: which are meant, what came of each, the progress.
+"""A benchmark on many devices at once, or of several units of one: a thread a device, each with a lease of its own.
 
-What happens on each is device_worker.py's, and what fails on one costs no other. The calling thread alone shows
-progress, records each result as it comes and warns; when it is interrupted it stops the others, which clean up on their
-devices before they end.
+What fails on one costs no other. The calling thread alone shows progress, records each result as it comes and warns;
+when it is interrupted it stops the others, which clean up on their devices before they end.
 """
 
 from __future__ import annotations
 
+import contextvars
 import queue
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 from embedl_nb import progress
-from embedl_nb.device import DeviceAddress, DeviceInfo
+from embedl_nb.device import DeviceAddress, DeviceInfo, open_device
 from embedl_nb.device.registry import EVERY, devices_meant, identity_of
-from embedl_nb.errors import DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
+from embedl_nb.errors import BenchmarkError, DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
 from embedl_nb.measure.warning import warn_about
-from embedl_nb.pipeline.device_worker import EVERY_UNIT, MeasureOne, Outcome, Said, Worker
+from embedl_nb.stopping import Stop
 from embedl_nb.units import ComputeUnit
 
 __all__ = ["EVERY_UNIT", "benchmark_many", "the_one"]
 
+EVERY_UNIT = "all"
+"""Asks for each unit that the device offers."""
 _WARN_CALLER = 3  # the caller of the verb, which calls benchmark_many
 _POLL_S = 0.2
 _CLEAN_UP_S = 60.0
-_NUM_NAMED = 4
+_NUM_SHOWN = 4
 
+_Result = TypeVar("_Result")
+Outcome = Benchmark | EmbedlError
 Devices = str | DeviceAddress | Iterable[str | DeviceAddress]
 Units = str | Iterable[str]
+
+
+class MeasureOne(Protocol):
+    """Measures on one device; everything else of the benchmark is settled."""
+
+    def __call__(self, device: str | DeviceAddress, /, *, compute_unit: str, warn: bool = True) -> Benchmark: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a worker tells: where it stands, an outcome by its name, or that it has ended."""
+
+    device: str
+    text: str = ""
+    name: str = ""
+    outcome: Outcome | None = None
+    is_last: bool = False
 
 
 def the_one(device: Devices, compute_unit: Units) -> tuple[str | DeviceAddress, str] | None:
@@ -66,9 +91,8 @@ def benchmark_many(
     def keep(address: str, name: str, outcome: Outcome) -> None:
         kept[address][name] = record(outcome) if isinstance(outcome, Benchmark) else outcome
 
-    workers = [Worker(address, units, measure_one) for address in addresses]
     try:
-        _run_all(workers, keep)
+        _run_all([_Worker(address, units, measure_one) for address in addresses], keep)
     except KeyboardInterrupt as stopped:
         num_done = sum(isinstance(outcome, Benchmark) for outcomes in kept.values() for outcome in outcomes.values())
         stopped.add_note(f"{num_done} of the benchmarks had been finished and are recorded: enb.runs()")
@@ -78,9 +102,6 @@ def benchmark_many(
     errors |= {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, EmbedlError)}
     if not results and all(isinstance(error, InputError) for error in errors.values()):
         raise next(iter(errors.values()))
-    for name, lost in (each for worker in workers for each in worker.returned.items()):
-        message = f"{name} was lost and came back, and was measured again: {lost.message}"
-        warnings.warn(message, EmbedlWarning, stacklevel=_WARN_CALLER - 1)
     for name, result in results.items():
         warn_about(result, where=name, stacklevel=_WARN_CALLER)
     return Benchmarks(results=results, errors=errors)
@@ -144,15 +165,92 @@ def _every(meant: DeviceAddress) -> Iterator[str]:
     return iter(ready)
 
 
-def _run_all(workers: Sequence[Worker], keep: Callable[[str, str, Outcome], None]) -> None:
+class _Worker:
+    """One device's benchmarks, in a thread of their own.
+
+    Parameters
+    ----------
+    units
+        Of several the results are called ``"address | unit"``; of one, given as text, by the address alone.
+    """
+
+    def __init__(self, address: str, units: Sequence[str] | str, measure_one: MeasureOne) -> None:
+        self.address = address
+        self._units = units
+        self._measure_one = measure_one
+        self._stop = Stop()
+
+    def start(self, said: queue.SimpleQueue[_Said]) -> None:
+        """Begin; everything is told through ``said``."""
+        self._said = said
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=context.run, args=(self._stop.covering, self._work), name=f"embedl_nb {self.address}", daemon=True
+        )
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Have it end as Ctrl-C ends a single benchmark."""
+        self._stop.ask()
+
+    def join(self, *, until: float) -> None:
+        """Wait for its end, or until a time of the monotonic clock."""
+        self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        try:
+            with progress.listening(self._pass_on, alone=True):
+                self._measure_all()
+        except KeyboardInterrupt:
+            pass  # it was asked to, and whoever asked knows
+        finally:
+            self._said.put(_Said(device=self.address, is_last=True))
+
+    def _measure_all(self) -> None:
+        named = _outcome(self.address, self._named_units)
+        if isinstance(named, EmbedlError):
+            self._tell(self.address, named)
+            return
+        for name, unit in named:
+            measured = _outcome(name, partial(self._measure_one, self.address, compute_unit=unit, warn=False))
+            self._tell(name, measured)
+
+    def _named_units(self) -> list[tuple[str, str]]:
+        units = self._units
+        if units == EVERY_UNIT:
+            units = tuple(str(unit) for unit in open_device(self.address).info.compute_units)
+        if isinstance(units, str):
+            return [(self.address, units)]
+        return [(f"{self.address} | {unit}", unit) for unit in units]
+
+    def _tell(self, name: str, outcome: Outcome) -> None:
+        self._said.put(_Said(device=self.address, name=name, outcome=outcome))
+
+    def _pass_on(self, event: progress.Event) -> None:
+        self._said.put(_Said(device=self.address, text=event.message or event.stage))
+
+
+def _outcome(name: str, act: Callable[[], _Result]) -> _Result | EmbedlError:
+    """Return what ``act`` returns, or what went wrong: whatever that is, the other devices go on."""
+    try:
+        return act()
+    except EmbedlError as err:
+        return err
+    except Exception as err:
+        failed = BenchmarkError(f"{name}: {type(err).__name__}: {err}", hint="see the error's __cause__")
+        failed.__cause__ = err
+        return failed
+
+
+def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], None]) -> None:
     """Have all work at once; returns, or is interrupted, when none does any more."""
-    said: queue.SimpleQueue[Said] = queue.SimpleQueue()
-    started: list[Worker] = []
+    said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
+    started: list[_Worker] = []
     try:
         for worker in workers:
-            worker.start(said, others=[other for other in workers if other is not worker])
+            worker.start(said)
             started.append(worker)
-        _follow(said, [worker.address for worker in workers], keep)
+        _follow(said, {worker.address: "starting" for worker in workers}, keep)
     finally:
         for worker in started:
             worker.ask_to_stop()
@@ -162,10 +260,9 @@ def _run_all(workers: Sequence[Worker], keep: Callable[[str, str, Outcome], None
         _keep_rest(said, keep)
 
 
-def _follow(said: queue.SimpleQueue[Said], devices: Sequence[str], keep: Callable[[str, str, Outcome], None]) -> None:
+def _follow(said: queue.SimpleQueue[_Said], running: dict[str, str], keep: Callable[[str, str, Outcome], None]) -> None:
     """Show where each device stands and keep what comes, until the last has ended."""
-    running = set(devices)
-    parts = {device: progress.Event(stage=device, message="starting") for device in devices}
+    total = len(running)
     while running:
         try:
             each = said.get(timeout=_POLL_S)  # a wait without end could not be interrupted on Windows
@@ -173,18 +270,16 @@ def _follow(said: queue.SimpleQueue[Said], devices: Sequence[str], keep: Callabl
             continue
         if each.outcome is not None:
             keep(each.device, each.name, each.outcome)
-        if each.is_last:
-            running.discard(each.device)
+        elif each.is_last:
+            del running[each.device]
         else:
-            parts[each.device] = progress.Event(stage=each.device, message=each.text, done=each.share, total=1.0)
-        named = [f"{device} {parts[device].message}" for device in devices if device in running]
-        more = f"; {len(named) - _NUM_NAMED} more" if len(named) > _NUM_NAMED else ""
-        message = "; ".join(named[:_NUM_NAMED]) + more
-        done, total = len(devices) - len(running), len(devices)
-        progress.emit("measure", message, done=done, total=total, parts=tuple(parts.values()))
+            running[each.device] = each.text
+        shown = [f"{device} {text}" for device, text in running.items()]
+        more = f"; {len(shown) - _NUM_SHOWN} more" if len(shown) > _NUM_SHOWN else ""
+        progress.emit("measure", "; ".join(shown[:_NUM_SHOWN]) + more, done=total - len(running), total=total)
 
 
-def _keep_rest(said: queue.SimpleQueue[Said], keep: Callable[[str, str, Outcome], None]) -> None:
+def _keep_rest(said: queue.SimpleQueue[_Said], keep: Callable[[str, str, Outcome], None]) -> None:
     """Keep what was finished between the last look and the stop."""
     while not said.empty():
         each = said.get()

@@ -211,8 +211,7 @@ def benchmark(
     """Measure a model on a device, operator by operator, in processes of its own; or on many devices at once.
 
     Several devices are measured at the same time, several units of one device one after the other. What fails there
-    costs no other result, and each result is recorded as soon as it is there. A phone that is unplugged meanwhile is
-    measured once more if it comes back while others are at work, or within 5 s after. An interrupt stops all of them.
+    costs no other result, and each result is recorded as soon as it is there. An interrupt stops all of them.
 
     Parameters
     ----------
@@ -307,11 +306,32 @@ def benchmark(
     return keep(result)
 
 
-def runs() -> pd.DataFrame:
-    """Return what was recorded, newest first: one row a run."""
+def runs(query: str | None = None, *, limit: int | None = 200) -> pd.DataFrame:
+    """Return what was recorded, newest first: one row a run.
+
+    Parameters
+    ----------
+    query
+        What is to hold of the columns: ``'kind == "benchmark" and p50_ms < 10 and device ~ "S24"'``. It knows ``< <= >
+        >= == !=``, ``~`` (contains), ``and or not`` and parentheses; numbers may have a unit (``peak_memory_mib < 1
+        GiB``), and times are text (``started >= "2026-11-01"``, UTC). It is read, not evaluated.
+    limit
+        How many at most; None for all. Where there are more, the table says so below.
+
+    Raises
+    ------
+    InputError
+        If the query cannot be read; the message shows where.
+    UnknownNameError
+        If the query names an unknown column; close ones are its candidates.
+
+    Examples
+    --------
+    >>> enb.runs('kind == "benchmark" and p50_ms < 10 and device ~ "S24"')  # doctest: +SKIP
+    """
     from embedl_nb import runstore
 
-    return runstore.runs()
+    return runstore.runs(query, limit=limit)
 
 
 def load(run_id: str) -> LiteRTModel | Benchmark | Placement:

@@ -7,7 +7,7 @@ MLflow; the kernel neither waits for it nor notices when the store is down.
 from __future__ import annotations
 
 from embedl_nb.runstore.archive import Archive, write_archive
-from embedl_nb.runstore.reading import get, model_path, records, runs
+from embedl_nb.runstore.reading import get, maker_of, model_path, records, runs
 from embedl_nb.runstore.store import Flushed, flush, idle, pausing, record, take_over
 from embedl_nb.runstore.ui import serve_ui
 
@@ -17,6 +17,7 @@ __all__ = [
     "flush",
     "get",
     "idle",
+    "maker_of",
     "model_path",
     "pausing",
     "record",

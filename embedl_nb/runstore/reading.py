@@ -9,73 +9,84 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError, UnknownNameError
+from embedl_nb.query import Query, parse
 from embedl_nb.runstore import direct, models, notices, spool
 from embedl_nb.runstore.client import recorder
 from embedl_nb.runstore.location import Store, current_store
-from embedl_nb.runstore.rows import METRICS, complete, waiting_row
+from embedl_nb.runstore.rows import NAMES, SHORT_HASH, complete, named, waiting_row, when_recorded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["get", "known_ids", "model_path", "records", "runs"]
+__all__ = ["get", "known_ids", "maker_of", "model_path", "records", "runs"]
 
-_SECOND = len("20261122-170401")
-_COLUMNS = {
-    "run_id": "run_id",
-    "kind": "kind",
-    "name": "name",
-    "model": "model_sha256",
-    "device": "device",
-    "precision": "precision",
-    "p50_ms": "p50_ms",
-    "p95_ms": "p95_ms",
-    "peak_memory_bytes": "peak_memory_bytes",
-    "energy_mj": "energy_mj",
-    "provenance": "provenance",
-    "started": "started_ms",
-    "parent": "parent_run_id",
-    "status": "status",
-    "notebook": "notebook",
-    "git_commit": "git_commit",
-    "git_dirty": "git_dirty",
-}
-_SHORT_HASH = 12
+_PAGE = 200
 _WHOLE_HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def runs() -> pd.DataFrame:
+def runs(query: str | None = None, *, limit: int | None = _PAGE) -> pd.DataFrame:
     """Return one row a run, newest first; results that still wait for their store have the status ``waiting``.
+
+    Parameters
+    ----------
+    query
+        ``'kind == "benchmark" and p50_ms < 10 and device ~ "S24"'``: what is to hold of the columns.
+    limit
+        How many rows at most; None for all. Where there are more, the table says so below.
+
+    Raises
+    ------
+    InputError
+        If the query cannot be read, or the limit is no count.
+    UnknownNameError
+        If the query names an unknown column; close ones are its candidates.
 
     Warns
     -----
     EmbedlWarning
         If the store cannot be read: the rows are then those that wait.
     """
-    import pandas as pd
+    from embedl_nb.runstore.table import runs_table
 
-    store = current_store()
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise InputError(f"limit={limit!r} is no number of runs", hint="give 1 or more, or None for all")
+    asked = None if query is None else parse(query, NAMES)
     waiting, problems = _waiting_rows()
-    recorded: list[dict[str, Any]] = []
+    ids = {row["run_id"] for row in waiting}
+    found = direct.Found(rows=[], total=0)
     try:
-        recorded = _recorded_rows(store)
+        found = _found(current_store(), asked, limit=limit, leaving_out=ids)
     except EmbedlError as err:
         problems.append(err)
-    ids = {row["run_id"] for row in waiting}
-    rows = sorted([*waiting, *(row for row in recorded if row["run_id"] not in ids)], key=_when_recorded, reverse=True)
     if ids:
-        recorder().wake(store)
+        recorder().wake(current_store())
     elif not problems:
         notices.forget()
     notices.tell(*recorder().problems(), *problems)
-    frame = pd.DataFrame([{new: row[old] for new, old in _COLUMNS.items()} for row in rows], columns=list(_COLUMNS))
-    frame["model"] = frame["model"].astype(str).str[:_SHORT_HASH]
-    frame["started"] = pd.to_datetime(frame["started"], unit="ms", utc=True)
-    return frame.astype(dict.fromkeys(METRICS, "float64"))
+    fitting = [row for row in waiting if asked is None or asked.matches(named(row))]
+    rows = sorted([*fitting, *found.rows], key=when_recorded, reverse=True)[:limit]
+    return runs_table([named(row) for row in rows], total=len(fitting) + found.total)
+
+
+def maker_of(sha256: str) -> dict[str, Any] | None:
+    """Return the record of the latest step that made the model of this hash; None where none is recorded.
+
+    Raises
+    ------
+    RunStoreError
+        If the store cannot be read.
+    """
+    made = parse(f"model == '{sha256[:SHORT_HASH]}' and (kind == quantize or kind == compile)", NAMES)
+    waiting, _ = _waiting_rows()
+    fitting = [row for row in waiting if made.matches(named(row))]
+    rows = [*fitting, *_found(current_store(), made, limit=None).rows]
+    whole = [row for row in rows if row["model_sha256"] == sha256]
+    return get(max(whole, key=when_recorded)["run_id"]) if whole else None
 
 
 def get(run_id: str) -> dict[str, Any]:
@@ -100,7 +111,7 @@ def get(run_id: str) -> dict[str, Any]:
     waiting = {spool.run_id_of(path): path for path in spool.paths()}
     if wanted not in waiting:
         try:
-            wanted = complete(wanted, {row["run_id"] for row in _recorded_rows(store)} | set(waiting))
+            wanted = complete(wanted, _ids_like(wanted, store) | set(waiting))
         except UnknownNameError:
             raise
         except EmbedlError as err:
@@ -144,7 +155,7 @@ def known_ids() -> set[str]:
     """
     # What waits first: it may be recorded between the two looks.
     waiting = {spool.run_id_of(path) for path in spool.paths()}
-    return waiting | {row["run_id"] for row in _recorded_rows(current_store())}
+    return waiting | _ids_like("", current_store())
 
 
 def model_path(sha256: str) -> Path:
@@ -173,14 +184,24 @@ def model_path(sha256: str) -> Path:
             return models.keep(Path(found), sha256)
 
 
-def _recorded_rows(store: Store) -> list[dict[str, Any]]:
+def _found(store: Store, query: Query | None, *, limit: int | None, leaving_out: Collection[str] = ()) -> direct.Found:
+    """Return the recorded rows that ``query`` holds of: a SQLite file looks for them itself."""
     if store.sqlite_path is not None:
         try:
-            return direct.list_rows(store.sqlite_path)
+            return direct.find_rows(store.sqlite_path, query, limit=limit, leaving_out=leaving_out)
         except direct.NotReadable:
             pass  # MLflow knows how, or knows why not
-    rows: list[dict[str, Any]] = recorder().ask("rows", {"store": store.to_json()})["rows"]
-    return rows
+    every: list[dict[str, Any]] = recorder().ask("rows", {"store": store.to_json()})["rows"]
+    rows = [row for row in every if row["run_id"] not in leaving_out and (query is None or query.matches(named(row)))]
+    return direct.Found(rows=sorted(rows, key=when_recorded, reverse=True)[:limit], total=len(rows))
+
+
+def _ids_like(wanted: str, store: Store) -> set[str]:
+    """Return the ids that begin with ``wanted``; all, among which are close ones, where none does."""
+    if store.sqlite_path is not None:
+        with contextlib.suppress(direct.NotReadable):  # as above
+            return set(direct.ids_beginning(store.sqlite_path, wanted) or direct.ids_beginning(store.sqlite_path, ""))
+    return {row["run_id"] for row in _found(store, None, limit=None).rows}
 
 
 def _recorded(run_id: str, store: Store) -> dict[str, Any]:
@@ -214,9 +235,3 @@ def _waiting_rows() -> tuple[list[dict[str, Any]], list[EmbedlError]]:
         except (InputError, SchemaTooNewError) as err:
             problems.append(err)
     return rows, problems
-
-
-def _when_recorded(row: Mapping[str, Any]) -> tuple[str, bool, str]:
-    """Return what sorts runs by time: ids begin with a second, within which a step follows its parent."""
-    run_id = str(row["run_id"])
-    return run_id[:_SECOND], bool(row["parent_run_id"]), run_id

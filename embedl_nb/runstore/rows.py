@@ -7,19 +7,65 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from embedl_nb.errors import UnknownNameError
+from embedl_nb.query import Kind
 from embedl_nb.runstore.spool import Entry
 from embedl_nb.runstore.summary import Summary, flatten
 
-__all__ = ["EXPERIMENT", "METRICS", "TAGS", "TAG_PREFIX", "VIEW", "complete", "row", "waiting_row"]
+__all__ = [
+    "COLUMNS",
+    "COMMIT",
+    "EXPERIMENT",
+    "METRICS",
+    "NAMES",
+    "SECOND",
+    "SHORT_HASH",
+    "TAGS",
+    "TAG_PREFIX",
+    "complete",
+    "named",
+    "row",
+    "waiting_row",
+    "when_recorded",
+]
 
 EXPERIMENT = "embedl_nb"
-VIEW = "embedl_nb"
-"""The key of the view of our runs that MLflow's page is opened with."""
 TAG_PREFIX = "embedl_nb."
 METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes", "energy_mj")
-_COMMIT = "mlflow.source.git.commit"
+COMMIT = "mlflow.source.git.commit"
+SHORT_HASH = 12
+SECOND = len("20261122-170401")
+"""What of an id is a second: within it a step follows its parent."""
+
+COLUMNS = {
+    "run_id": "run_id",
+    "kind": "kind",
+    "name": "name",
+    "model": "model_sha256",
+    "device": "device",
+    "precision": "precision",
+    "p50_ms": "p50_ms",
+    "p95_ms": "p95_ms",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "energy_mj": "energy_mj",
+    "provenance": "provenance",
+    "started": "started_ms",
+    "parent": "parent_run_id",
+    "status": "status",
+    "notebook": "notebook",
+    "git_commit": "git_commit",
+    "git_dirty": "git_dirty",
+}
+"""What a reader calls a column of the table of runs, and its key in a row."""
+
+NAMES: dict[str, str] = {
+    **dict.fromkeys(COLUMNS, Kind.TEXT),
+    **dict.fromkeys((*METRICS, "peak_memory_mib"), Kind.NUMBER),
+    "started": Kind.TIME,
+}
+"""What may stand in a query for runs."""
+
 _OWN = ("run_id", "kind", *(field.name for field in fields(Summary)), "parent_run_id", "notebook", "git_dirty")
-TAGS = (*(TAG_PREFIX + name for name in _OWN), _COMMIT)
+TAGS = (*(TAG_PREFIX + name for name in _OWN), COMMIT)
 
 
 def row(
@@ -29,7 +75,7 @@ def row(
     return {
         **{name: tags.get(TAG_PREFIX + name, "") for name in _OWN},
         **{name: metrics.get(name) for name in METRICS},
-        "git_commit": tags.get(_COMMIT, ""),
+        "git_commit": tags.get(COMMIT, ""),
         "started_ms": started_ms,
         "status": "recorded" if is_finished else "incomplete",
     }
@@ -50,6 +96,22 @@ def waiting_row(entry: Entry) -> dict[str, Any]:
         "started_ms": entry.started_ms,
         "status": "waiting",
     }
+
+
+def named(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row by the names of :data:`NAMES`, as a reader sees it."""
+    memory = row["peak_memory_bytes"]
+    return {
+        **{name: row[key] for name, key in COLUMNS.items()},
+        "model": str(row["model_sha256"])[:SHORT_HASH],
+        "peak_memory_mib": None if memory is None else memory / 2**20,
+    }
+
+
+def when_recorded(row: Mapping[str, Any]) -> tuple[str, bool, str]:
+    """Return what sorts runs by time: ids begin with a second, within which a step follows its parent."""
+    run_id = str(row["run_id"])
+    return run_id[:SECOND], bool(row["parent_run_id"]), run_id
 
 
 def complete(wanted: str, known: Collection[str]) -> str:

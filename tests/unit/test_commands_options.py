@@ -259,6 +259,15 @@ def test_defaults_are_those_of_the_pipeline(verb: str, fake_pipeline: Any) -> No
     assert {name: given[name] for name in expected} == expected
 
 
+def test_runs_takes_a_query_of_several_words(fake_pipeline: Any) -> None:
+    run("runs")
+    run("runs kind == benchmark and device ~ '\"S24\"' --limit 5")
+    assert fake_pipeline.calls == [
+        ("runs", (None,), {"limit": 200}),
+        ("runs", ('kind == benchmark and device ~ "S24"',), {"limit": 5}),
+    ]
+
+
 def test_report_lays_lists_of_results_flat(fake_pipeline: Any) -> None:
     run("report a both --output out.html", a=1, both=[2, 3])
     assert fake_pipeline.calls == [("report", ([1, 2, 3], Path("out.html")), {})]
@@ -287,7 +296,7 @@ def test_runs_go_out_and_come_in_by_one_file(fake_pipeline: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("verb", ["runs", "devices", "doctor"])
+@pytest.mark.parametrize("verb", ["devices", "doctor"])
 def test_a_command_without_arguments_calls_its_verb(verb: str, fake_pipeline: Any) -> None:
     assert run(verb) == f"result of {verb}"
     assert fake_pipeline.calls == [(verb, (), {})]
