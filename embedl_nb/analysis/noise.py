@@ -5,8 +5,8 @@ the process is the unit that counts: each gives the logarithm of its median. Whe
 turns (A B B A ...), each pair of neighbours gives one difference, in which a drift of the machine cancels, and the
 interval is Student's over the pairs. Where the results were measured apart, it is Welch's over the processes of each,
 widened by what a machine changes between two measurements, which neither of them has seen: 1 % of each latency, and
-besides half of the spread between its processes (as standard deviations). Processes of which only a summary is known
-get the widest spread that their interval allows.
+besides half of the spread between its processes (as standard deviations). Where only all processes together are known,
+their spread is the widest that their interval allows.
 
 The verdict. "No difference larger than X %" where the whole 95 % interval lies within X % of 1; "different" where the
 98 % interval leaves 1 out; otherwise nobody can tell yet. That a difference takes 98 % keeps the false ones below 5 %
@@ -176,15 +176,12 @@ def judge(first: Latency, second: Latency, *, are_interleaved: bool = False, mar
             reason="one process says nothing of the next",
             more=More(count=3 - min(first.num_processes, second.num_processes), what="processes"),
         )
-    are_pairs = are_interleaved and 1 < len(first.samples_ms) == len(second.samples_ms)
+    are_pairs = are_interleaved and 1 < len(_medians_ms(first)) == len(_medians_ms(second))
     return _verdict(_in_turns(first, second) if are_pairs else _apart(first, second), margin)
 
 
 def _in_turns(first: Latency, second: Latency) -> _Difference:
-    pairs = [
-        math.log(statistics.median(a) / statistics.median(b))
-        for a, b in zip(first.samples_ms, second.samples_ms, strict=True)
-    ]
+    pairs = [math.log(a / b) for a, b in zip(_medians_ms(first), _medians_ms(second), strict=True)]
     return _Difference(
         mean=statistics.fmean(pairs),
         num_processes=len(pairs),
@@ -206,8 +203,8 @@ def _apart(first: Latency, second: Latency) -> _Difference:
         f"what a machine changes between two measurements ({_BETWEEN_MEASUREMENTS * 100:g} %, and half of the spread "
         "between processes)"
     )
-    if not (first.samples_ms and second.samples_ms):
-        method += "; a tool kept summaries only, so their spread is taken at its widest"
+    if not (_medians_ms(first) and _medians_ms(second)):
+        method += "; single processes were not kept, so their spread is taken at its widest"
     return _Difference(
         mean=a.mean - b.mean,
         num_processes=count,
@@ -264,15 +261,20 @@ def _more(found: _Difference, reach: float) -> More:
 
 
 def _times(latency: Latency) -> _Times:
-    if not latency.samples_ms:
+    medians = [math.log(median_ms) for median_ms in _medians_ms(latency)]
+    if not medians:
         return _summarized(latency)
-    medians = [math.log(statistics.median(process)) for process in latency.samples_ms]
     return _Times(
         mean=statistics.fmean(medians),
         variance=statistics.variance(medians),
         num_processes=len(medians),
         within=_within(latency.samples_ms),
     )
+
+
+def _medians_ms(latency: Latency) -> tuple[float, ...]:
+    """Return the median of each process; nothing where only all of them together are known."""
+    return tuple(statistics.median(process) for process in latency.samples_ms) or latency.process_p50s_ms
 
 
 def _summarized(latency: Latency) -> _Times:
@@ -291,7 +293,7 @@ def _summarized(latency: Latency) -> _Times:
 
 def _within(samples_ms: Sequence[Sequence[float]]) -> float:
     """Return the variance of a process's median that its own few iterations cause, mean of the processes."""
-    return statistics.fmean(_variance_of_median(process) for process in samples_ms)
+    return statistics.fmean(_variance_of_median(process) for process in samples_ms) if samples_ms else 0.0
 
 
 def _variance_of_median(process: Sequence[float]) -> float:

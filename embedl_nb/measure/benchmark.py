@@ -57,6 +57,8 @@ class Latency:
     samples_ms
         Every timed iteration, in order, one tuple a process. Empty where the device's tool summarizes each process:
         ``p50_ms`` and ``p95_ms`` are then the medians of the processes' own, and the other percentiles None.
+    process_p50s_ms
+        Median of each process, where the device's tool summarizes them; empty where the samples are there.
     """
 
     p50_ms: float
@@ -69,13 +71,15 @@ class Latency:
     n: int
     num_processes: int
     samples_ms: tuple[tuple[float, ...], ...]
+    process_p50s_ms: tuple[float, ...] = ()
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Latency:
         """Rebuild from plain JSON data."""
         low, high = record["ci95_ms"]
         samples = tuple(tuple(process) for process in record["samples_ms"])
-        return cls(**{**record, "ci95_ms": (low, high), "samples_ms": samples})
+        medians = tuple(record.get("process_p50s_ms", ()))  # older records kept none
+        return cls(**{**record, "ci95_ms": (low, high), "samples_ms": samples, "process_p50s_ms": medians})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

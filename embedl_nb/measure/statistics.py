@@ -91,6 +91,7 @@ def join_summaries(summaries: Sequence[TimesSummary], *, seed: int = 0) -> Laten
         n=int(n),
         num_processes=len(summaries),
         samples_ms=(),
+        process_p50s_ms=tuple(each.p50_ms for each in summaries),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,12 +106,22 @@ def test_one_process_tells_nothing_but_the_ratio() -> None:
     assert "one process" in verdict.reason
 
 
-def test_summaries_of_a_tool_are_compared_with_a_wider_interval() -> None:
+def test_summaries_of_a_tool_are_compared_by_the_median_of_each_process() -> None:
     first, second = [10.0, 10.2, 9.9], [5.0, 5.1, 4.9]
     whole, kept = judge(latency(first), latency(second)), judge(summaries(first), summaries(second))
     assert kept.is_different is True
-    assert width(kept) > width(whole)
-    assert "summaries" in kept.method
+    assert kept.ci95 == pytest.approx(whole.ci95, rel=1e-3)
+    in_turns = judge(summaries(first), summaries(second), are_interleaved=True)
+    assert "took turns" in in_turns.method
+    assert width(in_turns) < width(kept)
+
+
+def test_processes_that_were_not_kept_are_compared_with_a_wider_interval() -> None:
+    first, second = (replace(summaries(each), process_p50s_ms=()) for each in ([10.0, 10.2, 9.9], [5.0, 5.1, 4.9]))
+    verdict = judge(first, second, are_interleaved=True)
+    assert verdict.is_different is True
+    assert width(verdict) > width(judge(summaries([10.0, 10.2, 9.9]), summaries([5.0, 5.1, 4.9])))
+    assert "widest" in verdict.method
 
 
 def test_a_clock_that_did_not_move_is_not_compared() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import embedl_nb as enb
+from embedl_nb.analysis import Comparison
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import BenchmarkError, InputError
 from embedl_nb.measure.plan import MeasureOptions
@@ -64,6 +66,17 @@ def test_a_drift_hides_nothing_between_turns(pair: list[Path], empty_home: Path)
     assert comparison.ratio == pytest.approx(1.04, abs=0.002)
     assert "took turns" in comparison.verdict.method
     assert empty_home.exists()
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_turns_count_as_well_where_a_phones_tool_keeps_summaries(pair: list[Path]) -> None:
+    with using(VirtualDevice(samples_ms=drifting, is_summarizing=True)) as address:
+        comparison = enb.compare(*pair, device=address, processes=6, **SHORT)
+    assert comparison.first.latency.samples_ms == ()
+    assert comparison.is_different is True
+    assert "took turns" in comparison.verdict.method
+    record = json.loads(json.dumps(comparison.to_record()))
+    assert Comparison.from_record(record) == comparison
 
 
 @pytest.mark.usefixtures("empty_home")
