@@ -17,7 +17,16 @@ from embedl_nb.device.power import MetersPower, PowerReading
 from embedl_nb.device.watch import Watch
 from embedl_nb.errors import BenchmarkError
 from embedl_nb.measure.duration import format_duration
-from embedl_nb.measure.gauges import ENOUGH_UPDATES, GAUGES, EnergySource, Powers, UnfitError, num_updates, refusal_of
+from embedl_nb.measure.gauges import (
+    ENOUGH_UPDATES,
+    GAUGES,
+    ContradictionError,
+    EnergySource,
+    Powers,
+    UnfitError,
+    num_updates,
+    refusal_of,
+)
 from embedl_nb.runtime.raw_run import OutputsFor
 
 if TYPE_CHECKING:
@@ -108,7 +117,8 @@ def meter(target: Device, request: MeasureRequest) -> Energy:
             run = target.run(_loop(request, window_s))
         progress.emit("energy", "", done=2, total=2)
         n, mean_ms = _timed(run)
-        return judge(idle, _settled(watch.readings), mean_ms=mean_ms, n=n, window_s=window_s)
+        busy = _settled(watch.readings, init_s=(run.load_ms + run.compile_ms) / 1e3)
+        return judge(idle, busy, mean_ms=mean_ms, n=n, window_s=window_s)
     except UnfitError as err:
         raise BenchmarkError(f"{where}: {err}", hint=err.hint) from err
 
@@ -161,6 +171,8 @@ def _read(idle: Sequence[PowerReading], busy: Sequence[PowerReading]) -> Powers:
     for gauge in GAUGES:
         try:
             return gauge(idle, busy)
+        except ContradictionError:
+            raise
         except UnfitError as err:
             reasons[str(err)] = err.hint
     raise UnfitError("; ".join(filter(None, reasons)), hint=next(filter(None, reasons.values()), ""))
@@ -200,9 +212,12 @@ def _loop(request: MeasureRequest, window_s: float) -> MeasureRequest:
     )
 
 
-def _settled(readings: Sequence[PowerReading]) -> Sequence[PowerReading]:
-    """Leave out the beginning, while gauge and phone settle, and the end, when the loop may be over."""
-    return readings[math.ceil(_SETTLING * len(readings)) : len(readings) - math.floor(_ENDING * len(readings))]
+def _settled(readings: Sequence[PowerReading], *, init_s: float = 0.0) -> Sequence[PowerReading]:
+    """Leave out the beginning, while gauge, phone and runtime settle, and the end, when the loop may be over."""
+    times_s = [reading.time_s for reading in readings if reading.time_s is not None]
+    num_init = sum(time_s - times_s[0] < init_s for time_s in times_s)
+    begin = max(num_init, math.ceil(_SETTLING * len(readings)))
+    return readings[begin : len(readings) - math.floor(_ENDING * len(readings))]
 
 
 def _timed(run: RawRun) -> tuple[int, float]:

@@ -15,7 +15,17 @@ from enum import StrEnum
 
 from embedl_nb.device.power import PowerReading
 
-__all__ = ["ENOUGH_UPDATES", "GAUGES", "EnergySource", "Power", "Powers", "UnfitError", "num_updates", "refusal_of"]
+__all__ = [
+    "ENOUGH_UPDATES",
+    "GAUGES",
+    "ContradictionError",
+    "EnergySource",
+    "Power",
+    "Powers",
+    "UnfitError",
+    "num_updates",
+    "refusal_of",
+]
 
 ENOUGH_UPDATES = 5
 """New values that a meter must have told in each window: repeats of a slow gauge are no new readings."""
@@ -40,6 +50,10 @@ class UnfitError(Exception):
     def __init__(self, why: str, *, hint: str = "") -> None:
         super().__init__(why)
         self.hint = hint
+
+
+class ContradictionError(UnfitError):
+    """Two meters say what cannot both be: neither is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +178,7 @@ def _check_against_charge(power: Power, readings: Readings) -> None:
     except UnfitError:
         return  # no second opinion
     if not 1 / _LIKENESS <= power.mean_mw / max(1e-9, counted.mean_mw) <= _LIKENESS:
-        raise UnfitError(
+        raise ContradictionError(
             f"the battery's current makes {power.mean_mw:.0f} mW, what its charge lost {counted.mean_mw:.0f} mW"
         )
 

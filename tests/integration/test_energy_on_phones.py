@@ -71,7 +71,7 @@ def test_each_phone_of_a_rack_has_its_own_energy_and_heat(
 ) -> None:
     phones[0].faults = Faults(hides_current=True, gauge_every_s=30.0)
     phones[1].faults = Faults(charging=True)
-    phones[2].faults = Faults(celsius_per_busy_s=1e6)
+    phones[2].faults = Faults(celsius_per_busy_s=1e9)
     with pytest.warns(EmbedlWarning, match="thermal status"):
         found = enb.benchmark(model, addresses, energy=True, sustain="1s", **SHORT)
     assert not found.errors
@@ -79,8 +79,8 @@ def test_each_phone_of_a_rack_has_its_own_energy_and_heat(
     words = ("steps of ", "S2M_VDD_CPUCL2, S3M_VDD_CPUCL1", "current_now, uA")
     assert all(word in each.energy.method for word, each in zip(words, found, strict=True))
     for each, (idle_mw, busy_mw) in zip(found, (BATTERY_MW, RAILS_MW, BATTERY_MW), strict=True):
-        assert each.energy.idle_power_mw == pytest.approx(idle_mw, rel=0.15)
-        assert each.energy.power_mw == pytest.approx(busy_mw, rel=0.15)
+        assert each.energy.idle_power_mw == pytest.approx(idle_mw, rel=0.2)
+        assert each.energy.power_mw == pytest.approx(busy_mw, rel=0.2)
     assert [each.sustained.throttled_after_s is None for each in found] == [True, True, False]
     assert "energy mJ" in repr(found)
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from embedl_nb.device.adb.gauge import read_power
 from embedl_nb.device.power import PowerReading
 from embedl_nb.errors import BenchmarkError
+from embedl_nb.measure import energy
 from embedl_nb.measure.benchmark import Benchmark, Flag, FlagKind
 from embedl_nb.measure.energy import Energy, judge, meter
 from embedl_nb.measure.gauges import UnfitError
-from embedl_nb.runtime.raw_run import MeasureRequest
+from embedl_nb.runtime.raw_run import MeasureRequest, OutputsFor, RawRun
+from embedl_nb.testing import models
 from embedl_nb.testing.devices import VirtualDevice
 from embedl_nb.testing.results import fake_benchmark
+from embedl_nb.testing.virtual_phone.battery import Battery
 
 IDLE_UA = [-250_000, -253_000, -247_000, -252_000, -248_000, -250_000]
 BUSY_UA = [-1_250_000, -1_260_000, -1_240_000, -1_255_000, -1_245_000, -1_250_000]
@@ -52,56 +57,59 @@ def judged(idle: list[PowerReading], busy: list[PowerReading]) -> Energy:
     return judge(idle, busy, mean_ms=5.0, n=12_000, window_s=60.0)
 
 
+@pytest.fixture
+def model_path(tmp_path: Path) -> Path:
+    return models.write(tmp_path, models.fully_connected(), name="net")
+
+
 def test_energy_is_the_power_above_the_idle_phones_times_the_time_of_an_inference() -> None:
-    energy = judged(readings(IDLE_UA), readings(BUSY_UA))
+    found = judged(readings(IDLE_UA), readings(BUSY_UA))
     # By hand: 1.25 A less 0.25 A at 4 V are 4 W; for 5 ms that is 20 mJ.
-    assert energy.power_mw == pytest.approx(5000)
-    assert energy.idle_power_mw == pytest.approx(1000)
-    assert energy.energy_mj == pytest.approx(20)
-    assert 0 < energy.uncertainty_mj < 0.5
-    assert (energy.n, energy.num_readings) == (12_000, 12)
-    assert energy.method == "battery current (current_now, uA) x voltage, whole phone, idle subtracted"
+    assert found.power_mw == pytest.approx(5000)
+    assert found.idle_power_mw == pytest.approx(1000)
+    assert found.energy_mj == pytest.approx(20)
+    assert 0 < found.uncertainty_mj < 0.5
+    assert (found.n, found.num_readings) == (12_000, 12)
+    assert found.method == "battery current (current_now, uA) x voltage, whole phone, idle subtracted"
 
 
 @pytest.mark.parametrize("factor", [1, -1, 1e-3, -1e-3])
 def test_a_gauge_may_count_in_ma_and_call_what_flows_out_positive(factor: float) -> None:
     idle, busy = ([round(current * factor) for current in currents] for currents in (IDLE_UA, BUSY_UA))
-    energy = judged(readings(idle), readings(busy))
-    assert energy.energy_mj == pytest.approx(20, rel=0.01)
-    assert ("mA" in energy.method) == (abs(factor) < 1)
+    found = judged(readings(idle), readings(busy))
+    assert found.energy_mj == pytest.approx(20, rel=0.01)
+    assert ("mA" in found.method) == (abs(factor) < 1)
 
 
 def test_without_a_current_the_charge_that_went_tells_and_its_steps_make_it_uncertain() -> None:
-    energy = judged(readings(charges=IDLE_UAH), readings(charges=BUSY_UAH))
+    found = judged(readings(charges=IDLE_UAH), readings(charges=BUSY_UAH))
     # By hand: 1 mAh in 15 s at 4 V is 14.4 J in 15 s, 960 mW; 5 mAh are 4800 mW. Over 75 s the steps of 14.4 J and
     # 72 J make errors of 78 mW and 392 mW (step / sqrt(6) / 75 s); 1.96 x their root of squares x 5 ms is 3.9 mJ.
-    assert (energy.source, energy.idle_power_mw) == ("charge counter", pytest.approx(960))
-    assert energy.energy_mj == pytest.approx((4800 - 960) * 5 / 1000)
-    assert energy.uncertainty_mj == pytest.approx(3.92, rel=0.01)
-    assert energy.method == "charge counter (steps of 5000 uAh) x voltage, whole phone, idle subtracted"
+    assert (found.source, found.idle_power_mw) == ("charge counter", pytest.approx(960))
+    assert found.energy_mj == pytest.approx((4800 - 960) * 5 / 1000)
+    assert found.uncertainty_mj == pytest.approx(3.92, rel=0.01)
+    assert found.method == "charge counter (steps of 5000 uAh) x voltage, whole phone, idle subtracted"
 
 
 def test_rails_count_before_the_battery_and_also_while_it_charges() -> None:
     idle = readings(IDLE_UA, rails=[1000.0 + 3000 * step for step in range(6)], is_charging=True)
     busy = readings(BUSY_UA, rails=[1e6 + 45_000 * step for step in range(6)], is_charging=True)
-    energy = judged(idle, busy)
+    found = judged(idle, busy)
     # By hand: 3 J in 15 s are 200 mW, 45 J are 3000 mW; 2800 mW for 5 ms are 14 mJ.
-    assert (energy.source, energy.energy_mj) == ("power rails", pytest.approx(14))
-    assert energy.method == "power rails (S2M_VDD_CPUCL2, S1M_VDD_MIF), idle subtracted"
+    assert (found.source, found.energy_mj) == ("power rails", pytest.approx(14))
+    assert found.method == "power rails (S2M_VDD_CPUCL2, S1M_VDD_MIF), idle subtracted"
 
 
 def test_a_current_that_moves_too_rarely_gives_way_to_the_charge_counter() -> None:
-    energy = judged(readings(IDLE_UA[:1] * 6, charges=IDLE_UAH), readings(BUSY_UA[:1] * 6, charges=BUSY_UAH))
-    assert energy.source == "charge counter"
+    found = judged(readings(IDLE_UA[:1] * 6, charges=IDLE_UAH), readings(BUSY_UA[:1] * 6, charges=BUSY_UAH))
+    assert found.source == "charge counter"
 
 
-def test_a_current_of_another_size_than_the_charge_that_went_is_not_believed() -> None:
+def test_a_current_of_another_size_than_the_charge_that_went_makes_no_number_at_all() -> None:
     # One of two cells: the gauge says a quarter of what flows.
-    energy = judged(
-        readings([current // 4 for current in IDLE_UA], charges=IDLE_UAH),
-        readings([current // 4 for current in BUSY_UA], charges=BUSY_UAH),
-    )
-    assert energy.source == "charge counter"
+    idle, busy = ([current // 4 for current in currents] for currents in (IDLE_UA, BUSY_UA))
+    with pytest.raises(UnfitError, match="current makes 1250 mW, what its charge lost 4800 mW"):
+        judged(readings(idle, charges=IDLE_UAH), readings(busy, charges=BUSY_UAH))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +139,69 @@ def test_a_machine_without_meters_is_refused_at_once() -> None:
     with pytest.raises(BenchmarkError, match="nothing meters one process on virtual bench"):
         meter(device, MeasureRequest(model_path="net.tflite"))
     assert device.requests == []
+
+
+class SlowPhone(VirtualDevice):
+    """Every look at its meters is a second of its time; its gauge says something new every ``gauge_every_s``."""
+
+    def __init__(self, *, gauge_every_s: float, init_s: float = 0.0) -> None:
+        super().__init__()
+        self._init_s = init_s
+        self.num_looks = 0
+        self._every_s = gauge_every_s
+        self._battery = Battery(0.0)
+        self._load(is_busy=False)
+
+    def power(self) -> PowerReading:
+        self.num_looks += 1
+        told = self._battery.told(float(self.num_looks))
+        return PowerReading(time_s=float(self.num_looks), current=told.current_ua, voltage_mv=4105, is_charging=False)
+
+    def run(self, request: MeasureRequest) -> RawRun:
+        until = self.num_looks + self._init_s
+        while self.num_looks < until:
+            time.sleep(0.001)
+        self._load(is_busy=True)
+        until = self.num_looks + 200
+        while self.num_looks < until:
+            time.sleep(0.001)
+        run = super().run(dataclasses.replace(request, iterations=10, min_iterations=10))
+        return dataclasses.replace(run, compile_ms=1e3 * self._init_s)
+
+    def _load(self, *, is_busy: bool) -> None:
+        now_s = float(self.num_looks)
+        self._battery.set_load(now_s, is_busy=is_busy, is_charging=False, gauge_every_s=self._every_s)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "WINDOW_S", 0.0)
+    monkeypatch.setattr(energy, "EVERY_S", 0.001)
+
+
+def test_a_slow_gauge_is_given_the_time_that_it_needs(model_path: Path, no_waiting: None) -> None:
+    phone = SlowPhone(gauge_every_s=20.0)
+    found = meter(phone, MeasureRequest(model_path=str(model_path), profile=True))
+    (asked,) = phone.requests
+    assert (asked.profile, asked.outputs_for) == (False, OutputsFor.NOTHING)
+    # The mean of the made-up times is 5 ms; 2.1 A less 0.28 A at 4.105 V for 5 ms.
+    assert found.energy_mj == pytest.approx((2.1 - 0.28) * 4.105 * 5, rel=0.05)
+
+
+def test_what_a_long_compile_draws_is_no_part_of_an_inference(model_path: Path, no_waiting: None) -> None:
+    phone = SlowPhone(gauge_every_s=1.0, init_s=300.0)
+    found = meter(phone, MeasureRequest(model_path=str(model_path)))
+    assert found.energy_mj == pytest.approx((2.1 - 0.28) * 4.105 * 5, rel=0.05)
+
+
+def test_a_gauge_that_does_not_move_is_given_up_before_anything_runs(
+    model_path: Path, no_waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(energy, "LONGEST_S", 0.05)
+    phone = SlowPhone(gauge_every_s=1e9)
+    with pytest.raises(BenchmarkError, match=r"virtual bench .*: its meters are too slow: 1 different values"):
+        meter(phone, MeasureRequest(model_path=str(model_path)))
+    assert phone.requests == []
 
 
 BATTERY = (
