@@ -34,6 +34,7 @@ _HOMES = {
     "images": "embedl_nb.quantizer",
     "import_runs": "embedl_nb.pipeline",
     "load": "embedl_nb.pipeline",
+    "pick": "embedl_nb.pipeline",
     "preflight": "embedl_nb.pipeline",
     "quantize": "embedl_nb.pipeline",
     "report": "embedl_nb.pipeline",

@@ -18,6 +18,7 @@ from embedl_nb.pipeline import doctor as doctor
 from embedl_nb.pipeline import export_runs as export_runs
 from embedl_nb.pipeline import import_runs as import_runs
 from embedl_nb.pipeline import load as load
+from embedl_nb.pipeline import pick as pick
 from embedl_nb.pipeline import preflight as preflight
 from embedl_nb.pipeline import quantize as quantize
 from embedl_nb.pipeline import report as report

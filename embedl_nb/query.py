@@ -162,9 +162,14 @@ class Query:
     condition: Condition
 
     @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All that it compares, as they were written."""
+        return tuple(_leaves(self.condition))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names that it asks for, each once."""
-        return tuple(dict.fromkeys(leaf.name for leaf in _leaves(self.condition)))
+        return tuple(dict.fromkeys(leaf.name for leaf in self.comparisons))
 
     def judge(self, verdict: Callable[[Comparison], bool | None]) -> bool | None:
         """Return whether it holds where each comparison has this ``verdict``; None where that hangs on an unknown."""

@@ -13,6 +13,7 @@ from embedl_nb.charts.fidelity_svg import fidelity_picture
 from embedl_nb.charts.latency import latency_figure
 from embedl_nb.charts.layer_diff import layer_diff_figure, layer_diff_picture
 from embedl_nb.charts.over_time import over_time_figure
+from embedl_nb.charts.pareto import pareto_figure, pareto_picture
 from embedl_nb.charts.placement import placement_matrix_figure, placement_strip_figure
 from embedl_nb.charts.sustained import sustained_figure
 from embedl_nb.charts.tradeoff import tradeoff_figure
@@ -35,9 +36,11 @@ FIGURES: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "tradeoff": tradeoff_figure,
         "comparison": comparison_figure,
         "layer_diff": layer_diff_figure,
+        "pareto": pareto_figure,
         "placement": placement_strip_figure,
         "placement_matrix": placement_matrix_figure,
         "waterfall_svg": waterfall_picture,
+        "pareto_svg": pareto_picture,
         "fidelity_svg": fidelity_picture,
         "comparison_svg": comparison_picture,
         "layer_diff_svg": layer_diff_picture,

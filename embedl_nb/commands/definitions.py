@@ -23,6 +23,7 @@ from embedl_nb.commands.kinds import (
     OneOf,
 )
 from embedl_nb.commands.names import Names
+from embedl_nb.commands.picking import pick
 from embedl_nb.commands.quantizing import quantize, sensitivity
 from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import UnknownNameError
@@ -360,6 +361,7 @@ COMMANDS: dict[str, click.Command] = {
     "preflight": _preflight,
     "benchmark": _benchmark,
     "compare": compare,
+    "pick": pick,
     "runs": _runs,
     "rerun": rerun,
     "export-runs": export_runs,

@@ -228,7 +228,7 @@ _FITS: dict[Kind, Callable[[Any], bool]] = {
     Kind.SOURCE: _is_source,
     Kind.MODEL: _is_compiled,
     Kind.SAMPLES: _is_samples,
-    Kind.RESULT: _is_result,
+    Kind.RESULT: _is_subject,
     Kind.SUBJECT: _is_subject,
     Kind.DATA: _is_data,
     Kind.RECIPE: _is_recipe,

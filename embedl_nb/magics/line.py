@@ -24,6 +24,7 @@ MAGICS = {
     "embedl_preflight": "preflight",
     "embedl_benchmark": "benchmark",
     "embedl_compare": "compare",
+    "embedl_pick": "pick",
     "embedl_runs": "runs",
     "embedl_devices": "devices",
     "embedl_catalog": "catalog",

@@ -95,12 +95,12 @@ def join_summaries(summaries: Sequence[TimesSummary], *, seed: int = 0) -> Laten
     )
 
 
-def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, float]:
-    """Return a 95 % interval of the pooled median.
+def bootstrap_ci95_ms(samples_ms: Samples, *, percentile: float = 50.0, seed: int = 0) -> tuple[float, float]:
+    """Return a 95 % interval of the pooled median, or of another percentile.
 
     Each resample draws processes with replacement, then iterations within each. With few processes that alone is far
     too narrow (three give 75 % instead of 95 %), because the spread of K processes underestimates the spread they
-    come from by sqrt((K - 1) / K) and is itself uncertain: ratios to the median are therefore raised to the
+    come from by sqrt((K - 1) / K) and is itself uncertain: ratios to the middle are therefore raised to the
     power sqrt(K / (K - 1)) * t(0.975, K - 1) / z(0.975), which stretches small deviations by as much and keeps times
     positive. The interval ends where the samples do: nothing was seen beyond them. One process is resampled by its
     iterations only.
@@ -109,6 +109,8 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
     ----------
     samples_ms
         One sequence a process, ms.
+    percentile
+        0 to 100.
     seed
         The same seed and samples give the same interval.
 
@@ -124,34 +126,34 @@ def bootstrap_ci95_ms(samples_ms: Samples, *, seed: int = 0) -> tuple[float, flo
     import numpy as np
 
     processes = [np.asarray(process, dtype=np.float64) for process in samples_ms]
-    p50 = float(np.median(np.concatenate(processes)))
-    medians = _resampled_medians(processes, np.random.default_rng(seed))
-    low, high = np.percentile(medians, (2.5, 97.5))
-    if p50 <= 0:  # a clock that did not move
+    middle = float(np.percentile(np.concatenate(processes), percentile))
+    resampled = _resampled(processes, percentile, np.random.default_rng(seed))
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    if middle <= 0:  # a clock that did not move
         return float(low), float(high)
     stretch = _small_sample_stretch(len(processes))
     shortest, longest = min(map(np.min, processes)), max(map(np.max, processes))
     return (
-        max(float(shortest), p50 * min(1.0, float(low) / p50) ** stretch),
-        min(float(longest), p50 * max(1.0, float(high) / p50) ** stretch),
+        max(float(shortest), middle * min(1.0, float(low) / middle) ** stretch),
+        min(float(longest), middle * max(1.0, float(high) / middle) ** stretch),
     )
 
 
-def _resampled_medians(processes: list[Array], rng: np.random.Generator) -> Array:
+def _resampled(processes: list[Array], percentile: float, rng: np.random.Generator) -> Array:
     import numpy as np
 
     counts = np.array([process.size for process in processes])
     flat, starts = np.concatenate(processes), np.concatenate([[0], np.cumsum(counts)[:-1]])
     draws = max(1, round(float(counts.mean())))
     chunk = max(1, _CHUNK_DRAWS // (draws * len(processes)))
-    medians = []
+    found = []
     for begin in range(0, _NUM_RESAMPLES, chunk):
         num_resamples = min(chunk, _NUM_RESAMPLES - begin)
         picked = rng.integers(len(processes), size=(num_resamples, len(processes), 1))
         within = (rng.random((num_resamples, len(processes), draws)) * counts[picked]).astype(np.int64)
         drawn = flat[starts[picked] + within].reshape(num_resamples, -1)
-        medians.append(np.median(drawn, axis=1))
-    return np.concatenate(medians)
+        found.append(np.percentile(drawn, percentile, axis=1))
+    return np.concatenate(found)
 
 
 def _small_sample_stretch(num_processes: int) -> float:

@@ -6,6 +6,7 @@ from embedl_nb.pipeline.again import rerun
 from embedl_nb.pipeline.catalog import catalog
 from embedl_nb.pipeline.comparing import compare
 from embedl_nb.pipeline.doctor import doctor
+from embedl_nb.pipeline.picking import pick
 from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize, sensitivity
 from embedl_nb.pipeline.quickstart import quickstart
@@ -36,6 +37,7 @@ __all__ = [
     "fetch_tool",
     "import_runs",
     "load",
+    "pick",
     "preflight",
     "quantize",
     "quickstart",

@@ -34,6 +34,7 @@ PUBLIC = [
     "images",
     "import_runs",
     "load",
+    "pick",
     "preflight",
     "quantize",
     "report",

@@ -268,6 +268,12 @@ def test_runs_takes_a_query_of_several_words(fake_pipeline: Any) -> None:
     ]
 
 
+def test_pick_takes_results_a_budget_and_an_objective(fake_pipeline: Any) -> None:
+    run("pick a both --where 'p95_ms <= 10 and degradation <= 1 %' --minimize size_mib", a=1, both=[2, 3])
+    options = {"where": "p95_ms <= 10 and degradation <= 1 %", "minimize": "size_mib", "maximize": None}
+    assert fake_pipeline.calls == [("pick", ([1, 2, 3],), options)]
+
+
 def test_report_lays_lists_of_results_flat(fake_pipeline: Any) -> None:
     run("report a both --output out.html", a=1, both=[2, 3])
     assert fake_pipeline.calls == [("report", ([1, 2, 3], Path("out.html")), {})]
