@@ -139,12 +139,15 @@ class PlacementSummary:
     ----------
     is_as_asked
         Whether all of the model ran where it was asked to.
+    foreseen
+        What a preflight for that chip had said, against what happened; empty where none was made.
     """
 
     asked: str
     got: str
     sentence: str
     is_as_asked: bool = True
+    foreseen: str = ""
 
 
 class OutputState(StrEnum):
@@ -312,7 +315,12 @@ class Benchmark(Displayable):
     Attributes
     ----------
     init_ms
-        Loading and compiling in the runtime, median of the processes.
+        Loading and compiling in the runtime, median of the processes: of the cold ones, where some found what an
+        earlier one had cached.
+    init_kind
+        Whether ``init_ms`` is of ``"cold"`` or of ``"cached"`` loads; empty where the device does not say.
+    init_cached_ms
+        The median of the cached ones, where there are both; None otherwise.
     first_ms
         The first inference, median of the processes.
     layer_table
@@ -360,6 +368,8 @@ class Benchmark(Displayable):
     in_turns: str = ""
     provenance: Provenance = Provenance.MEASURED
     run_id: str | None = None
+    init_kind: str = ""
+    init_cached_ms: float | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -117,6 +117,8 @@ def check_outputs(
     kind, floor = SampleSource.GIVEN, Floor.FLOAT
     if sample.source is InputSource.EXAMPLE and model.parity is not None:
         kind, floor = model.parity.sample_source, model.parity.floor
+    if run.outputs_in_float16 and floor is Floor.FLOAT:
+        floor = Floor.HALF
     parity = compare_outputs(
         [golden.outputs],
         [{name: outputs[name] for name in golden.outputs}],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,9 @@ from embedl_nb.measure.benchmark import (
 )
 from embedl_nb.measure.environment import describe_environment, describe_heat
 from embedl_nb.measure.flags import Window, machine_flags, profile_flags, sample_flags
+from embedl_nb.measure.foreseen import compare_with_preflight
 from embedl_nb.measure.layers import LayerProfile, build_layers
+from embedl_nb.measure.loading import load_times
 from embedl_nb.measure.phone_state import phone_flags
 from embedl_nb.measure.plan import MeasureOptions
 from embedl_nb.measure.samples import Golden, Sample, check_outputs, choose_golden, choose_sample
@@ -302,7 +304,9 @@ def as_benchmark(
     """Make one result of what the processes gave."""
     profile = build_layers(runs, subject.model.graph, subgraph_index=subject.signature.subgraph_index)
     environment, thermal = describe_environment(runs, windows[0][0]), describe_heat(windows, runs)
-    placement = _placement(target, options, unit, profile=profile, path=_path(runs))
+    path = _path(runs)
+    foreseen = compare_with_preflight(subject.model, subject.signature, target.info, options.compute_unit, path)
+    placement = replace(_placement(target, options, unit, profile=profile, path=path), foreseen=foreseen)
     flags = (
         *_verdict_flags(placement, check),
         *sample_flags(runs),
@@ -316,7 +320,7 @@ def as_benchmark(
         precision=subject.model.precision,
         device=target.info,
         latency=_latency(runs),
-        init_ms=statistics.median(run.load_ms + run.compile_ms for run in runs),
+        **asdict(load_times(runs)),
         first_ms=statistics.median(run.first_ms for run in runs),
         layer_table=profile.layers,
         profiled_mean_ms=profile.mean_ms,

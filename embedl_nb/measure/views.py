@@ -15,6 +15,7 @@ __all__ = ["benchmark_view", "headline"]
 
 _TOP_LAYERS = 10
 _LONGEST_NAME = 48
+_NATIVE = "a native process of the phone's shell; in an app times may differ, a GPU's more than a CPU's"
 
 
 def headline(result: Benchmark) -> str:
@@ -69,14 +70,16 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
             f"p50 {format_ms(latency.p50_ms)}, 95 % interval {_bare_ms(low)} to {format_ms(high)}; "
             f"{_tail(latency)} ({source})",
         ),
-        Fact("start", f"load and compile {format_ms(result.init_ms)}, first {format_ms(result.first_ms)} ({source})"),
+        Fact("start", f"load and compile {_loading(result)}, first {format_ms(result.first_ms)} ({source})"),
         Fact("peak memory", _memory(result)),
         Fact("energy", _energy(result)),
         Fact("placement", result.placement.sentence),
+        *([Fact("preflight", result.placement.foreseen)] if result.placement.foreseen else []),
         Fact("outputs", _outputs(result)),
         Fact("inputs", str(result.input_source)),
         Fact("threads", str(result.environment.num_threads or "the runtime's choice")),
         Fact("device", place),
+        *([Fact("measured in", _NATIVE)] if device.is_phone else []),
     ]
     if result.sustained is not None:
         facts.insert(1, Fact("sustained", f"{result.sustained.sentence} ({source})"))
@@ -84,6 +87,11 @@ def _facts(result: Benchmark) -> tuple[Fact, ...]:
     if result.run_id:
         facts.append(Fact("run", result.run_id))
     return tuple(facts)
+
+
+def _loading(result: Benchmark) -> str:
+    words = format_ms(result.init_ms) + (f" {result.init_kind}" if result.init_kind else "")
+    return words if result.init_cached_ms is None else f"{words}, {format_ms(result.init_cached_ms)} cached"
 
 
 def _tail(latency: Latency) -> str:

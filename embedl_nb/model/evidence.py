@@ -6,7 +6,9 @@ arrays and numbers (likeness.py), nothing of models or of how they were run.
 The floor that a float model must reach, on every sample: SQNR of at least 60 dB, or no error above 1e-4 of the largest
 value; integers and truth values are equal; NaNs and infinities stand in the same places. A model that computes in 8-bit
 integers rounds after every operator, and two implementations round ties apart: its floats need 30 dB, or no error above
-2 of the 127 steps of the largest value.
+2 of the 127 steps of the largest value. Half precision has 11 significant bits: one rounding leaves about 66 dB, and
+errors that add up at random cost 10 log10(n) dB after n of them, so that 40 dB, or no error above 1e-2 of the largest
+value, is what 400 roundings one after the other leave.
 """
 
 from __future__ import annotations
@@ -48,15 +50,23 @@ class Floor(StrEnum):
     INTEGER = "integer"
     """For a model that computes in 8-bit integers, and so does its reference."""
 
+    HALF = "half"
+    """For what computes in float16, and its reference does not."""
+
     @property
     def least_sqnr_db(self) -> float:
         """The SQNR that is enough, dB."""
-        return LEAST_SQNR_DB if self is Floor.FLOAT else 30.0
+        return {Floor.FLOAT: LEAST_SQNR_DB, Floor.INTEGER: 30.0, Floor.HALF: 40.0}[self]
 
     @property
     def largest_relative_error(self) -> float:
         """The error that is small enough, as a share of the largest absolute value."""
-        return LARGEST_RELATIVE_ERROR if self is Floor.FLOAT else 2 / 127
+        return {Floor.FLOAT: LARGEST_RELATIVE_ERROR, Floor.INTEGER: 2 / 127, Floor.HALF: 1e-2}[self]
+
+    @property
+    def why(self) -> str:
+        """What it is owed to, to complete "held to 30 dB as it ..."; empty for the usual one."""
+        return {Floor.FLOAT: "", Floor.INTEGER: "computes in 8-bit integers", Floor.HALF: "computes in float16"}[self]
 
 
 class SampleSource(StrEnum):
@@ -166,8 +176,8 @@ class Parity(Displayable):
         if self.passed:
             exact = all(output.max_abs_error == 0 for output in self.outputs)
             degree = "exactly" if exact else f"SQNR {self.sqnr_db:.0f} dB"
-            if self.floor is Floor.INTEGER:
-                degree += f", held to {self.floor.least_sqnr_db:.0f} dB as it computes in 8-bit integers"
+            if self.floor.why:
+                degree += f", held to {self.floor.least_sqnr_db:.0f} dB as it {self.floor.why}"
             return f"equal to {self.reference} ({degree}, {samples}{self._growth})"
         worst = min((output for output in self.outputs if not output.matches), key=lambda output: output.sqnr_db)
         why = worst.note or f"SQNR {worst.sqnr_db:.1f} dB, largest error {worst.max_abs_error:.3g}"

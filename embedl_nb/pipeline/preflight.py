@@ -77,6 +77,7 @@ def preflight(
     """
     from embedl_nb.model import as_model
     from embedl_nb.placement import Placements, place
+    from embedl_nb.placement.foreseen import keep_foreseen
 
     subject, units = as_model(model), _units(compute_units)
     rehearsed_on = _rehearsed_on(rehearse=rehearse, samples=samples, source=source)
@@ -86,7 +87,7 @@ def preflight(
         for chip, (target, phones) in targets.items():
             answers = [answer for placement in results.values() for answer in placement.answers]
             known = [answer for answer in answers if answer.unit in _SAME_FOR_EVERY_CHIP]
-            results[f"{target} | {chip}" if phones else str(chip)] = place(
+            placement = place(
                 subject,
                 chip,
                 target=target,
@@ -96,6 +97,8 @@ def preflight(
                 rehearsed_on=rehearsed_on,
                 known=known,
             )
+            keep_foreseen(placement, chip.part)
+            results[f"{target} | {chip}" if phones else str(chip)] = placement
     call = call_of(
         model=subject,
         compute_units=[str(unit) for unit in units],

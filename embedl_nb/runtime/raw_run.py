@@ -162,12 +162,16 @@ class ExecutionPath:
         Why it is not the unit that was asked for, or not all of it; ``""`` where it is.
     is_whole
         Whether all of it ran on the unit that was asked for.
+    num_taken, num_operators
+        The same in numbers: by that unit, and of how many; None where the runtime does not say.
     """
 
     compute_unit: str
     sentence: str
     cause: str = ""
     is_whole: bool = True
+    num_taken: int | None = None
+    num_operators: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,11 @@ class RawRun:
         What measured, and its SHA-256, where that is a program of its own.
     during
         Heat and clocks while it ran, read where that does not disturb the timed inferences.
+    load_kind
+        ``"cold"`` where the process found nothing compiled or packed by an earlier one, ``"cached"`` where it did;
+        empty where the device does not say.
+    outputs_in_float16
+        Whether what gave the outputs was allowed to compute in half precision, by its own words.
     """
 
     runtime_version: str
@@ -254,6 +263,8 @@ class RawRun:
     tool: dict[str, str] = dataclasses.field(default_factory=dict)
     during: tuple[HeatReading, ...] = ()
     outputs_note: str = ""
+    load_kind: str = ""
+    outputs_in_float16: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""

@@ -81,6 +81,20 @@ def test_a_gpu_that_works_is_what_was_got(address: str, phone: VirtualPhone, mod
     assert result.placement.is_as_asked
 
 
+def test_loads_from_a_cache_are_told_from_cold_ones(address: str, phone: VirtualPhone, model: Path) -> None:
+    options = {"iterations": 3, "warmup": 1, "processes": 2, "profile": False}
+    cache = {"xnnpack_weight_cache_file_path": "weights.cache"}
+    result = enb.benchmark(model, address, runtime_options=cache, **options)
+    assert result.init_kind == "cold"
+    assert result.init_cached_ms is not None
+    assert " cold, " in repr(result)
+    assert " cached, first " in repr(result)
+    assert "a native process of the phone's shell" in repr(result)
+    assert enb.load(result.run_id) == result
+    left = [path.name for path in (phone.root / "data/local/tmp/embedl_nb").rglob("*") if path.is_file()]
+    assert left == ["benchmark_model"]
+
+
 def test_a_model_is_pushed_once_for_all_processes_and_gone_when_they_are_done(
     address: str, phone: VirtualPhone, model: Path
 ) -> None:

@@ -100,8 +100,11 @@ def test_an_artifact_by_its_path_is_known_by_what_litert_wrote_into_it(
     address: str, phone: VirtualPhone, model: LiteRTModel, sdk: Path
 ) -> None:
     assert model.aot is not None
+    assert enb.preflight(model, "SM8650", compute_units=["npu"]).answer("npu").num_running == 2
     assert read_stamp(model.aot.content()) == Stamp(manufacturer="Qualcomm", chip_name="SM8650")
-    assert enb.benchmark(model.aot.path, address, compute_unit="npu", **SHORT).placement.is_as_asked
+    placement = enb.benchmark(model.aot.path, address, compute_unit="npu", **SHORT).placement
+    assert placement.is_as_asked
+    assert placement.foreseen == "as preflight said: 2 of 2 operators on the npu"
 
 
 @pytest.mark.parametrize("name", [next(iter(LIBRARIES)), next(name for name in LIBRARIES if "Skel" in name)])

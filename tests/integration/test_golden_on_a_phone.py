@@ -17,7 +17,7 @@ from embedl_nb.device.adb.running import _run
 from embedl_nb.device.adb.tool.binary import CHECKER_VARIABLE
 from embedl_nb.device.adb.tool.command import BenchmarkCommand, RunLimits
 from embedl_nb.errors import EmbedlWarning, InputError, MissingDependencyError, WrongOutputError
-from embedl_nb.model.evidence import compare_outputs
+from embedl_nb.model.evidence import Floor, compare_outputs
 from embedl_nb.model.litert_model import LiteRTModel
 from embedl_nb.runtime.arrays import join_samples, save_arrays, take_arrays
 from embedl_nb.runtime.raw_run import ExecutionPath, MeasureRequest, OutputsFor
@@ -123,6 +123,7 @@ def test_right_outputs_are_said_to_be_right_and_by_which_program(
     assert result.outputs.parity is not None
     assert "the older benchmark_model (no version, SHA-256 " in result.outputs.sentence
     assert "with all 1 operators on the GPU" in result.outputs.sentence
+    assert result.outputs.parity.floor is Floor.HALF  # its checker said so
     assert "the times are of LiteRT 2.2.0 on random inputs" in result.outputs.sentence
     assert "SHA-256" in result.environment.versions["output checker"]
     assert result.input_source == "random"

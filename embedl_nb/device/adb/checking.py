@@ -8,6 +8,7 @@ says is told together with its name, its hash and the unit on which it ran.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ __all__ = ["PhoneCheck", "PhoneOutputs", "prepare_check"]
 
 _OUTPUTS_NAME = "outputs.raw"
 _MOST_BYTES = 1 << 30
+_HALF_ALLOWED = re.compile(r"Allow lower precision in gpu ?: \[1\]")
 _PRECISION = ("gpu-precision", "gpu_precision")
 _PROGRAM_FAILED = (BenchmarkError, InputError, RemoteCommandError, UnitUnavailableError, UnsupportedOperatorError)
 _CHECKER = f"the older {TOOL_NAME}"
@@ -63,11 +65,14 @@ class PhoneOutputs:
         Which program gave them and on which unit, or why there are none.
     tool
         That program with its whole hash; empty where there are none.
+    in_float16
+        Whether it said that it may compute in half precision.
     """
 
     path: str | None = None
     note: str = ""
     tool: str = ""
+    in_float16: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +150,12 @@ class PhoneCheck:
         where = "on the CPU" if unit is ComputeUnit.CPU else f"with {ran.sentence}"
         by = f"{_CHECKER} (no version, SHA-256 {self.tool.sha256[:12]}) {where}"
         note = f"outputs by {by}; the times are of LiteRT {like.version} on random inputs"
-        return PhoneOutputs(path=path, note=note, tool=f"{_CHECKER}, {self.tool.abi}, SHA-256 {self.tool.sha256}")
+        return PhoneOutputs(
+            path=path,
+            note=note,
+            tool=f"{_CHECKER}, {self.tool.abi}, SHA-256 {self.tool.sha256}",
+            in_float16=_HALF_ALLOWED.search(process.text) is not None,
+        )
 
     def _command(
         self,
@@ -165,8 +175,9 @@ class PhoneCheck:
             "input_layer_value_files": ",".join(files),
             "output_filepath": remote_outputs,
         }
-        if unit is ComputeUnit.GPU and "fp32" in (like.runtime_options.get(name) for name in _PRECISION):
-            options["gpu_precision_loss_allowed"] = "false"
+        if unit is ComputeUnit.GPU:  # said aloud, so that the tool says it back
+            is_float32 = "fp32" in (like.runtime_options.get(name) for name in _PRECISION)
+            options["gpu_precision_loss_allowed"] = "false" if is_float32 else "true"
         return BenchmarkCommand(
             version=LEGACY,
             directory=like.directory,

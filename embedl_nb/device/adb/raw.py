@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ _KINDS = {
     RowKind.DELEGATE: EventKind.DELEGATE,
 }
 _UNKNOWN = "unknown"
+# The runtime's words where it finds what an earlier process left; each process of the tool starts with nothing else.
+_IS_CACHED = re.compile(r"XNNPack weight cache:? loaded from |API from serialized data", re.IGNORECASE)
+_SILENT_CACHE = re.compile(r"--(?:compiler_cache_path|use_caching)=")  # nothing is said of what is in these
 _MEMORY_ORDER = ("peak_memory", "overall_footprint", "init_footprint")
 """The first that was printed is the headline."""
 
@@ -59,6 +63,8 @@ def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> 
         events=events,
         outputs_path=run.outputs.path,
         outputs_note=run.outputs.note,
+        outputs_in_float16=run.outputs.in_float16,
+        load_kind=_load_kind(run.plain),
         inputs="random",
         pid=0,
         wall_start=wall_start,
@@ -70,6 +76,12 @@ def to_raw_run(run: PhoneRun, *, num_threads: int | None, wall_start: float) -> 
         },
         during=tuple(_heat(reading) for process in (run.plain, run.profiled) if process for reading in process.during),
     )
+
+
+def _load_kind(process: ToolProcess) -> str:
+    if _IS_CACHED.search(process.text):
+        return "cached"
+    return "" if _SILENT_CACHE.search(process.command) else "cold"
 
 
 def _heat(conditions: Conditions) -> HeatReading:
@@ -192,13 +204,19 @@ def execution_path(delegation: Delegation, asked: ComputeUnit) -> ExecutionPath:
     # What was compiled ahead of time is one operator for many of the model that it was made from.
     operators = "operators" if asked is not ComputeUnit.NPU else "operators of the compiled model"
     if taken == of:
-        return ExecutionPath(compute_unit=str(asked), sentence=f"all {of} {operators} on the {title}")
-    cause = causes or "the runtime does not say why"
-    if not taken:
+        sentence = f"all {of} {operators} on the {title}"
+    elif taken:
+        sentence = f"{taken} of {of} {operators} on the {title}, the others on the CPU"
+    else:
         sentence = f"none of {of} {operators} on the {title}, all on the CPU"
-        return ExecutionPath(compute_unit=str(ComputeUnit.CPU), sentence=sentence, cause=cause, is_whole=False)
-    sentence = f"{taken} of {of} {operators} on the {title}, the others on the CPU"
-    return ExecutionPath(compute_unit=str(asked), sentence=sentence, cause=cause, is_whole=False)
+    return ExecutionPath(
+        compute_unit=str(asked if taken else ComputeUnit.CPU),
+        sentence=sentence,
+        cause="" if taken == of else causes or "the runtime does not say why",
+        is_whole=taken == of,
+        num_taken=taken,
+        num_operators=of,
+    )
 
 
 def _on_cpu(delegation: Delegation) -> str:

@@ -59,6 +59,8 @@ async def run_legacy(call: Call) -> int:
     if unknown := [f"--{name}={value}" for name, value in flags.items() if name not in _FLAGS]:
         await call.out(f"WARN: Unconsumed cmdline flags: {' '.join(unknown)}\n")
     await call.out(f"INFO: Log parameter values verbosely: [0]\nINFO: Graph: [{flags.get('graph', '')}]\n")
+    if "gpu_precision_loss_allowed" in flags:
+        await call.out(f"INFO: Allow lower precision in gpu: [{flags['gpu_precision_loss_allowed'] == 'true':d}]\n")
     try:
         work = _work(call, flags)
         await call.out(f"INFO: Loaded model {flags['graph']}\n")

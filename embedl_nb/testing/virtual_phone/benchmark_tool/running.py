@@ -78,8 +78,21 @@ async def run_benchmark(call: Call) -> int:
         measured = await _measure(call, flags, units)
     except EmbedlError as err:
         return await _refuse(call, err)
+    await _print(call, _weight_cache_lines(call, flags.text("xnnpack_weight_cache_file_path")))
     await _print(call, _report(call, flags, units, measured).lines())
     return 0
+
+
+def _weight_cache_lines(call: Call, name: str) -> list[Line]:
+    """Leave the file that XNNPACK leaves, where the command asks for one, or find it; one in memory has no name."""
+    if not name or name.startswith(":"):
+        return []
+    if call.handset.files.here(call.path(name)).is_file():
+        return [plain(f"INFO: XNNPack weight cache loaded from '{name}'.")]
+    writer = call.handset.files.writer(call.path(name))
+    writer.write(b"packed weights")
+    writer.close()
+    return [plain(f"INFO: XNNPack weight cache: written to '{name}'.")]
 
 
 async def _measure(call: Call, flags: ParsedFlags, units: Units) -> Measured:
