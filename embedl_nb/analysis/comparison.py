@@ -56,7 +56,14 @@ class Comparison(Displayable):
     @property
     def sentence(self) -> str:
         """The answer."""
-        return sentence_of(self.verdict, self.first_name, self.second_name, self.unlike)
+        return sentence_of(
+            self.verdict, self.first_name, self.second_name, self.unlike, can_take_turns=self.can_take_turns
+        )
+
+    @property
+    def can_take_turns(self) -> bool:
+        """Whether both could be measured in turns, process by process: models on one device can."""
+        return self.about in ("model", "repeat") and self.first.device.address == self.second.device.address
 
     @property
     def is_different(self) -> bool | None:
@@ -218,6 +225,10 @@ def compare_results(results: Sequence[Benchmark], *, margin: float = MARGIN) -> 
             f"there is nothing to compare: {len(results)} result" + ("" if len(results) == 1 else "s"),
             hint="give two or more results, or two or more models to be measured in turns",
         )
+    run_ids = [result.run_id for result in results if result.run_id]
+    twice = next((run_id for run_id in run_ids if run_ids.count(run_id) > 1), None)
+    if twice is not None:
+        raise InputError(f"run {twice} is given twice", hint="compare it with another run, or measure it again")
     check_margin(margin)
     names = distinct_names(results)
     first = results[0]

@@ -91,7 +91,9 @@ def _latency(result: Benchmark) -> str:
 
 def _unknown(comparison: Comparison) -> tuple[str, str]:
     if comparison.is_different is None and comparison.ratio is not None:
-        if comparison.first.device.address == comparison.second.device.address and not comparison.first.in_turns:
+        if not comparison.can_take_turns:
+            return "which of the two is faster", "enb.benchmark(model, device, processes=20) of each, then enb.compare"
+        if not comparison.first.in_turns:
             return (
                 "which of the two is faster",
                 "enb.compare(model_a, model_b)  # measured in turns, so that drift cancels",

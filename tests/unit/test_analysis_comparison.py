@@ -23,6 +23,7 @@ def named(name: str, *, p50_ms: float = 10.0, seed: int = 0, **changes: Any) -> 
     return replace(made, model_sha256=name.ljust(64, "0"), **changes)
 
 
+OTHER_DEVICE = replace(fake_benchmark(0).device, name="another", address="virtual://other")
 BIG, SMALL = named("big"), named("small", p50_ms=4.8, seed=1)
 
 
@@ -45,6 +46,19 @@ def test_the_same_again_cannot_be_told_apart_and_says_what_would() -> None:
     assert comparison.about == "repeat"
     assert comparison.sentence.startswith("cannot tell yet: ")
     assert "big #1" in comparison.sentence
+
+
+def test_devices_are_not_sent_to_take_turns() -> None:
+    models, devices = enb.compare(BIG, named("big", seed=3)), enb.compare(BIG, replace(BIG, device=OTHER_DEVICE))
+    assert "only a measurement in turns" in models.sentence
+    assert "in turns" not in devices.sentence
+    assert devices.is_different is None
+
+
+def test_a_run_beside_itself_is_refused() -> None:
+    run = replace(BIG, run_id="20261128-093012-3f9a")
+    with pytest.raises(InputError, match="20261128-093012-3f9a is given twice"):
+        enb.compare(run, SMALL, run)
 
 
 def test_names_that_are_equal_are_told_apart_by_what_differs() -> None:
