@@ -66,22 +66,24 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(energy, "EVERY_S", 0.03)
 
 
-def test_each_phone_of_a_rack_has_its_own_energy_and_heat(
-    addresses: tuple[str, ...], phones: tuple[VirtualPhone, ...], model: Path
-) -> None:
+def test_each_phone_of_a_rack_has_its_own_energy_and_heat(phones: tuple[VirtualPhone, ...], model: Path) -> None:
     phones[0].faults = Faults(hides_current=True, gauge_every_s=30.0)
     phones[1].faults = Faults(charging=True)
     phones[2].faults = Faults(celsius_per_busy_s=1e9)
     with pytest.warns(EmbedlWarning, match="thermal status"):
-        found = enb.benchmark(model, addresses, energy=True, sustain="1s", **SHORT)
+        found = enb.benchmark(model, "adb://*", energy=True, sustain="1s", **SHORT)
     assert not found.errors
-    assert [each.energy.source for each in found] == ["charge counter", "power rails", "battery current"]
-    words = ("steps of ", "S2M_VDD_CPUCL2, S3M_VDD_CPUCL1", "current_now, uA")
-    assert all(word in each.energy.method for word, each in zip(words, found, strict=True))
-    for each, (idle_mw, busy_mw) in zip(found, (BATTERY_MW, RAILS_MW, BATTERY_MW), strict=True):
-        assert each.energy.idle_power_mw == pytest.approx(idle_mw, rel=0.2)
-        assert each.energy.power_mw == pytest.approx(busy_mw, rel=0.2)
-    assert [each.sustained.throttled_after_s is None for each in found] == [True, True, False]
+    of = {each.device.name: each for each in found}
+    for name, source, words, (idle_mw, busy_mw), is_hot in (
+        ("virtual Galaxy S24", "charge counter", "steps of ", BATTERY_MW, False),
+        ("virtual Pixel 7", "power rails", "S2M_VDD_CPUCL2, S3M_VDD_CPUCL1", RAILS_MW, False),
+        ("virtual moto g75 5G", "battery current", "current_now, uA", BATTERY_MW, True),
+    ):
+        assert of[name].energy.source == source
+        assert words in of[name].energy.method
+        assert of[name].energy.idle_power_mw == pytest.approx(idle_mw, rel=0.2)
+        assert of[name].energy.power_mw == pytest.approx(busy_mw, rel=0.2)
+        assert (of[name].sustained.throttled_after_s is not None) == is_hot
     assert "energy mJ" in repr(found)
 
 
