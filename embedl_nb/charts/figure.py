@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from embedl_nb.charts.stills import still
+from embedl_nb.charts.stills import DRAWABLE, still
 
 __all__ = ["Figure"]
 
@@ -21,8 +21,10 @@ class Figure(go.Figure):  # type: ignore[misc] # plotly has no types
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(include, exclude, **options)
-        # Without plotly's own entry it is shown elsewhere: in a browser's window, or as a picture already.
-        return {**bundle, _SVG: str(still(self))} if bundle else bundle
+        # Without plotly's own entry it is shown elsewhere: in a browser's window, or as a picture already. And a trace
+        # that its user has added may be of any type.
+        has_picture = bundle and {trace.type for trace in self.data} <= DRAWABLE
+        return {**bundle, _SVG: str(still(self))} if has_picture else bundle
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

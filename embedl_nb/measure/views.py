@@ -54,8 +54,8 @@ def benchmark_view(result: Benchmark) -> View:
 
 def _figures(result: Benchmark) -> tuple[str, ...]:
     return (
-        *(("waterfall", "operators") if result.layer_table else ()),
-        *(("latency",) if result.latency.samples_ms else ()),
+        *(("waterfall", "operators", "treemap") if result.layer_table else ()),
+        *(("latency", "over_time") if result.latency.samples_ms else ()),
         *(("sustained",) if result.sustained is not None else ()),
     )
 

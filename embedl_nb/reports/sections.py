@@ -90,6 +90,7 @@ def _box(name: str, figure: Any) -> Markup:
         element("div", id=name),
         element("noscript", still(figure, uid=f"{name}-still")),
         class_="embedl-chart",
+        tabindex=0,  # on a narrow screen it scrolls
         role="group",
         aria_label=str(figure.layout.title.text),
     )

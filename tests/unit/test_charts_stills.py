@@ -14,15 +14,19 @@ from test_placement import placement
 import embedl_nb as enb
 from embedl_nb import charts
 from embedl_nb.charts import canvas
+from embedl_nb.charts.palette import colour_of
 from embedl_nb.charts.stills import still
 from embedl_nb.placement import Placements
 from embedl_nb.testing.results import fake_benchmark, fake_fidelity
+from embedl_nb.units import Provenance
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
 _DRAWN_FROM: dict[str, Callable[[], Any]] = {
     "waterfall": lambda: fake_benchmark(66),
     "operators": lambda: fake_benchmark(66),
+    "treemap": lambda: fake_benchmark(66),
+    "over_time": lambda: fake_benchmark(4),
     "latency": lambda: fake_benchmark(4),
     "sustained": lambda: replace(fake_benchmark(4), sustained=sustained_by(WarmingPhone())),
     "fidelity": fake_fidelity,
@@ -62,6 +66,21 @@ def test_a_picture_of_thousands_of_layers_stays_small():
 def test_a_change_made_to_a_figure_shows_in_its_picture():
     figure = charts.draw("operators", fake_benchmark(4)).update_xaxes(title="milliseconds")
     assert "milliseconds" in _texts(still(figure))
+
+
+def test_a_figure_with_a_trace_of_another_type_is_shown_without_a_picture(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
+    figure = charts.draw("operators", fake_benchmark(4)).add_box(y=[1, 2, 3])
+    assert set(figure._repr_mimebundle_()) == {"application/vnd.plotly.v1+json"}
+
+
+def test_areas_of_a_treemap_are_in_proportion_to_their_times():
+    result = replace(fake_benchmark(3), provenance=Provenance.MEASURED)
+    picture = still(charts.draw("treemap", result))
+    leaves = [each for each in _elements(picture, "rect") if each.get("fill") == colour_of("cpu")]
+    areas = sorted(float(each.get("width", 0)) * float(each.get("height", 0)) for each in leaves)
+    times = sorted(layer.mean_ms for layer in result.layer_table)
+    assert [area / areas[-1] for area in areas] == pytest.approx([time / times[-1] for time in times], rel=0.05)
 
 
 def test_bars_are_as_long_as_their_values():

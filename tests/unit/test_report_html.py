@@ -83,7 +83,7 @@ def test_a_benchmark_shows_its_headline_charts_layers_and_environment(tmp_path):
     result = fake_benchmark(20)
     page = _page(result, tmp_path)
     assert "virtual_net" in page.text
-    assert len(page.figures()) == 3
+    assert len(page.figures()) == 5
     assert "All layers, in the order they ran" in page.text
     assert "features.4.conv.3" in page.text
     assert "Made-up CPU" in page.text
@@ -94,7 +94,7 @@ def test_every_figure_finds_its_box(tmp_path):
     path = write_report([fake_benchmark(4), fake_benchmark(4)], tmp_path / "report.html")
     page = _Page(path.read_text(encoding="utf-8"))
     targets = re.findall(r'type="application/json" data-target="([^"]+)"', path.read_text(encoding="utf-8"))
-    assert len(targets) == 6
+    assert len(targets) == 10
     assert set(targets) <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids)
 
@@ -124,7 +124,7 @@ def test_results_without_charts_need_no_script(tmp_path):
 
 
 def test_a_benchmark_without_layers_is_reported_with_its_latency(tmp_path):
-    assert len(_page(fake_benchmark(0), tmp_path).figures()) == 1
+    assert len(_page(fake_benchmark(0), tmp_path).figures()) == 2
 
 
 def test_the_page_loads_nothing_and_forbids_itself_to(tmp_path):

@@ -6,6 +6,6 @@ made of, not all of plotly.
 
 from __future__ import annotations
 
-from embedl_nb.charts.stills.picture import still
+from embedl_nb.charts.stills.picture import DRAWABLE, still
 
-__all__ = ["still"]
+__all__ = ["DRAWABLE", "still"]

@@ -9,12 +9,16 @@ from typing import Any
 from embedl_nb.charts.canvas import HEAD_PX
 from embedl_nb.charts.palette import GRID, NEUTRAL
 from embedl_nb.charts.stills.axes import Axis, axis, numbers
+from embedl_nb.charts.stills.boxes import Box, boxes
 from embedl_nb.charts.stills.marks import Bar, bars, cells, colour, points, swatch
 from embedl_nb.charts.stills.words import LETTER_PX, clipped, lines
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.display.markup import Markup, element, join
 
-__all__ = ["still"]
+__all__ = ["DRAWABLE", "still"]
+
+DRAWABLE = frozenset({"bar", "heatmap", "scatter", "treemap"})
+"""The types of traces that a picture can be made of."""
 
 _LONGEST_LABEL_PX = 250.0
 _RIGHT, _FOOT = 24.0, 44.0
@@ -28,7 +32,7 @@ def still(figure: Any, *, uid: str | None = None) -> Markup:
     Parameters
     ----------
     figure
-        A ``plotly.graph_objects.Figure`` made of bars, scatter traces and heat maps.
+        A ``plotly.graph_objects.Figure`` made of bars, scatter traces, heat maps and treemaps.
     uid
         Begins the ids in the picture; by default a digest of what is drawn, so that equal pictures are equal text.
 
@@ -68,7 +72,8 @@ class _Plot:
         foot = max(_FOOT, float(layout.get("margin", {}).get("b", 0)))
         self._top, self._bottom = float(HEAD_PX), self.height - foot
         self._left, self._right = self._left_margin(), WIDTH - _RIGHT - (40 if self._options("y2") else 0)
-        names = [name for trace in traces for name in (trace.get("xaxis", "x"), trace.get("yaxis", "y"))]
+        placed = [trace for trace in traces if trace["type"] != "treemap"]
+        names = [name for trace in placed for name in (trace.get("xaxis", "x"), trace.get("yaxis", "y"))]
         self.axes = {name: self._axis(name) for name in dict.fromkeys(names)}
 
     def _options(self, name: str) -> _Spec:
@@ -158,6 +163,9 @@ class _Plot:
 
     def drawn(self, trace: _Spec) -> Markup:
         """Draw one trace."""
+        if trace["type"] == "treemap":
+            top = self._top - 24
+            return boxes(trace, Box(0, top, WIDTH, self.height - top - 8))
         x, y = self.axes[trace.get("xaxis", "x")], self.axes[trace.get("yaxis", "y")]
         if trace["type"] == "bar":
             return self._bars(trace, x, y)
