@@ -13,7 +13,7 @@ from pathlib import Path
 from embedl_nb import config, progress, stopping
 from embedl_nb.errors import DeviceBusy
 
-__all__ = ["leased"]
+__all__ = ["is_any_leased", "leased"]
 
 _POLL_S = 0.05
 _SAY_EVERY_S = 1.0
@@ -66,6 +66,17 @@ def leased(address: str, *, wait_s: float, folder: Path | None = None) -> Iterat
         with contextlib.suppress(OSError):
             note.unlink(missing_ok=True)
         lock.release()
+
+
+def is_any_leased(*, folder: Path | None = None) -> bool:
+    """Say whether a program of this user holds the lease of some device now; nothing is waited for."""
+    import psutil
+
+    for note in (folder or config.cache_dir() / "leases").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # gone by now, or half written
+            if psutil.pid_exists(int(json.loads(note.read_text())["pid"])):
+                return True
+    return False
 
 
 def _holder(note: Path) -> str:

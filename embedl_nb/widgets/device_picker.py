@@ -1,7 +1,8 @@
 """The device picker: what is attached and every phone of the catalog in one list that is searched in the browser.
 
 The catalog's rows are sent once. While the picker is seen, its page asks for what is attached every few seconds; the
-kernel lists it in a thread beside its work and answers. Nothing runs when no page asks.
+kernel lists it in a thread beside its work and answers. Nothing runs when no page asks, and while a benchmark runs no
+phone is asked: that would be measured, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import traitlets
 
 from embedl_nb.device import DeviceAddress, DeviceInfo, UnreadyDevice, list_devices
 from embedl_nb.device.catalog import targets_named
+from embedl_nb.device.lease import is_any_leased
 from embedl_nb.display import Table, View
 from embedl_nb.errors import InputError
 from embedl_nb.pipeline import catalog
@@ -57,6 +59,7 @@ class DevicePicker(Widget):
     _attached = traitlets.List(traitlets.Dict()).tag(sync=True)
     _npus = traitlets.Dict().tag(sync=True)
     _query = traitlets.Dict().tag(sync=True)
+    _is_waiting = traitlets.Bool(False).tag(sync=True)
     # Counts the answers, so that a page sees that one came even where nothing has changed.
     _num_listed = traitlets.Int(0).tag(sync=True)
 
@@ -85,11 +88,14 @@ class DevicePicker(Widget):
             if not self._npus:
                 support = await asyncio.to_thread(npu_support)
                 self._npus = {sdk: asdict(each) for sdk, each in support.items()}
-            self._show_attached(await asyncio.to_thread(list_devices))
+            self._is_waiting = bool(self._attached) and await asyncio.to_thread(is_any_leased)
+            if not self._is_waiting:
+                self._show_attached(await asyncio.to_thread(list_devices))
         self._num_listed += 1
 
     def _show_attached(self, devices: tuple[DeviceInfo | UnreadyDevice, ...]) -> None:
-        self._attached = [attached_row(device) for device in devices]
+        rows = [attached_row(device) for device in devices]
+        self._attached = sorted(rows, key=lambda row: not row["isReady"])
 
     def _view(self) -> View:
         num_phones = len(self._catalog["phones"])

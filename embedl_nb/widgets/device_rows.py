@@ -65,7 +65,7 @@ def attached_row(device: DeviceInfo | UnreadyDevice) -> Row:
     return {
         "address": device.address,
         "name": device.name,
-        "state": "ready" if device.provenance is Provenance.MEASURED else f"ready, {device.provenance}",
+        "state": "ready" if device.provenance is Provenance.MEASURED else str(device.provenance),
         "nextStep": "",
         "isDevice": True,
         "isReady": True,

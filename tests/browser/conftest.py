@@ -41,7 +41,9 @@ _PATIENCE_MS = 120_000
 _KERNEL_START_MS = 40_000
 
 # Console errors that say nothing about embedl_nb, each with its reason.
-_HARMLESS_ERRORS: dict[str, str] = {}
+_HARMLESS_ERRORS: dict[str, str] = {
+    "Could not restore the debugger state": "JupyterLab's question to a kernel that is being restarted",
+}
 
 _LAB_SETTINGS: dict[str, dict[str, object]] = {
     # No question about news, no look-up of newer versions: both would cover the notebook or leave the machine.

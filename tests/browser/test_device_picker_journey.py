@@ -44,7 +44,7 @@ def value_of_picker(lab: Any) -> str:
 
 def test_attached_phones_appear_by_themselves_in_their_state(lab):
     picker = lab.page.locator(".embedl-widget")
-    picker.get_by_text("ready, virtual").wait_for()
+    picker.get_by_text("virtual", exact=True).wait_for()
     picker.get_by_text("unauthorized", exact=True).or_(picker.get_by_text("offline", exact=True)).first.wait_for()
     lab.screenshot("device_picker")
 
@@ -56,9 +56,54 @@ def test_two_phones_are_found_and_picked_by_keyboard_alone(lab):
     lab.page.keyboard.press("Space")
     lab.page.get_by_label("Search devices").focus()
     lab.page.keyboard.press("Control+a")
-    lab.page.keyboard.type("virtual")
+    lab.page.keyboard.type("virtual galaxy")
     lab.page.keyboard.press("ArrowDown")
     lab.page.keyboard.press("Enter")
     lab.screenshot("device_picker_picked")
     assert "'Samsung Galaxy S24 Ultra', 'adb://127.0.0.1:" in value_of_picker(lab)
+
+
+def test_a_phone_that_is_unplugged_loses_its_place_among_the_ready(lab):
+    lab.run_cell("galaxy.unplug()")
+    lab.page.locator(".embedl-picked").get_by_text("(offline)").wait_for()
+    lab.screenshot("device_picker_unplugged")
+
+
+def test_a_re_run_of_the_cell_keeps_the_choice(lab):
+    lab.page.evaluate("""async () => {
+        const notebook = window.jupyterapp.shell.currentWidget.content;
+        notebook.activeCellIndex = 1;
+        await window.jupyterapp.commands.execute("notebook:run-cell");
+    }""")
+    lab.page.get_by_role("button", name="Remove Samsung Galaxy S24 Ultra").wait_for()
+    assert lab.page.locator(".embedl-widget").count() == 1
+
+
+def test_the_picker_reads_well_in_a_dark_theme(lab):
+    lab.use_theme("JupyterLab Dark")
+    lab.page.locator("#jupyterlab-splash").wait_for(state="detached")
+    lab.screenshot("device_picker_dark")
     assert serious_violations(lab.page, ".embedl-widget") == []
+
+
+def test_at_200_percent_zoom_nothing_is_cut_off(lab):
+    lab.page.set_viewport_size({"width": 640, "height": 500})
+    lab.scroll_to(lab.page.locator(".embedl-widget"))
+    lab.page.wait_for_function("() => document.querySelector('.embedl-grid').ariaColCount < 8")
+    lab.screenshot("device_picker_zoomed")
+    lab.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+def test_a_reload_of_the_page_brings_the_choice_and_the_search_back(lab):
+    lab.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    lab.page.reload()
+    lab.page.get_by_role("button", name="Remove Samsung Galaxy S24 Ultra").wait_for()
+    assert lab.page.get_by_label("Search devices").input_value() == "virtual galaxy"
+    lab.screenshot("device_picker_reloaded")
+
+
+def test_a_kernel_that_is_restarted_leaves_the_table_and_says_so(lab):
+    lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    lab.page.get_by_text("The kernel that this belongs to is gone").wait_for()
+    lab.screenshot("device_picker_restarted")
+    assert lab.page.get_by_role("grid", name="Devices").get_by_role("row").count() > 1

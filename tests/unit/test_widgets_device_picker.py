@@ -12,6 +12,7 @@ pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb
 from embedl_nb import widgets
 from embedl_nb.device import DeviceInfo, UnreadyDevice
 from embedl_nb.device.catalog.facts import phones
+from embedl_nb.device.lease import leased
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
 from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
@@ -97,7 +98,7 @@ def test_a_phone_that_is_attached_has_what_the_catalog_knows_of_it():
 
 
 def test_numbers_of_a_virtual_device_are_announced_as_such():
-    assert attached_row(VirtualDevice().info)["state"] == f"ready, {Provenance.VIRTUAL}"
+    assert attached_row(VirtualDevice().info)["state"] == Provenance.VIRTUAL
 
 
 def test_a_reason_why_there_is_no_phone_is_no_device():
@@ -137,6 +138,22 @@ def test_a_question_that_comes_while_the_first_is_answered_starts_nothing(monkey
     monkeypatch.setattr(device_picker, "list_devices", lambda: listings.append("listed") or ())
     ask(widgets.DevicePicker(), times=3)
     assert listings == ["listed"]
+
+
+def test_while_a_benchmark_runs_no_phone_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setenv("EMBEDL_NB_HOME", str(tmp_path))
+    picker = widgets.DevicePicker()
+    ask(picker)
+    before = picker._attached
+    monkeypatch.setattr(device_picker, "list_devices", lambda: pytest.fail("the phone was asked"))
+    with leased("adb://phone", wait_s=1):
+        ask(picker)
+        assert picker._is_waiting
+    assert picker._attached == before
+    monkeypatch.setattr(device_picker, "list_devices", tuple)
+    ask(picker)
+    assert not picker._is_waiting
+    assert picker._attached == []
 
 
 def test_an_error_is_shown_under_the_widget_until_it_is_over(monkeypatch):

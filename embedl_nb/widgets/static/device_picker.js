@@ -18,6 +18,7 @@ const SAVE_AFTER_MS = 400;
  * @property {[number | null, number | null]} api Android's levels
  * @property {number | null} year
  * @property {string} words what is searched: small letters, a blank before each word
+ * @property {string} nameWords its name, in the same way
  * @property {boolean} isAttached
  * @property {boolean} isReady
  * @property {string} state of an attached one
@@ -62,7 +63,7 @@ function catalogDevices(catalog) {
     const words = [name, brand, codes, ...chips.flatMap((/** @type {Chip} */ chip) => [chip.label, chip.vendor, chip.npu])];
     return {
       ...{ id: name, name, chips, ram: [minRam, maxRam], api: [minApi, maxApi], year, words: plain(words.join(" ")) },
-      ...{ isAttached: false, isReady: false, state: "", nextStep: "", units: [], os: "" },
+      ...{ nameWords: plain(name), isAttached: false, isReady: false, state: "", nextStep: "", units: [], os: "" },
     };
   });
 }
@@ -78,7 +79,7 @@ function attachedDevices(rows) {
     return {
       ...{ id: row.address, name: row.name, chips, ram: row.ram ?? [null, null] },
       ...{ api: [row.api ?? null, row.api ?? null], year: row.year ?? null, words: plain(words.join(" ")) },
-      ...{ isAttached: true, isReady: row.isReady, state: row.state, nextStep: row.nextStep },
+      ...{ nameWords: plain(row.name), isAttached: true, isReady: row.isReady, state: row.state, nextStep: row.nextStep },
       ...{ units: row.units ?? [], os: row.os ?? "" },
     };
   });
@@ -95,8 +96,8 @@ function nearestFirst(devices, words) {
   /** @type {Device[][]} */
   const groups = [[], [], []];
   for (const device of devices) {
-    const name = plain(device.name);
-    groups[name.endsWith(whole) ? 0 : words.every((word) => name.includes(word)) ? 1 : 2].push(device);
+    const { nameWords } = device;
+    groups[nameWords.endsWith(whole) ? 0 : words.every((word) => nameWords.includes(word)) ? 1 : 2].push(device);
   }
   return groups.flat();
 }
@@ -113,7 +114,7 @@ function abilities(device, npus) {
   const compiling = best("compiles");
   const simulating = best("simulates");
   const npu = compiling?.chip.npu || "NPU";
-  const notYet = "the kernel has not said yet";
+  const notYet = device.chips.length ? "the kernel has not said yet" : "its chip is not known before it is ready";
   const run = device.isAttached
     ? device.isReady
       ? `on ${device.units.join(", ")}`
@@ -306,17 +307,16 @@ function render({ model, el }) {
   });
 
   body.append(
-    element("div", { class: "embedl-bar" }, search, refresh),
+    element("div", { class: "embedl-bar" }, search, clear, refresh),
     element(
       "div",
       { class: "embedl-bar embedl-filters", role: "group", "aria-label": "Filters" },
       ...filters.map((filter) => element("label", {}, filter.label, filter.select)),
-      clear,
     ),
     grid.element,
     element("div", { class: "embedl-bar embedl-foot" }, count, attachedNote),
-    details,
     pickedList,
+    details,
   );
 
   /** @param {Device} device */
@@ -383,7 +383,8 @@ function render({ model, el }) {
     pickedList.replaceChildren(
       ...[...picked].map((id) => {
         const device = names.get(id);
-        const name = device ? device.name : `${id} (not there now)`;
+        const name = device ? device.name : id;
+        const trouble = device ? (device.isAttached && !device.isReady ? device.state : "") : "not there now";
         const remove = () => {
           toggle(id);
           const next = pickedList.querySelector("button");
@@ -392,8 +393,8 @@ function render({ model, el }) {
         };
         return element(
           "li",
-          { class: device ? null : "embedl-unready" },
-          name,
+          { class: trouble ? "embedl-unready" : null },
+          trouble ? `${name} (${trouble})` : name,
           element("button", { type: "button", "aria-label": `Remove ${name}`, click: remove }, "×"),
         );
       }),
@@ -430,7 +431,8 @@ function render({ model, el }) {
     devices = [...attachedDevices(rows), ...phones];
     const notes = rows.filter((/** @type {any} */ row) => !row.isDevice);
     const num = rows.length - notes.length;
-    say(attachedNote, [`${num} attached`, ...notes.map((/** @type {any} */ row) => `${row.state}: ${row.nextStep}`)].join("; "));
+    const wait = model.get("_is_waiting") ? "a benchmark runs, so none is asked until it ends" : "";
+    say(attachedNote, [`${num} attached`, ...notes.map((/** @type {any} */ row) => `${row.state}: ${row.nextStep}`), wait].filter(Boolean).join("; "));
     order();
     show();
     showPicked();
@@ -454,6 +456,7 @@ function render({ model, el }) {
   }, ASK_EVERY_MS);
 
   listen("change:_attached", showAttached);
+  listen("change:_is_waiting", showAttached);
   listen("change:_npus", () => {
     show();
     showDetails();

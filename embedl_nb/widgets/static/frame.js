@@ -89,7 +89,7 @@ export function frame(model, el, label) {
   const body = element("div", { class: "embedl-body" });
   const error = element("div", { class: "embedl-error", role: "alert", hidden: true });
   const gone = element("p", { class: "embedl-gone", role: "status", hidden: true });
-  const root = element("section", { class: "embedl-widget", "aria-label": label }, body, error, gone);
+  const root = element("section", { class: "embedl-widget", "aria-label": label }, gone, body, error);
   // JupyterLab takes arrows, Space and Enter for the notebook's own wherever it is not told otherwise.
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   el.append(root);
