@@ -25,6 +25,7 @@ from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.pipeline.ahead_of_time import with_artifact
 from embedl_nb.placement.answers import Reason, UnitAnswer
 from embedl_nb.placement.npu import ask_npu, plugin, sdk
+from embedl_nb.placement.npu.stamp import Stamp, read_stamp
 from embedl_nb.placement.npu.tool import run_tool
 from embedl_nb.placement.npu.vendors import VENDORS
 from embedl_nb.testing import models
@@ -80,6 +81,14 @@ def install(vendor: str, site: Path) -> None:
     vendor_libraries.package(site, VENDORS[vendor].package.replace("-", "_"), site / "libraries")
 
 
+def is_stamped_for(answer: UnitAnswer, chip: Chip) -> bool:
+    """Whether LiteRT wrote into the artifact whose it is, as a phone's run will look for it."""
+    vendor = VENDORS[chip.npu_sdk]
+    assert answer.artifact is not None
+    stamp = Stamp(manufacturer=vendor.manufacturer, chip_name=vendor.chip_name(chip))
+    return read_stamp(answer.artifact.read_bytes()) == stamp
+
+
 def reasons(answer: UnitAnswer) -> dict[int, Reason | None]:
     return {each.index: each.reason for each in answer.operators if not each.runs}
 
@@ -97,6 +106,7 @@ def test_mediateks_plugin_gives_partitions_and_an_artifact(tmp_path: Path, site:
     assert answer.artifact is not None
     types = [operator.type_name for operator in read_model(answer.artifact).main.operators]
     assert types == ["DISPATCH_OP", "REVERSE_SEQUENCE", "DISPATCH_OP"]
+    assert is_stamped_for(answer, DIMENSITY)
     assert set(Path("/tmp").glob("tempdir_dla*")) == before
 
 
@@ -115,6 +125,7 @@ def test_googles_plugin_gives_partitions_and_an_artifact(tmp_path: Path, site: P
     assert answer.asked == "Google Tensor's compiler for Tensor G4"
     assert answer.partitions == ((0, 1), (3, 4))
     assert dict(answer.facts)["bytecode"] == "8 B"
+    assert is_stamped_for(answer, TENSOR)
 
 
 @needs_cc
@@ -155,6 +166,7 @@ def test_samsungs_plugin_compiles_for_the_chip_that_was_asked_for(part: str, tmp
     assert answer.partitions == ((0, 1),)
     assert answer.artifact is not None
     assert f"for chip {part[-4:]}".encode() in answer.artifact.read_bytes()
+    assert is_stamped_for(answer, chips()[part])
 
 
 @needs_cc
