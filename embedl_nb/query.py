@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from embedl_nb.errors import InputError, UnknownNameError
 
-__all__ = ["Comparison", "Group", "Kind", "Moment", "Query", "parse"]
+__all__ = ["Comparison", "Group", "Kind", "Moment", "Query", "is_condition", "parse"]
 
 _LONGEST = 2000
 _DEEPEST = 50
@@ -192,6 +192,11 @@ class Query:
             SQL expression of each name in :attr:`columns`; they are the caller's, never the user's.
         """
         return _sql(self.condition, columns)
+
+
+def is_condition(text: object) -> bool:
+    """Say whether this is meant as a query rather than as words: it compares something."""
+    return isinstance(text, str) and any(sign in text for sign in "<>=~!")
 
 
 def parse(text: str, names: Mapping[str, str]) -> Query:

@@ -31,7 +31,7 @@ MODEL_NAMES = frozenset({"size_mib", "size_bytes", "degradation", "sqnr_db"})
 """Those that no benchmark says: they are known where the step that made the model was recorded."""
 
 _PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0}
-_SIGNS = {"<": "≥", "<=": ">", ">": "≤", ">=": "<", "==": "is not", "!=": "is", "~": "is not", "!~": "is"}
+_SIGNS = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "is not", "!=": "is", "~": "is not", "!~": "is"}
 
 
 class Standing(StrEnum):

@@ -22,7 +22,7 @@ from embedl_nb.units import Provenance
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Axis", "Choice", "Rejected", "choose", "parse_budget"]
+__all__ = ["Axis", "Choice", "Rejected", "choose", "pareto_front", "parse_budget"]
 
 SCHEMA_VERSION = 1
 _SECOND_AXES = ("peak_memory_mib", "size_mib", "init_ms")
@@ -107,7 +107,7 @@ class Choice(Displayable):
     @property
     def front_candidates(self) -> tuple[Candidate, ...]:
         """Those that no other beats in one of :attr:`axes` without losing in another, by the objective."""
-        return _front(self.candidates, self.axes)
+        return pareto_front(self.candidates, self.axes)
 
     @property
     def front(self) -> tuple[Benchmark, ...]:
@@ -293,7 +293,10 @@ def _excess(value: Any, leaf: Comparison) -> float:
 
 def _axes(candidates: Sequence[Candidate], query: Query | None, objective: Axis) -> tuple[Axis, ...]:
     limits = {leaf.name: leaf.operator.startswith("<") for leaf in _limits(query)}
-    axes = [objective, *(Axis(name=name, is_minimized=down) for name, down in limits.items() if name != objective.name)]
+    others = [Axis(name=name, is_minimized=down) for name, down in limits.items() if name != objective.name]
+    # p95 goes with p50: what has another unit says more beside it.
+    unit = objective.name.rpartition("_")[2]
+    axes = [objective, *sorted(others, key=lambda axis: axis.name.rpartition("_")[2] == unit)]
     if len(axes) == 1:
         second = next((name for name in _SECOND_AXES if any(each.value(name) is not None for each in candidates)), None)
         axes += [Axis(name=second)] if second else []
@@ -305,7 +308,8 @@ def _limits(query: Query | None) -> list[Comparison]:
     return [leaf for leaf in leaves if leaf.kind is Kind.NUMBER and leaf.operator in ("<", "<=", ">", ">=")]
 
 
-def _front(candidates: Sequence[Candidate], axes: Sequence[Axis]) -> tuple[Candidate, ...]:
+def pareto_front(candidates: Sequence[Candidate], axes: Sequence[Axis]) -> tuple[Candidate, ...]:
+    """Return those that no other beats in one of ``axes`` without losing in another; what is not known is left out."""
     costs = [(each, [each.value(axis.name) for axis in axes]) for each in candidates]
     known = [
         (each, tuple(axis.cost(value) for axis, value in zip(axes, values, strict=True)))

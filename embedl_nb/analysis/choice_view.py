@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["choice_view", "sentence_of"]
 
 _MORE_PROCESSES = 10
+_NUM_LOSERS = 10
 
 
 def sentence_of(choice: Choice) -> str:
@@ -28,10 +29,12 @@ def sentence_of(choice: Choice) -> str:
     degree = "lowest" if choice.objective.is_minimized else "highest"
     among = f"{len(choice.meeting)} of {counted(total, 'result')}"
     budget = f"{among} that meet {choice.where}" if choice.where else counted(total, "result")
-    if len(choice.meeting) == 1 and choice.where:
+    if len(choice.meeting) == 1 and total > 1 and choice.where:
         return (
             f"{best.label}: the only one of {counted(total, 'result')} that meets {choice.where}, {_shown(best, name)}"
         )
+    if total == 1:
+        return f"{best.label}: the only result, {_shown(best, name)}"
     return f"{best.label}: the {degree} {_shown(best, name)}, of the {budget}"
 
 
@@ -41,8 +44,10 @@ def choice_view(choice: Choice) -> View:
     facts = [Fact("picked", _described(choice.meeting[0], axes))] if choice.meeting else []
     if len(choice.meeting) > 1:
         facts.append(Fact("runner-up", f"{choice.meeting[1].label}: {_lead(choice)}"))
-    if choice.rejected:
-        facts += [Fact("not picked", f"{each.candidate.label}: {'; '.join(each.reasons)}") for each in choice.rejected]
+    losers = [Fact("not picked", f"{each.candidate.label}: {'; '.join(each.reasons)}") for each in choice.rejected]
+    facts += losers[:_NUM_LOSERS]
+    if len(losers) > _NUM_LOSERS:
+        facts.append(Fact("not picked", f"{len(losers) - _NUM_LOSERS} more: see the table"))
     front = ", ".join(each.name for each in choice.front_candidates)
     facts.append(Fact("front", f"{front} (by {', '.join(label_of(name) for name in axes)})" if front else "not known"))
     unknown, next_step = _unknown(choice)
@@ -126,14 +131,16 @@ def _table(choice: Choice, axes: list[str]) -> Table:
     for place, each in enumerate(choice.candidates):
         loser = reasons.get(id(each))
         standing = str(loser.standing) if loser else ("picked" if place == 0 else "meets")
-        figures = (_value(each, name) for name in axes)
+        values = ((name, each.value(name)) for name in axes)
+        figures = ("?" if value is None else value_text(name, value) for name, value in values)
         why = "; ".join(loser.reasons) if loser else ""
-        rows.append((each.label, standing, *figures, "yes" if id(each) in front else "", why))
+        rows.append((each.name, standing, *figures, "yes" if id(each) in front else "", why))
     return Table(
         title="One row a candidate",
         columns=("candidate", "standing", *(label_of(name) for name in axes), "on the front", "why not"),
         rows=tuple(rows),
-        note="(low to high): 95 % intervals. .frame() has all as numbers; .pareto() draws the front.",
+        numeric=tuple(label_of(name) for name in axes),
+        note="?: not known. .frame() has all as numbers; .pareto() draws the front.",
     )
 
 

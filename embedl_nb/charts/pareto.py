@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embedl_nb.analysis.budget import Candidate, label_of, value_text
-from embedl_nb.analysis.choice import Axis, Choice
+from embedl_nb.analysis.choice import Axis, Choice, pareto_front
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
 from embedl_nb.charts.palette import NEUTRAL, TEXT, colour_of, is_hatched
@@ -49,7 +49,7 @@ def pareto_figure(result: Any) -> Any:
     choice, shown, (across, upward) = _checked(result)
     front = list(choice.front_candidates)
     kinds = dict.fromkeys((each.result.placement.got, each.result.provenance) for each in shown)
-    traces = [_path(front, across, upward)]
+    traces = [_path(pareto_front(shown, (across, upward)), across, upward)]
     traces += [_dots(choice, front, [each for each in shown if _kind(each) == kind], kind) for kind in kinds]
     layout: Spec = {
         "height": _PLOT_PX + canvas.HEAD_PX + 52,
@@ -79,8 +79,8 @@ def pareto_picture(result: Any, *, uid: str | None = None) -> Markup:
     def at(x: float, y: float) -> tuple[float, float]:
         return _LEFT + (_RIGHT - _LEFT) * x / most_x, _BOTTOM - (_BOTTOM - _TOP) * y / most_y
 
-    front = choice.front_candidates
-    path = "L".join("{:.1f} {:.1f}".format(*at(each.value(across.name), each.value(upward.name))) for each in front)
+    front, joined = choice.front_candidates, pareto_front(shown, (across, upward))
+    path = "L".join("{:.1f} {:.1f}".format(*at(each.value(across.name), each.value(upward.name))) for each in joined)
     lines = [f"M{at(bound, 0)[0]:.1f} {_TOP}V{_BOTTOM}" for bound in _bounds(choice, across)]
     lines += [f"M{_LEFT} {at(0, bound)[1]:.1f}H{_RIGHT}" for bound in _bounds(choice, upward)]
     return framed(
@@ -116,7 +116,7 @@ def _kind(candidate: Candidate) -> tuple[str, Provenance]:
     return candidate.result.placement.got, candidate.result.provenance
 
 
-def _path(front: list[Candidate], across: Axis, upward: Axis) -> Spec:
+def _path(front: Sequence[Candidate], across: Axis, upward: Axis) -> Spec:
     return {
         "type": "scatter",
         "mode": "lines",

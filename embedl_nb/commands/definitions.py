@@ -258,12 +258,16 @@ def _runs(query: tuple[str, ...], limit: int) -> Any:
 
 
 @click.command("devices")
+@click.argument("query", nargs=-1)
 @click.option("--pick", is_flag=True, help="In a notebook: search and pick devices, and the phones of the catalog.")
 @verbose
 @click.pass_obj
-def _devices(names: Names, /, *, pick: bool) -> Any:
-    """List what can measure a model now."""
-    return names.pick_devices() if pick else pipeline.devices()
+def _devices(names: Names, /, query: tuple[str, ...], *, pick: bool) -> Any:
+    """List what can measure a model now.
+
+    QUERY is words that a device has, or what is to hold of the columns: "state == ready and memory_mib >= 8 GiB".
+    """
+    return names.pick_devices() if pick else pipeline.devices(" ".join(query) or None)
 
 
 @click.command("catalog")
@@ -279,7 +283,8 @@ def _devices(names: Names, /, *, pick: bool) -> Any:
 def _catalog(words: tuple[str, ...], **filters: Any) -> Any:
     """List the phones that are known, with their chips.
 
-    WORDS are what the names of the phone or of its chip begin with: galaxy s24.
+    WORDS are what the names of the phone or of its chip begin with: galaxy s24; or what is to hold of the columns:
+    "npu ~ hexagon and min_ram_gb >= 8".
     """
     return pipeline.catalog(" ".join(words) or None, **filters)
 

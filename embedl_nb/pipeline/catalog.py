@@ -29,7 +29,8 @@ def catalog(
     Parameters
     ----------
     query
-        Words that the names of the phone or of its chip begin with: ``"galaxy s24"``, ``"pixel"``, ``"SM8650"``.
+        Words that the names of the phone or of its chip begin with: ``"galaxy s24"``, ``"pixel"``, ``"SM8650"``; or
+        what is to hold of the columns of ``.frame()``: ``'npu ~ "hexagon" and min_ram_gb >= 8'``, as in :func:`runs`.
     brand
         ``"Samsung"``.
     chip
@@ -54,7 +55,9 @@ def catalog(
     Raises
     ------
     UnknownNameError
-        If no phone or chip has these words, or a brand, chip or tier is unknown; close names are its candidates.
+        If no phone or chip has these words, or a brand, chip, tier or column is unknown; close ones are its candidates.
+    InputError
+        If a condition cannot be read.
 
     Examples
     --------
@@ -63,6 +66,10 @@ def catalog(
     ['Snapdragon 8 Gen 3 (SM8650)']
     """
     from embedl_nb.device.catalog import Catalog, Filters, find
+    from embedl_nb.device.catalog.listing import COLUMN_KINDS, phones_where
+    from embedl_nb.query import is_condition, parse
 
     filters = Filters(brand=brand, chip=chip, npu=npu, min_ram_gb=min_ram_gb, tier=tier, api_level=api_level, year=year)
+    if query is not None and is_condition(query):
+        return Catalog(query=query, phones=phones_where(parse(query, COLUMN_KINDS), find(None, filters)))
     return Catalog(query=query or "", phones=find(query, filters))

@@ -369,18 +369,28 @@ def result_of(record: Mapping[str, Any]) -> LiteRTModel | Benchmark | Placement:
     return dataclasses.replace(result, run_id=record["run_id"])  # type: ignore[no-any-return]
 
 
-def devices() -> pd.DataFrame:
+def devices(query: str | None = None) -> pd.DataFrame:
     """Return what can measure a model: one row a device, its ``address`` first.
 
     What is ``"ready"`` by its ``state`` measures now; of the others, ``next_step`` says what to do. The machine's adb
     server is started where it does not run, unless the environment names a server elsewhere.
+
+    Parameters
+    ----------
+    query
+        Words that the row has: ``"s24 ready"``; or what is to hold of the columns: ``"state == ready and num_cores
+        >= 8"``, as in :func:`runs`.
+
+    Raises
+    ------
+    InputError
+        If a condition cannot be read.
+    UnknownNameError
+        If it names an unknown column; close ones are its candidates.
     """
-    import pandas as pd
+    from embedl_nb.pipeline.device_table import devices_table
 
-    from embedl_nb.device import list_devices
-
-    frame = pd.DataFrame([device.to_row() for device in list_devices()])
-    return frame.astype({"num_cores": "Int64", "memory_mib": "Int64"})  # unknown of some
+    return devices_table(query)
 
 
 def fetch_tool(version: str) -> ToolBinary:

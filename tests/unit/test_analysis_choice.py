@@ -148,6 +148,11 @@ def test_the_front_is_beaten_by_nobody_in_all_of_it() -> None:
     assert "middle" in svg
 
 
+def test_the_second_axis_has_another_unit_than_the_objective() -> None:
+    choice = enb.pick([BIG, MIDDLE, SMALL], where="p95_ms <= 10 and peak_memory_mib <= 150")
+    assert [axis.name for axis in choice.axes] == ["p50_ms", "peak_memory_mib", "p95_ms"]
+
+
 def test_a_choice_survives_json() -> None:
     choice = enb.pick([BIG, MIDDLE], where="p95_ms <= 10")
     again = Choice.from_record(json.loads(json.dumps(choice.to_record())))

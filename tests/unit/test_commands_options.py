@@ -302,10 +302,15 @@ def test_runs_go_out_and_come_in_by_one_file(fake_pipeline: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("verb", ["devices", "doctor"])
-def test_a_command_without_arguments_calls_its_verb(verb: str, fake_pipeline: Any) -> None:
-    assert run(verb) == f"result of {verb}"
-    assert fake_pipeline.calls == [(verb, (), {})]
+def test_a_command_without_arguments_calls_its_verb(fake_pipeline: Any) -> None:
+    assert run("doctor") == "result of doctor"
+    assert fake_pipeline.calls == [("doctor", (), {})]
+
+
+def test_devices_takes_words_or_a_query(fake_pipeline: Any) -> None:
+    run("devices")
+    run("devices s24 ready")
+    assert fake_pipeline.calls == [("devices", (None,), {}), ("devices", ("s24 ready",), {})]
 
 
 def test_devices_are_picked_in_a_notebook_only(fake_pipeline: Any) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import embedl_nb as enb
 from embedl_nb import runstore
 from embedl_nb.errors import InputError, UnknownNameError
 from embedl_nb.query import parse
@@ -131,3 +133,31 @@ def test_the_step_that_made_a_model_is_found_by_its_hash(database: Path, monkeyp
     assert runstore.maker_of("cd" * 32) == {"run_id": "20261101-080000-0008"}
     assert runstore.maker_of("cd" * 31 + "00") is None
     assert len(read) == 1
+
+
+def test_the_catalog_takes_words_as_before_and_queries_too() -> None:
+    found = enb.catalog('npu ~ "hexagon" and min_ram_gb >= 8 and brand == Samsung')
+    assert 0 < len(found) < len(enb.catalog("samsung"))
+    assert all("hexagon" in phone.chip.npu.lower() and phone.brand == "Samsung" for phone in found)
+    assert len(enb.catalog("year > 3000")) == 0
+    with pytest.raises(UnknownNameError) as caught:
+        enb.catalog("ram_gb >= 8")
+    assert "min_ram_gb" in caught.value.candidates
+
+
+def test_devices_are_found_by_words_or_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(name: str, state: str, memory_mib: int | None) -> Any:
+        texts = dict.fromkeys(("address", "soc", "cpu", "os", "compute_units", "next_step"), "")
+        return SimpleNamespace(
+            to_row=lambda: {**texts, "name": name, "state": state, "num_cores": 8, "memory_mib": memory_mib}
+        )
+
+    all_devices = [row("Galaxy S24", "ready", 8192), row("Pixel 8", "offline", None)]
+    monkeypatch.setattr("embedl_nb.device.list_devices", lambda: all_devices)
+    assert list(enb.devices()["name"]) == ["Galaxy S24", "Pixel 8"]
+    assert list(enb.devices("s24 READY")["name"]) == ["Galaxy S24"]
+    assert list(enb.devices("memory_mib >= 4 GiB")["name"]) == ["Galaxy S24"]
+    assert list(enb.devices("state != ready")["name"]) == ["Pixel 8"]
+    assert list(enb.devices("iphone").columns) == list(enb.devices().columns)
+    with pytest.raises(InputError, match="cannot be read"):
+        enb.devices("state == ready and")

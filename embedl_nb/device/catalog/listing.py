@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.device.catalog.facts import Chip, Phone
 from embedl_nb.display import Displayable, Table, View
+from embedl_nb.query import Kind, Query
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Catalog"]
+__all__ = ["COLUMN_KINDS", "Catalog", "phones_where"]
 
 _NUM_SHOWN = 25
 _UNKNOWN = "?"
@@ -80,6 +81,15 @@ _COLUMNS = (
     *("name", "brand", "chip", "part", "vendor", "cpu", "gpu", "npu", "npu_sdk", "tier", "form_factor"),
     *("min_ram_gb", "max_ram_gb", "launch_api", "min_api", "max_api", "year", "codenames", "model_codes", "sources"),
 )
+
+_COUNTED = frozenset({"min_ram_gb", "max_ram_gb", "launch_api", "min_api", "max_api", "year"})
+COLUMN_KINDS: dict[str, str] = {name: Kind.NUMBER if name in _COUNTED else Kind.TEXT for name in _COLUMNS}
+"""What may stand in a query for phones: the columns of :meth:`Catalog.frame`."""
+
+
+def phones_where(query: Query, phones: Sequence[Phone]) -> tuple[Phone, ...]:
+    """Return those of which ``query`` holds; what is not known of a phone does not hold."""
+    return tuple(phone for phone in phones if query.matches(_row(phone)))
 
 
 def _row(phone: Phone) -> dict[str, Any]:
