@@ -1,7 +1,8 @@
 """A widget in a plain page, without a notebook or a kernel: for tests and benchmarks of what happens in the browser.
 
 The page has the widget's own script, style and state, and a model that stands in for the kernel's: ``window.model`` has
-``state``, ``sent`` and ``receive(name, value)``, which does what an answer of the kernel does.
+``state``, ``sent``, ``listeners`` and ``receive(name, value)``, which does what an answer of the kernel does;
+``window.ends`` closes a view each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ const fire = name => (listeners[name] ?? []).forEach(act => act());
 const model = window.model = {
   state: read("state"),
   sent: [],
+  listeners,
   get: name => model.state[name],
   set: (name, value) => { model.state[name] = value; fire(`change:${name}`); },
   receive: (name, value) => model.set(name, value),

@@ -222,6 +222,16 @@ def test_an_error_and_a_kernel_that_is_gone_are_said_under_the_widget(picker, sh
     assert page.get_by_role("button", name="List attached devices again").is_disabled()
 
 
+def test_a_view_that_is_closed_leaves_nothing_behind(picker, show):
+    page = show(picker, num_views=2)
+    page.evaluate("() => ends[0]()")
+    page.evaluate("() => model.receive('value', ['Google Pixel 8'])")
+    assert page.locator(".embedl-widget").count() == 1
+    assert page.get_by_role("button", name="Remove Google Pixel 8").count() == 1
+    page.evaluate("() => ends[1]()")
+    assert page.evaluate("() => Object.values(model.listeners).flat().length") == 0
+
+
 def test_axe_finds_no_serious_violation_in_any_theme_at_any_zoom(picker, show):
     pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install axe-playwright-python")
     picker.value = ["Google Pixel 8"]

@@ -182,6 +182,20 @@ def test_without_a_kernel_there_is_a_table_of_what_was_picked():
     assert "1 picked" in bundle["text/plain"]
 
 
+def test_a_page_that_nbconvert_makes_shows_the_table():
+    nbformat = pytest.importorskip("nbformat", reason="needs nbconvert: pip install 'embedl-nb[notebook]'")
+    from nbconvert import HTMLExporter
+
+    picker = widgets.DevicePicker()
+    picker.value = ["Google Pixel 8"]
+    data, _ = picker._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=data)
+    page, _ = HTMLExporter().from_notebook_node(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("picker", outputs=[output])])
+    )
+    assert "<td>Google Pixel 8</td>" in page
+
+
 def test_the_script_is_one_module_that_fetches_nothing_and_writes_text_only():
     script = es_module("device_picker.js")
     assert "import {" not in script
