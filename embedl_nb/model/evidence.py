@@ -51,7 +51,7 @@ class Floor(StrEnum):
     """For a model that computes in 8-bit integers, and so does its reference."""
 
     HALF = "half"
-    """For what computes in float16, and its reference does not."""
+    """For what is allowed to compute in float16, and its reference is not."""
 
     @property
     def least_sqnr_db(self) -> float:
@@ -66,7 +66,9 @@ class Floor(StrEnum):
     @property
     def why(self) -> str:
         """What it is owed to, to complete "held to 30 dB as it ..."; empty for the usual one."""
-        return {Floor.FLOAT: "", Floor.INTEGER: "computes in 8-bit integers", Floor.HALF: "computes in float16"}[self]
+        return {Floor.FLOAT: "", Floor.INTEGER: "computes in 8-bit integers", Floor.HALF: "may compute in float16"}[
+            self
+        ]
 
 
 class SampleSource(StrEnum):
