@@ -64,6 +64,19 @@ def test_a_benchmark_of_a_phone_says_which_phone_and_that_its_numbers_are_virtua
     assert Benchmark.from_record(json.loads(json.dumps(result.to_record()))) == result
 
 
+def test_models_take_turns_on_a_phone_whose_tool_keeps_no_single_times(
+    address: str, model: Path, tmp_path: Path
+) -> None:
+    other = models.write(tmp_path, models.conv_relu(size=32), name="other")
+    options = {"iterations": 5, "warmup": 1, "processes": 2, "num_threads": 1, "profile": False}
+    comparison = enb.compare(model, other, device=address, **options)
+    assert (comparison.about, comparison.provenance) == ("model", "virtual")
+    assert "2 pairs of processes that took turns" in comparison.verdict.method
+    assert comparison.ratio == pytest.approx(
+        comparison.first.latency.p50_ms / comparison.second.latency.p50_ms, rel=0.05
+    )
+
+
 def test_a_gpu_that_silently_falls_back_is_a_warning_or_an_error_never_a_gpu_number(address: str, model: Path) -> None:
     options = {"iterations": 5, "warmup": 1, "processes": 1, "profile": False, "compute_unit": "gpu"}
     with pytest.warns(FallbackWarning, match="none of 1 operators on the GPU"):
