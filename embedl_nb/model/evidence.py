@@ -66,9 +66,8 @@ class Floor(StrEnum):
     @property
     def why(self) -> str:
         """What it is owed to, to complete "held to 30 dB as it ..."; empty for the usual one."""
-        return {Floor.FLOAT: "", Floor.INTEGER: "computes in 8-bit integers", Floor.HALF: "may compute in float16"}[
-            self
-        ]
+        reasons = {Floor.INTEGER: "computes in 8-bit integers", Floor.HALF: "may compute in float16"}
+        return reasons.get(self, "")
 
 
 class SampleSource(StrEnum):
