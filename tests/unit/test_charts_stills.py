@@ -33,6 +33,9 @@ _DRAWN_FROM: dict[str, Callable[[], Any]] = {
     "tradeoff": fake_fidelity,
     "comparison": lambda: enb.compare(fake_benchmark(8), fake_benchmark(8, seed=1, p50_ms=4.0)),
     "layer_diff": lambda: enb.compare(fake_benchmark(8), fake_benchmark(8, seed=1, p50_ms=4.0)).layers,
+    "pareto": lambda: enb.pick(
+        [fake_benchmark(4, p50_ms=each, model_name=f"net{each}") for each in (4.0, 8.0)], where="p50_ms <= 6"
+    ),
     "placement": lambda: placement(0, 1, 3),
     "placement_matrix": lambda: Placements(results={"S24": placement(0, 1), "S23": placement()}, errors={}),
 }
@@ -44,6 +47,10 @@ def _elements(markup: str, tag: str) -> list[ET.Element]:
 
 def _texts(markup: str) -> list[str]:
     return [each.text or "" for each in _elements(markup, "text")]
+
+
+def test_every_figure_is_looked_at():
+    assert set(_DRAWN_FROM) == {kind for kind in charts.FIGURES if not kind.endswith("_svg")}
 
 
 @pytest.mark.parametrize("kind", _DRAWN_FROM)

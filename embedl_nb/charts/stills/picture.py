@@ -239,7 +239,8 @@ class _Plot:
         if shape["type"] == "rect":
             box = {"x": min(x0, x1), "y": min(y0, y1), "width": abs(x1 - x0), "height": abs(y1 - y0)}
             return element("rect", **box, fill=shape.get("fillcolor", "none"), fill_opacity=shape.get("opacity"))
-        return element(
+        label = " ".join(lines(shape.get("label", {}).get("text")))
+        drawn = element(
             "line",
             x1=x0,
             y1=y0,
@@ -249,6 +250,12 @@ class _Plot:
             stroke_width=float(line.get("width", 1)),
             stroke_dasharray="6 4" if line.get("dash") else None,
         )
+        if not label:
+            return drawn
+        x, y, is_upright = (x0 + x1) / 2, (y0 + y1) / 2, x0 == x1
+        turn = f"rotate(-90 {x - 4:.0f} {y:.0f})" if is_upright else "rotate(0)"
+        place = (x - 4, y) if is_upright else (x, y - 4)
+        return join((drawn, text(*place, label, text_anchor="middle", transform=turn)))
 
     def note(self, note: _Spec) -> Markup:
         """Write an annotation, with its arrow."""
