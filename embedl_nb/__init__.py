@@ -18,6 +18,7 @@ _HOMES = {
     "DevicePicker": "embedl_nb.widgets",
     "EmbedlError": "embedl_nb.errors",
     "EmbedlWarning": "embedl_nb.errors",
+    "LayerExplorer": "embedl_nb.widgets",
     "LiteRTModel": "embedl_nb.model",
     "Placement": "embedl_nb.placement",
     "ResultSet": "embedl_nb.display",

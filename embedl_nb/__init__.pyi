@@ -28,6 +28,7 @@ from embedl_nb.pipeline import sensitivity as sensitivity
 from embedl_nb.placement import Placement as Placement
 from embedl_nb.quantizer import images as images
 from embedl_nb.widgets import DevicePicker as DevicePicker
+from embedl_nb.widgets import LayerExplorer as LayerExplorer
 
 __version__: str
 

@@ -13,5 +13,6 @@ if not is_installed("anywidget"):
     raise MissingDependencyError("anywidget is not installed", extra="notebook", install=_INSTALL)
 
 from embedl_nb.widgets.device_picker import DevicePicker
+from embedl_nb.widgets.layer_explorer import LayerExplorer
 
-__all__ = ["DevicePicker"]
+__all__ = ["DevicePicker", "LayerExplorer"]

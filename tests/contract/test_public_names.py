@@ -17,6 +17,7 @@ PUBLIC = [
     "DevicePicker",
     "EmbedlError",
     "EmbedlWarning",
+    "LayerExplorer",
     "LiteRTModel",
     "Placement",
     "ResultSet",

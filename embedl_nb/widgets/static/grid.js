@@ -266,6 +266,9 @@ export function createGrid(options) {
       if (index >= 0 && index !== active) setActive(index);
     },
 
+    toTop: () => {
+      grid.scrollTop = 0;
+    },
     focus: () => grid.focus(),
     end: () => sizes.disconnect(),
   };
