@@ -126,7 +126,7 @@ def _compile(
     type=TARGET,
     multiple=True,
     required=True,
-    help="A phone or a chip: 'Samsung Galaxy S24', SM8650; again for each of several.",
+    help="A phone or a chip: 'Samsung Galaxy S24', SM8650, adb://SERIAL; again for each of several.",
 )
 @click.option(
     "--compute-unit",

@@ -26,7 +26,8 @@ def chip_of(device: str | None, *, aot: bool) -> Chip | None:
     InputError, UnknownNameError
         If there is no such device, or an artifact is wanted for a name with several chips or for none.
     """
-    from embedl_nb.device.catalog import Chip, targets_named
+    from embedl_nb.device.catalog import Chip
+    from embedl_nb.device.targets import targets_meant
 
     if device is None:
         if aot:
@@ -34,7 +35,7 @@ def chip_of(device: str | None, *, aot: bool) -> Chip | None:
                 "aot=True needs to know the chip", hint='give device="Samsung Galaxy S24 Ultra" or "SM8650"'
             )
         return None
-    named = targets_named(device)
+    named = targets_meant(device)
     if not aot:
         return None
     chips = [named] if isinstance(named, Chip) else list(dict.fromkeys(phone.chip for phone in named))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
+from embedl_nb.errors import DeviceError, EmbedlError, InputError, UnknownNameError
 from embedl_nb.pipeline.bar import showing
 from embedl_nb.pipeline.calls import call_of
 from embedl_nb.pipeline.recording import recorded
@@ -44,8 +44,9 @@ def preflight(
     model
         A compiled model, or the path of a ``.tflite`` file.
     device
-        A phone's name (``"Samsung Galaxy S24"``), a chip (``"SM8650"``), several of them, or what :func:`catalog`
-        found, or a phone or chip of it. A phone that is sold with two chips is asked about with both.
+        A phone's name (``"Samsung Galaxy S24"``), a chip (``"SM8650"``), the address of a phone (``"adb://SERIAL"``),
+        several of them, or what :func:`catalog` found, or a phone or chip of it. A phone that is sold with two chips is
+        asked about with both; of an attached one the chip is known.
     compute_units
         Which units to ask about.
     signature_key
@@ -70,6 +71,8 @@ def preflight(
     ------
     InputError, UnknownNameError
         If there is no such model, phone, unit or signature.
+    DeviceError
+        If nothing answers at an address.
 
     Examples
     --------
@@ -154,7 +157,7 @@ def _targets(
     for each in asked:
         try:
             name, named = _meant(each)
-        except UnknownNameError as err:
+        except (UnknownNameError, DeviceError) as err:
             if len(asked) == 1:
                 raise
             errors[str(each)] = err
@@ -168,11 +171,12 @@ def _targets(
 
 def _meant(asked: str | Chip | Phone) -> tuple[str, list[tuple[Chip, list[str]]]]:
     """Return the name of what was asked for, and its chips, each with the phones of that name that have it."""
-    from embedl_nb.device.catalog import Chip, Phone, targets_named
+    from embedl_nb.device.catalog import Chip, Phone
+    from embedl_nb.device.targets import targets_meant
 
     if isinstance(asked, Phone):
         return asked.name, [(asked.chip, [asked.name])]
-    named = asked if isinstance(asked, Chip) else targets_named(asked)
+    named = asked if isinstance(asked, Chip) else targets_meant(asked)
     if isinstance(named, Chip):
         return named.part if isinstance(asked, Chip) else asked, [(named, [])]
     return str(asked), [(phone.chip, [phone.name]) for phone in named]

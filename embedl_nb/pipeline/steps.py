@@ -62,8 +62,8 @@ def compile(  # noqa: A001 - the public verb of the field
     name
         What to call the model; by default the class's or the file's name.
     device
-        The phone or chip it is for: ``"Samsung Galaxy S24"``, ``"SM8650"``. The model runs anywhere all the same; its
-        next steps name that device.
+        The phone or chip it is for: ``"Samsung Galaxy S24"``, ``"SM8650"``, ``"adb://SERIAL"``. The model runs anywhere
+        all the same; its next steps name that device.
     aot
         Whether to compile it for the NPU of that device as well: ``model.aot`` then runs on that chip only.
     input_shapes

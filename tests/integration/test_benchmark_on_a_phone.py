@@ -11,6 +11,7 @@ import pytest
 import embedl_nb as enb
 from embedl_nb.errors import FallbackWarning, ThrottledWarning, UnitUnavailableError
 from embedl_nb.measure import Benchmark
+from embedl_nb.pipeline.ahead_of_time import chip_of
 from embedl_nb.testing import models
 from embedl_nb.testing.virtual_phone import ARM64_PROGRAM, Faults, VirtualPhone, adb_server
 
@@ -85,6 +86,10 @@ def test_a_gpu_that_silently_falls_back_is_a_warning_or_an_error_never_a_gpu_num
     assert "fallback" in [flag.kind for flag in result.flags]
     with pytest.raises(UnitUnavailableError, match="gpu"):
         enb.benchmark(model, address, allow_fallback=False, **options)
+
+
+def test_a_phones_address_is_a_target_too(address: str) -> None:
+    assert chip_of(address, aot=True).part == "SM8650"
 
 
 def test_a_gpu_that_works_is_what_was_got(address: str, phone: VirtualPhone, model: Path) -> None:

@@ -55,6 +55,11 @@ def test_what_is_no_device_is_refused_as_the_callers_mistake(device: object) -> 
         _targets(device)  # type: ignore[arg-type]
 
 
+def test_this_machine_is_no_target() -> None:
+    with pytest.raises(InputError, match=r"host:// is .*, which is no phone"):
+        _targets("host://")
+
+
 @pytest.mark.parametrize("units", [None, 5])
 def test_what_is_no_compute_unit_is_refused_as_the_callers_mistake(units: object) -> None:
     with pytest.raises(InputError, match="compute_units="):
