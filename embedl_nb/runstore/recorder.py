@@ -35,6 +35,8 @@ _CONNECT_S = 3.0
 _NICENESS = 10
 _LONGEST_CAUSE = 300
 _DRIVER_ERROR = re.compile(r"\([\w.]+Error\) ")
+# What brings the drivers that SQLAlchemy looks for.
+_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # A store that is down is tried again later anyhow; MLflow's own patience is minutes.
 _ENVIRONMENT = {
@@ -115,6 +117,11 @@ def _opened(store: Store, *, writing: bool = False) -> Iterator[MlflowClient]:
         raise RunStoreError(
             f"another process has held the run store {store.label} for {_LOCK_S:g} s",
             hint="the result is recorded when it is done",
+        ) from err
+    except ModuleNotFoundError as err:
+        raise RunStoreError(
+            f"the run store {store.label} needs the Python package {err.name}, which is not installed",
+            hint=f"pip install '{_DRIVERS.get(err.name or '', err.name)}'",
         ) from err
     except Exception as err:
         text = redact(str(err)).strip() or type(err).__name__
