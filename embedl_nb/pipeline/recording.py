@@ -64,12 +64,13 @@ def recorded_benchmark(model: LiteRTModel, result: Benchmark, *, call: Mapping[s
 
 
 def pictures_of(result: LiteRTModel | Benchmark | Placement) -> dict[str, str]:
-    """Draw what a reader of the run's page shall see."""
+    """Draw what a reader of the run's page shall see: the result as a notebook shows it, and its chart by itself."""
     from embedl_nb.display import figures
 
+    pictures = {"result": result._repr_html_()}
     if getattr(result, "layer_table", ()):
-        return {"waterfall": figures.draw("waterfall_svg", result)}
+        pictures["waterfall"] = figures.draw("waterfall_svg", result)
     fidelity = getattr(result, "fidelity", None)
     if fidelity is not None and fidelity.layers:
-        return {"fidelity": figures.draw("fidelity_svg", fidelity)}
-    return {}
+        pictures["fidelity"] = figures.draw("fidelity_svg", fidelity)
+    return pictures

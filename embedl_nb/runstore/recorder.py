@@ -22,7 +22,6 @@ from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNe
 from embedl_nb.runstore import database, spool, tracking
 from embedl_nb.runstore.knock import knock
 from embedl_nb.runstore.location import Store, redact
-from embedl_nb.runstore.rows import EXPERIMENT
 from embedl_nb.runtime.serve import serve
 
 if TYPE_CHECKING:
@@ -91,8 +90,7 @@ def model(payload: dict[str, Any]) -> dict[str, Any]:
 def prepare(payload: dict[str, Any]) -> dict[str, Any]:
     """Make sure that ``store`` exists and can be opened, and find our experiment in it."""
     with _opened(Store(**payload["store"])) as client:
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        return {"experiment_id": experiment.experiment_id if experiment else ""}
+        return {"experiment_id": tracking.find_experiment(client)}
 
 
 @contextlib.contextmanager

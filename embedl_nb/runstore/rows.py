@@ -21,6 +21,7 @@ __all__ = [
     "SHORT_HASH",
     "TAGS",
     "TAG_PREFIX",
+    "VIEW",
     "complete",
     "named",
     "row",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 EXPERIMENT = "embedl_nb"
+VIEW = "embedl_nb"
+"""The key of the view of our runs that MLflow's page is opened with."""
 TAG_PREFIX = "embedl_nb."
 METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes", "energy_mj")
 COMMIT = "mlflow.source.git.commit"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import RunStoreError
 from embedl_nb.runstore.location import Store
-from embedl_nb.runstore.rows import EXPERIMENT, TAG_PREFIX, row
+from embedl_nb.runstore.rows import EXPERIMENT, METRICS, TAG_PREFIX, VIEW, row
 from embedl_nb.runstore.source import is_dirty
 from embedl_nb.runstore.spool import Entry
 from embedl_nb.runstore.summary import flatten
@@ -27,10 +27,23 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-__all__ = ["fetch_model", "list_rows", "read_record", "write_run"]
+__all__ = ["fetch_model", "find_experiment", "list_rows", "read_record", "write_run"]
 
 _PAGE = 5000
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the web UI shows metrics, not chats
+# A view as MLflow's page shares it: the runs of a model one below the other with their figures, not nested.
+_SHARED_VIEW = {
+    f"mlflow.sharedViewState.{VIEW}": json.dumps(
+        {
+            "orderByKey": f"tags.`{TAG_PREFIX}name`",
+            "orderByAsc": True,
+            "selectedColumns": [
+                *(f"metrics.`{name}`" for name in METRICS),
+                *(f"tags.`{TAG_PREFIX}{name}`" for name in ("precision", "device", "provenance", "notebook")),
+            ],
+        }
+    )
+}
 _BATCH = 100  # MLflow's limit on parameters and tags in one request
 
 
@@ -92,6 +105,17 @@ def read_record(client: MlflowClient, run_id: str) -> dict[str, Any]:
     return record
 
 
+def find_experiment(client: MlflowClient) -> str:
+    """Return the id of our experiment, with the view of its runs as of now; empty where nothing is recorded yet."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return ""
+    for key, value in _SHARED_VIEW.items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return str(experiment.experiment_id)
+
+
 def fetch_model(client: MlflowClient, sha256: str, folder: str) -> str:
     """Download a model that was uploaded with one of its runs; return its file, or nothing where no run has it."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -116,7 +140,11 @@ def _experiment(client: MlflowClient, store: Store) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         try:
-            return str(client.create_experiment(EXPERIMENT, artifact_location=store.artifact_location, tags=_KIND))
+            return str(
+                client.create_experiment(
+                    EXPERIMENT, artifact_location=store.artifact_location, tags=_KIND | _SHARED_VIEW
+                )
+            )
         except MlflowException:
             experiment = client.get_experiment_by_name(EXPERIMENT)  # another machine was first
             if experiment is None:
@@ -143,7 +171,8 @@ def _create(client: MlflowClient, experiment_id: str, entry: Entry) -> str:
         f"{TAG_PREFIX}kind": entry.kind,
         "mlflow.user": entry.source.get("user", ""),
     }
-    name = f"{entry.kind} {entry.summary.name}".strip()
+    summary = entry.summary
+    name = " ".join(part for part in (entry.kind, summary.name, summary.precision, summary.device) if part)
     run = client.create_run(
         experiment_id, start_time=entry.started_ms, run_name=name, tags={k: v for k, v in tags.items() if v}
     )

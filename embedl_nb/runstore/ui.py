@@ -22,26 +22,29 @@ from embedl_nb import config
 from embedl_nb.errors import InputError, RunStoreError
 from embedl_nb.runstore import store as run_store
 from embedl_nb.runstore.location import Store, redact
+from embedl_nb.runstore.reaching import LOOPBACK, link_lines, trusted_names
+from embedl_nb.runstore.rows import VIEW
 
 __all__ = ["command", "environment", "serve_ui"]
 
-_HOST = "127.0.0.1"
 _START_S = 90.0
 _POLL_S = 0.2
 _STOP_S = 5.0
 _LOG_TAIL = 2000
-_VIEW = "workflowType=machine_learning"  # MLflow 3 opens its pages for language models otherwise
+# MLflow 3 opens its pages for language models otherwise.
+_VIEW = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def command(port: int) -> list[str]:
     """Return the command line of MLflow's server; it needs :func:`environment` as well."""
-    return [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-P", "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
 
 
 def environment(store: Store) -> dict[str, str]:
     """Return the environment of MLflow's server on ``store``."""
     return {
         **os.environ,
+        **trusted_names(),
         "MLFLOW_BACKEND_STORE_URI": store.uri,
         "MLFLOW_ARTIFACTS_DESTINATION": store.artifact_location or "",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -52,6 +55,8 @@ def environment(store: Store) -> dict[str, str]:
 
 def serve_ui(*, port: int | None = None, announce: Callable[[str], object] | None = None) -> None:
     """Serve the recorded runs at ``http://127.0.0.1:PORT`` until interrupted, then stop the server and all it started.
+
+    On a hub the link leads through jupyter-server-proxy; in a login over SSH the command for the tunnel is said too.
 
     Parameters
     ----------
@@ -84,7 +89,10 @@ def serve_ui(*, port: int | None = None, announce: Callable[[str], object] | Non
         _wait_for_answer(server, chosen, log_path)
         if waiting.sentence:
             tell(waiting.sentence)
-        tell(f"http://{_HOST}:{chosen}{path}  (Ctrl-C stops it)")
+        *others, last = link_lines(chosen, path or "/")
+        for line in others:
+            tell(line)
+        tell(f"{last}  (Ctrl-C stops it)")
         with contextlib.suppress(KeyboardInterrupt):
             server.wait()
 
@@ -146,7 +154,7 @@ def _wait_for_answer(server: subprocess.Popen[bytes], port: int, log_path: Path)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START_S
     while server.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), opener.open(f"http://{_HOST}:{port}/health", timeout=1) as answer:
+        with contextlib.suppress(OSError), opener.open(f"http://{LOOPBACK}:{port}/health", timeout=1) as answer:
             if answer.status == 200:
                 return
         time.sleep(_POLL_S)
@@ -160,7 +168,7 @@ def _free_port(port: int | None) -> int:
         if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port or 0))
+            probe.bind((LOOPBACK, port or 0))
         except (OSError, OverflowError) as err:
             raise InputError(f"port {port} cannot be used: {err}", hint="leave it out to take a free one") from err
         return int(probe.getsockname()[1])

@@ -136,7 +136,7 @@ def test_a_run_has_its_numbers_words_files_and_parent(database: Path) -> None:
     assert child.data.params["device.name"] == "this machine"
     assert child.data.tags["mlflow.parentRunId"] == base.info.run_id
     assert child.data.tags["embedl_nb.run_id"] == run_id
-    assert child.info.run_name == "benchmark net"
+    assert child.info.run_name == "benchmark net f32 this machine"
     files = config.data_dir() / "artifacts" / child.info.run_id / "artifacts"
     assert sorted(file.name for file in files.iterdir()) == ["layers.csv", "page.html", "record.json", "waterfall.svg"]
     assert (files / "layers.csv").read_text() == 'index,name,mean_ms\n0,"a,b",1.0\n'

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,22 +49,51 @@ def members_of_session(session: int) -> list[int]:
     return found
 
 
+HUB = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
+
+
+def status(url: str, headers: dict[str, str]) -> int:
+    """Ask for a page as a proxy does, which leaves the names in the headers as the browser sent them."""
+    try:
+        with NO_PROXY.open(urllib.request.Request(url, headers=headers), timeout=300) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as err:
+        return err.code
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("stop", "hub"),
+    [(signal.SIGINT, {}), pytest.param(signal.SIGTERM, HUB, marks=pytest.mark.slow)],
+    ids=["here", "hub"],
+)
 def test_the_ui_shows_the_waterfall_and_stops_with_all_it_started(
-    stop: signal.Signals, empty_home: Path, tmp_path: Path
+    stop: signal.Signals, hub: dict[str, str], empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    for name, value in hub.items():
+        monkeypatch.setenv(name, value)
     serving = subprocess.Popen(
         [sys.executable, "-c", RECORD_AND_SERVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     try:
         assert serving.stdout is not None
         link = serving.stdout.readline().split()[0]
-        base = f"http://{urlsplit(link).netloc}"
-        assert urlsplit(link).hostname == "127.0.0.1"
+        base = link.partition("/#")[0]
+        if hub:
+            proxy, _, port = base.rpartition("/")
+            assert proxy == "https://hub.example/user/ada/proxy"
+            base = f"http://127.0.0.1:{port}"
+            assert status(base, {"Host": "hub.example"}) == 200
+        assert urlsplit(base).hostname == "127.0.0.1"
+        assert status(base, {"Host": "elsewhere.example"}) == 403
         (experiment_id,) = link.partition("/experiments/")[2].split("/runs")[:1]
         query = json.dumps({"experiment_ids": [experiment_id]}).encode()
         (run,) = json.loads(fetch(f"{base}/api/2.0/mlflow/runs/search", query))["runs"]
+        (experiment,) = json.loads(fetch(f"{base}/api/2.0/mlflow/experiments/search", b'{"max_results": 9}'))[
+            "experiments"
+        ][:1]
+        assert "mlflow.sharedViewState.embedl_nb" in {tag["key"] for tag in experiment["tags"]}
         picture = fetch(f"{base}/get-artifact?path=waterfall.svg&run_uuid={run['info']['run_id']}")
         assert picture.decode() == SVG
         server = int(Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()[-1])
@@ -86,7 +116,7 @@ def test_a_server_is_announced_by_its_own_address_without_the_password(
     )
     said: list[str] = []
     runstore.serve_ui(announce=said.append)
-    assert said == ["https://***@tracker.example/mlflow/#/experiments/7/runs?workflowType=machine_learning"]
+    assert said == [f"https://***@tracker.example/mlflow/#/experiments/7/runs?{ui._VIEW}"]
 
 
 def test_the_password_of_a_database_is_not_on_the_command_line() -> None:
