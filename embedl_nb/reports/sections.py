@@ -74,21 +74,23 @@ def _shown(result: Displayable, anchor: str, *, level: int) -> tuple[Markup, dic
             drawn[f"{anchor}-{kind}"] = charts.draw(kind, result)
         except InputError as err:  # it says why; the rest of the result is worth reading all the same
             notes.append(element("p", f"{kind} is not shown: {err.message}", class_="embedl-note"))
+    # Pictures for readers without JavaScript are those that the result shows elsewhere too: files stay small.
+    stills = {f"{anchor}-{kind.removesuffix('_svg')}" for kind in view.pictures} or set(drawn)
     parts = [
         html.card(dataclasses.replace(view, tables=()), level=level),
         *notes,
-        *(_box(name, figure) for name, figure in drawn.items()),
+        *(_box(name, figure, has_still=name in stills) for name, figure in drawn.items()),
         *(_folded(table) for table in (*view.tables, *more_tables(result))),
     ]
     return join(parts), {name: figure.to_json() for name, figure in drawn.items()}
 
 
-def _box(name: str, figure: Any) -> Markup:
-    """Make room for a figure; until a script fills it, and where none may, its still picture is there."""
+def _box(name: str, figure: Any, *, has_still: bool) -> Markup:
+    """Make room for a figure; where no script may fill it, its still picture is there."""
     return element(
         "div",
         element("div", id=name),
-        element("noscript", still(figure, uid=f"{name}-still")),
+        element("noscript", still(figure, uid=f"{name}-still")) if has_still else None,
         class_="embedl-chart",
         tabindex=0,  # on a narrow screen it scrolls
         role="group",

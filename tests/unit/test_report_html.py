@@ -117,6 +117,11 @@ def test_plotly_is_in_the_file_once(tmp_path):
     assert path.stat().st_size < 7_000_000
 
 
+def test_a_report_of_twenty_runs_stays_under_seven_megabytes(tmp_path):
+    path = write_report([fake_benchmark(66, seed=seed) for seed in range(20)], tmp_path / "report.html")
+    assert path.stat().st_size < 7_000_000
+
+
 def test_results_without_charts_need_no_script(tmp_path):
     path = write_report(_Note(), tmp_path / "report.html")
     assert _Page(path.read_text(encoding="utf-8")).scripts == []
