@@ -6,6 +6,7 @@ beyond a bound, is not picked. Numbers of different provenance are not held agai
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -103,6 +104,12 @@ class Choice(Displayable):
     def candidates(self) -> tuple[Candidate, ...]:
         """All of them, the best first."""
         return (*self.meeting, *(each.candidate for each in self.rejected))
+
+    @property
+    def drawn(self) -> tuple[Candidate, ...]:
+        """Those that have a place by the first two of :attr:`axes`; a float model's SQNR has none."""
+        values = ((each, [each.value(axis.name) for axis in self.axes[:2]]) for each in self.candidates)
+        return tuple(each for each, pair in values if None not in pair and all(map(math.isfinite, pair)))
 
     @property
     def front_candidates(self) -> tuple[Candidate, ...]:

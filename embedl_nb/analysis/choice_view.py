@@ -58,7 +58,7 @@ def choice_view(choice: Choice) -> View:
         facts=tuple(facts),
         warnings=_warnings(choice),
         tables=(_table(choice, axes),),
-        pictures=("pareto_svg",) if _can_be_drawn(choice) else (),
+        pictures=("pareto_svg",) if len(choice.axes) > 1 and choice.drawn else (),
         unknown=unknown,
         next_step=next_step,
     )
@@ -141,10 +141,4 @@ def _table(choice: Choice, axes: list[str]) -> Table:
         rows=tuple(rows),
         numeric=tuple(label_of(name) for name in axes),
         note="?: not known. .frame() has all as numbers; .pareto() draws the front.",
-    )
-
-
-def _can_be_drawn(choice: Choice) -> bool:
-    return len(choice.axes) > 1 and any(
-        all(each.value(axis.name) is not None for axis in choice.axes[:2]) for each in choice.candidates
     )

@@ -5,7 +5,9 @@ The winner is a diamond, what is not on the front is pale, what was not measured
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.analysis.budget import Candidate, label_of, value_text
@@ -26,6 +28,24 @@ _PLOT_PX = 360
 _PALE = 0.45
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 700, 64, 264
 _ROOM = 1.12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scale:
+    """From values to places of the SVG."""
+
+    least: float
+    most: float
+    begin: float
+    end: float
+
+    def at(self, value: float) -> float:
+        return self.begin + (self.end - self.begin) * (value - self.least) / (self.most - self.least)
+
+    @property
+    def ticks(self) -> list[float]:
+        step = nice_step(self.most - self.least)
+        return [step * place for place in range(math.ceil(self.least / step), math.floor(self.most / step) + 1)]
 
 
 def pareto_figure(result: Any) -> Any:
@@ -73,18 +93,18 @@ def pareto_picture(result: Any, *, uid: str | None = None) -> Markup:
     """
     choice, shown, (across, upward) = _checked(result)
     points = [(each, each.value(across.name), each.value(upward.name)) for each in shown]
-    most_x = max([x for _, x, _ in points] + list(_bounds(choice, across))) * _ROOM or 1.0
-    most_y = max([y for _, _, y in points] + list(_bounds(choice, upward))) * _ROOM or 1.0
+    x_scale = _scale([x for _, x, _ in points], _bounds(choice, across), begin=_LEFT, end=_RIGHT)
+    y_scale = _scale([y for _, _, y in points], _bounds(choice, upward), begin=_BOTTOM, end=_TOP)
 
     def at(x: float, y: float) -> tuple[float, float]:
-        return _LEFT + (_RIGHT - _LEFT) * x / most_x, _BOTTOM - (_BOTTOM - _TOP) * y / most_y
+        return x_scale.at(x), y_scale.at(y)
 
     front, joined = choice.front_candidates, pareto_front(shown, (across, upward))
     path = "L".join("{:.1f} {:.1f}".format(*at(each.value(across.name), each.value(upward.name))) for each in joined)
-    lines = [f"M{at(bound, 0)[0]:.1f} {_TOP}V{_BOTTOM}" for bound in _bounds(choice, across)]
-    lines += [f"M{_LEFT} {at(0, bound)[1]:.1f}H{_RIGHT}" for bound in _bounds(choice, upward)]
+    lines = [f"M{x_scale.at(bound):.1f} {_TOP}V{_BOTTOM}" for bound in _bounds(choice, across)]
+    lines += [f"M{_LEFT} {y_scale.at(bound):.1f}H{_RIGHT}" for bound in _bounds(choice, upward)]
     return framed(
-        _grid(across, upward, most_x, most_y),
+        _grid(across, upward, x_scale, y_scale),
         element(
             "path", d="".join(lines), stroke="currentColor", stroke_opacity=0.6, stroke_dasharray="4 3", fill="none"
         ),
@@ -105,7 +125,7 @@ def _checked(result: Any) -> tuple[Choice, list[Candidate], tuple[Axis, Axis]]:
             f"this figure draws a choice, not a {type(result).__name__}", hint="draw what enb.pick returned"
         )
     axes = result.axes[:2]
-    shown = [each for each in result.candidates if all(each.value(axis.name) is not None for axis in axes)]
+    shown = list(result.drawn)
     if len(axes) < 2 or not shown:
         names = " and ".join(label_of(axis.name) for axis in axes)
         raise InputError(f"no candidate has a {names} to be drawn by", hint="limit in where= what was measured")
@@ -202,18 +222,21 @@ def _title(axis: Axis) -> str:
     return f"{label_of(axis.name)}{f' [{unit}]' if unit else ''}, {'less' if axis.is_minimized else 'more'} is better"
 
 
-def _grid(across: Axis, upward: Axis, most_x: float, most_y: float) -> Markup:
-    step_x, step_y = nice_step(most_x), nice_step(most_y)
-    xs = [step_x * place for place in range(int(most_x / step_x) + 1)]
-    ys = [step_y * place for place in range(int(most_y / step_y) + 1)]
-    width, height = _RIGHT - _LEFT, _BOTTOM - _TOP
-    lines = "".join(f"M{_LEFT + width * x / most_x:.1f} {_TOP}V{_BOTTOM}" for x in xs)
-    lines += "".join(f"M{_LEFT} {_BOTTOM - height * y / most_y:.1f}H{_RIGHT}" for y in ys)
+def _scale(values: Sequence[float], bounds: Sequence[float], *, begin: float, end: float) -> _Scale:
+    """Return a scale that has 0 and all of these, with room beyond them."""
+    least, most = (pick(0.0, *values, *bounds) * _ROOM for pick in (min, max))
+    return _Scale(least=least, most=most if most > least else least + 1.0, begin=begin, end=end)
+
+
+def _grid(across: Axis, upward: Axis, x_scale: _Scale, y_scale: _Scale) -> Markup:
+    xs, ys = ([(scale.at(tick), f"{tick:.6g}") for tick in scale.ticks] for scale in (x_scale, y_scale))
+    lines = "".join(f"M{x:.1f} {_TOP}V{_BOTTOM}" for x, _ in xs)
+    lines += "".join(f"M{_LEFT} {y:.1f}H{_RIGHT}" for y, _ in ys)
     return element(
         "g",
         element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"),
-        *(text(_LEFT + width * x / most_x, _BOTTOM + 15, f"{x:.6g}", text_anchor="middle", opacity=0.75) for x in xs),
-        *(text(_LEFT - 6, _BOTTOM - height * y / most_y + 4, f"{y:.6g}", text_anchor="end", opacity=0.75) for y in ys),
+        *(text(x, _BOTTOM + 15, label, text_anchor="middle", opacity=0.75) for x, label in xs),
+        *(text(_LEFT - 6, y + 4, label, text_anchor="end", opacity=0.75) for y, label in ys),
         text((_LEFT + _RIGHT) / 2, _BOTTOM + 34, _title(across), text_anchor="middle"),
         text(_LEFT, _TOP - 8, _title(upward)),
     )

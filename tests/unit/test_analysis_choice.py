@@ -153,6 +153,20 @@ def test_the_second_axis_has_another_unit_than_the_objective() -> None:
     assert [axis.name for axis in choice.axes] == ["p50_ms", "peak_memory_mib", "p95_ms"]
 
 
+def test_a_float_model_beside_quantized_ones_is_shown_though_its_sqnr_has_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = {"a" * 64: ModelFacts(sqnr_db=float("inf")), "b" * 64: ModelFacts(sqnr_db=30.0, degradation=-0.01)}
+    monkeypatch.setattr(picking, "_facts", facts.__getitem__)
+    results = [dataclasses.replace(result(sha[0], 5.0), model_sha256=sha) for sha in facts]
+    choice = enb.pick(results, where="sqnr_db >= 20")
+    assert choice._repr_html_().count("<circle") + choice._repr_html_().count("l8 8l-8 8l-8 -8z") == 1
+    better = enb.pick(results, where="degradation <= 0.01")  # better than the float model: below 0
+    assert "nan" not in str(charts.draw("pareto_svg", better))
+    alone = enb.pick(results[:1], where="sqnr_db >= 20")
+    assert "<svg" not in alone._repr_html_()
+
+
 def test_a_choice_survives_json() -> None:
     choice = enb.pick([BIG, MIDDLE], where="p95_ms <= 10")
     again = Choice.from_record(json.loads(json.dumps(choice.to_record())))
