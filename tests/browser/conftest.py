@@ -318,6 +318,42 @@ class LabPage:
         return path
 
 
+@pytest.fixture(scope="module")
+def one_page(browser: Any) -> Iterator[Any]:
+    """Open the page that the tests of widgets in one file share, because opening one takes long."""
+    page = browser.new_page(viewport={"width": 1100, "height": 760})
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def show(one_page: Any) -> Iterator[Callable[..., Any]]:
+    """Return ``show(widget)``, which fills a plain page with it; at the end there must have been no error in it."""
+    errors: list[str] = []
+
+    def on_console(message: Any) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    def on_error(error: Any) -> None:
+        errors.append(str(error))
+
+    def shown(widget: Any, **options: Any) -> Any:
+        from embedl_nb.testing.widget_page import widget_page
+
+        one_page.set_viewport_size({"width": 1100, "height": 760})
+        one_page.set_content(widget_page(widget, **options))
+        one_page.locator("body[data-is-ready]").wait_for()
+        return one_page
+
+    one_page.on("console", on_console)
+    one_page.on("pageerror", on_error)
+    yield shown
+    one_page.remove_listener("console", on_console)
+    one_page.remove_listener("pageerror", on_error)
+    assert errors == []
+
+
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """Start JupyterLab once for the session."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +12,6 @@ pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb
 
 from embedl_nb.device import DeviceInfo, UnreadyDevice
 from embedl_nb.pipeline.npus import NpuSupport
-from embedl_nb.testing.widget_page import widget_page
 from embedl_nb.units import ComputeUnit
 from embedl_nb.widgets import DevicePicker
 
@@ -47,39 +45,6 @@ def picker() -> DevicePicker:
     made._npus = {sdk: asdict(nothing) for sdk in ("", "mediatek", "google_tensor", "samsung")}
     made._npus = {**made._npus, "qualcomm": asdict(qualcomm)}
     return made
-
-
-@pytest.fixture(scope="module")
-def one_page(browser: Any) -> Iterator[Any]:
-    """Open the page that the tests share, because opening one takes long."""
-    page = browser.new_page(viewport={"width": 1100, "height": 760})
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def show(one_page: Any) -> Iterator[Callable[..., Any]]:
-    """Return ``show(widget)``, which fills the page with it; at the end there must have been no error in it."""
-    errors: list[str] = []
-
-    def on_console(message: Any) -> None:
-        if message.type == "error":
-            errors.append(message.text)
-
-    def on_error(error: Any) -> None:
-        errors.append(str(error))
-
-    def shown(widget: DevicePicker, **options: Any) -> Any:
-        one_page.set_content(widget_page(widget, **options))
-        one_page.locator("body[data-is-ready]").wait_for()
-        return one_page
-
-    one_page.on("console", on_console)
-    one_page.on("pageerror", on_error)
-    yield shown
-    one_page.remove_listener("console", on_console)
-    one_page.remove_listener("pageerror", on_error)
-    assert errors == []
 
 
 def rows_of(page: Any) -> list[str]:

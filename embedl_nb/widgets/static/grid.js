@@ -85,6 +85,7 @@ export function createGrid(options) {
   /** @type {Sort} */
   let sort = null;
   let active = -1;
+  let drawn = [0, 0];
 
   const rowId = (/** @type {number} */ index) => `${gridId}-${index}`;
 
@@ -157,9 +158,20 @@ export function createGrid(options) {
     return made;
   }
 
+  /** @returns {[number, number]} the rows in sight, and `beyond` more on either side */
+  function sight(beyond = 0) {
+    const first = Math.max(0, Math.floor(grid.scrollTop / ROW_PX) - beyond);
+    return [first, Math.min(rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_PX) + beyond)];
+  }
+
+  function onScroll() {
+    const [first, end] = sight();
+    if (first < drawn[0] || end > drawn[1]) draw();
+  }
+
   function draw() {
-    const first = Math.max(0, Math.floor(grid.scrollTop / ROW_PX) - ROWS_BEYOND);
-    const end = Math.min(rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_PX) + ROWS_BEYOND);
+    const [first, end] = sight(ROWS_BEYOND);
+    drawn = [first, end];
     rowGroup.replaceChildren(...rows.slice(first, end).map((row, place) => drawRow(row, first + place)));
     const isDrawn = active >= first && active < end;
     if (isDrawn) grid.setAttribute("aria-activedescendant", rowId(active));
@@ -212,7 +224,7 @@ export function createGrid(options) {
   }
 
   grid.addEventListener("keydown", onKey);
-  grid.addEventListener("scroll", draw, { passive: true });
+  grid.addEventListener("scroll", onScroll, { passive: true });
   grid.addEventListener("focus", () => {
     // A click has a row of its own to go to.
     if (active < 0 && rows.length && grid.matches(":focus-visible")) setActive(0);

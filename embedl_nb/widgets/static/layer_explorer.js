@@ -26,7 +26,7 @@ function layerColumns(layers, metric) {
   const common = [
     { key: "index", title: "#", width: 56, isNumber: true, value: (row) => row.index },
     { key: "name", title: "Layer", width: 210, value: (row) => row.name },
-    { key: "operator", title: "Operator", width: 140, value: (row) => row.operator },
+    { key: "operator", title: "Operator", width: 140, isOptional: true, value: (row) => row.operator },
     {
       key: "unit",
       title: "Unit",
@@ -66,6 +66,7 @@ function layerColumns(layers, metric) {
     title: ["First", "Second"][place],
     width: 88,
     isNumber: true,
+    isOptional: true,
     value: (/** @type {LayerRow} */ row) => layerValue(row, place, metric()),
     draw: (/** @type {LayerRow} */ row, /** @type {HTMLElement} */ cell) => {
       const value = layerValue(row, place, metric());
@@ -91,22 +92,25 @@ function layerColumns(layers, metric) {
  * @param {any} layers
  * @param {LayerRow[]} rows
  * @param {import("./layer_rows.js").LayerMetric} metric
+ * @returns {{colour: string, text: string}[]}
  */
 function layerLegend(layers, rows, metric) {
-  const entry = (/** @type {string} */ colour, /** @type {string} */ text) => {
-    const chip = element("span", { class: "embedl-chip", "aria-hidden": "true" });
-    chip.style.background = colour;
-    return element("li", {}, chip, text);
-  };
   if (layers.names.length === 2 && metric.key !== "unit") {
     const words = metric.key === "time" ? ["faster in the second", "slower in the second"] : ["first", "second"];
-    return words.map((text, place) => entry(layers.changeColours[place], text));
+    return words.map((text, place) => ({ colour: layers.changeColours[place], text }));
   }
   return Object.entries(layers.colours).map(([unit, colour]) => {
     const totals = layers.names.map((/** @type {string} */ _, /** @type {number} */ place) =>
       rows.reduce((sum, row) => sum + (row.sides[place]?.unit === unit ? row.sides[place]?.mean ?? 0 : 0), 0));
-    return entry(String(colour), `${unit} ${totals.map(msText).join(" → ")}`);
+    return { colour: String(colour), text: `${unit} ${totals.map(msText).join(" → ")}` };
   });
+}
+
+/** @param {{colour: string, text: string}} entry of the legend */
+function legendItem({ colour, text }) {
+  const chip = element("span", { class: "embedl-chip", "aria-hidden": "true" });
+  chip.style.background = colour;
+  return element("li", {}, chip, text);
 }
 
 /**
@@ -229,7 +233,7 @@ function render({ model, el }) {
     grid.setRows(listed);
     const what = isPair && metric().key === "time" ? "from the first time to the second" : metric().definition;
     chart.setScene(layerScene(fitting, metric(), layers), `${metric().title} of ${fitting.length} layers, ${what}; arrow keys select`);
-    legend.replaceChildren(...layerLegend(layers, rows, metric()));
+    legend.replaceChildren(...layerLegend(layers, rows, metric()).map(legendItem));
     const all = fitting.length === rows.length ? "" : `${fitting.length.toLocaleString("en")} of `;
     say(count, `${all}${rows.length.toLocaleString("en")} ${isPair ? "rows" : "layers"} · ${metric().title.toLowerCase()}: ${what}`);
     showSelected();
@@ -262,7 +266,8 @@ function render({ model, el }) {
   }
 
   async function savePng() {
-    const what = { title: `${title} · ${metric().title}`, selected, isHatched, sight: chart.sight() };
+    const legendEntries = layerLegend(layers, rows, metric());
+    const what = { title: `${title} · ${metric().title}`, legend: legendEntries, selected, isHatched, sight: chart.sight() };
     save(await layersAsPng(layerScene(fitting, metric(), layers), what, themeOf(body)), fileName("png"));
   }
 

@@ -6,7 +6,7 @@ import { LAYER_AXIS_PX, LAYER_ROW_PX, paintLayers, paintOverview } from "./layer
 const UNITS = { time: "mean_ms", macs: "macs", bytes: "moved_bytes", error: "relative_error" };
 const SCALE = 2;
 const WIDTH_PX = 1000;
-const HEAD_PX = 76;
+const HEAD_PX = 100;
 // A canvas takes no more than some 16,000 pixels in a direction.
 const MOST_ROWS = 400;
 
@@ -51,7 +51,7 @@ function field(value) {
 
 /**
  * @param {import("./layer_scene.js").LayerScene} scene
- * @param {{title: string, selected: number | null, isHatched: boolean, sight: {scroll: number, height: number}}} what
+ * @param {{title: string, legend: {colour: string, text: string}[], selected: number | null, isHatched: boolean, sight: {scroll: number, height: number}}} what
  *     `sight` is what a picture has of more rows than fit into one.
  * @param {import("./layer_paint.js").Theme} theme
  * @returns {Promise<Blob>}
@@ -70,7 +70,15 @@ export function layersAsPng(scene, what, theme) {
   context.textBaseline = "middle";
   context.fillStyle = theme.fg;
   context.fillText(what.title, 8, 14, WIDTH_PX - 16);
-  paintOverview(context, scene, { top: 26, width: WIDTH_PX, height: 44 }, theme);
+  let x = 8;
+  for (const { colour, text } of what.legend) {
+    context.fillStyle = colour;
+    context.fillRect(x, 31, 11, 11);
+    context.fillStyle = theme.muted;
+    context.fillText(text, x + 16, 37);
+    x += 34 + context.measureText(text).width;
+  }
+  paintOverview(context, scene, { top: 50, width: WIDTH_PX, height: 44 }, theme);
   const scroll = isWhole ? 0 : what.sight.scroll;
   const { selected, isHatched } = what;
   paintLayers(context, scene, { top: HEAD_PX, width: WIDTH_PX, height, scroll, selected, isHatched }, theme);

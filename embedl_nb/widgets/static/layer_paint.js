@@ -4,7 +4,7 @@ export const LAYER_ROW_PX = 18;
 export const LAYER_AXIS_PX = 22;
 const LABEL_SHARE = 0.32;
 const LONGEST_LABEL_PX = 300;
-const TEXT_PX = 96;
+const TEXT_PX = 112;
 
 /** @typedef {{fg: string, muted: string, line: string, soft: string, accent: string, bg: string, font: string}} Theme */
 
@@ -92,7 +92,7 @@ export function paintLayers(context, scene, box, theme) {
 function paintAxis(context, scene, axis, theme) {
   const ticks = scene.lanes
     ? scene.lanes.map((name, place) => ({ at: place + 0.5, text: name, edge: place }))
-    : ticksOf(axis.low, axis.high).map((value) => ({ at: value, text: scene.tick(value), edge: value }));
+    : ticksOf(axis.low, axis.high).map((value, _, [first, second]) => ({ at: value, text: scene.tick(value, second - first), edge: value }));
   context.textAlign = "center";
   for (const { at, text, edge } of ticks) {
     context.fillStyle = theme.line;
@@ -159,7 +159,7 @@ function hatched(context, colour) {
  * @returns {number[]} four or so round numbers in between
  */
 function ticksOf(low, high) {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5].find((each) => each * power >= rough) ?? 10) * power;
   const ticks = [];

@@ -10,7 +10,7 @@ import { layerChange, layerText, layerValue } from "./layer_rows.js";
  * @property {(row: import("./layer_rows.js").LayerRow) => LayerBar[]} bars
  * @property {(first: number, end: number) => [number, number]} range of the axis while these rows are in sight
  * @property {(row: import("./layer_rows.js").LayerRow) => string} text
- * @property {(value: number) => string} tick
+ * @property {(value: number, step: number) => string} tick `step` is how far apart they are
  * @property {string[] | null} lanes instead of an axis
  * @property {(row: import("./layer_rows.js").LayerRow) => {size: number, colour: string}} peak of the overview, size 0 to 1
  */
@@ -53,7 +53,8 @@ export function layerScene(rows, metric, layers) {
     isSteps && isPair
       ? Math.abs(layerChange(row, metric) ?? 0)
       : Math.max(0, ...row.sides.map((_, place) => layerValue(row, place, metric) ?? 0));
-  const largest = rows.reduce((most, row) => Math.max(most, size(row)), 0) || 1;
+  // What belongs to no layer can be larger than all layers, and would leave nothing of them to see.
+  const largest = rows.reduce((most, row) => (row.operator ? Math.max(most, size(row)) : most), 0) || 1;
 
   return {
     rows,
@@ -67,11 +68,13 @@ export function layerScene(rows, metric, layers) {
       return ends.length && high > low ? [low, high] : [ends[0] ?? 0, (ends[0] ?? 0) + 1];
     },
     text: (row) => layerText(row, metric),
-    tick: metric.format,
+    // Of a stretch of time far from its beginning three digits would be the same all along.
+    tick: (value, step) => (isSteps ? `${value.toFixed(Math.min(9, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))))} ms` : metric.format(value)),
     lanes,
     peak: (row) => {
-      const colour = isSteps && isPair ? changeColour(layerChange(row, metric) ?? 0) : ownColour(row);
-      return { size: lanes ? 1 : size(row) / largest, colour };
+      const isByResult = isPair && !lanes;
+      const colour = isByResult ? changeColour(layerChange(row, metric) ?? 0) : ownColour(row);
+      return { size: lanes ? 1 : Math.min(1, size(row) / largest), colour };
     },
   };
 }
