@@ -103,6 +103,20 @@ def test_qualcomms_are_those_of_the_chips_own_hexagon_each_in_the_folder_it_was_
     }
 
 
+@pytest.mark.parametrize(("content", "is_pushed"), [(ARM64_PROGRAM, True), (b"for another machine", False)])
+def test_the_library_that_prepares_graphs_is_pushed_where_the_sdk_has_it_and_never_asked_for(
+    content: bytes, is_pushed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "sdk"))
+    needed = ("libQnnHtp.so", "libQnnSystem.so", "libQnnHtpV79Stub.so", "libQnnHtpV79Skel.so")
+    write(tmp_path / "sdk", "libLiteRtDispatch_Qualcomm.so", *needed)
+    without = [file.name for file in found(tmp_path, "SM8750").files]
+    (tmp_path / "sdk" / "libQnnHtpPrepare.so").write_bytes(content)
+    names = [file.name for file in found(tmp_path, "SM8750").files]
+    assert set(names) - set(without) == ({"libQnnHtpPrepare.so"} if is_pushed else set())
+    assert (names[0], names[-1]) == (without[0], without[-1])
+
+
 @pytest.mark.parametrize("part", ["nothing known", "SM6125"])
 def test_a_chip_without_an_npu_that_litert_knows_is_said_so(part: str, tmp_path: Path) -> None:
     with pytest.raises(UnitUnavailableError, match=f"LiteRT knows no NPU of its chip, {part}"):

@@ -51,6 +51,8 @@ class VendorRuntime:
         LiteRT's library for it, of the tool's own version.
     libraries
         The vendor's own that are pushed.
+    optional_libraries
+        Pushed with them where they are found: a model that was compiled ahead of time runs without.
     dsp_library
         The one that runs on the NPU itself, which the system looks for in a variable of its own.
     system_folders
@@ -64,6 +66,7 @@ class VendorRuntime:
     name: str
     dispatch: str
     libraries: tuple[str, ...] = ()
+    optional_libraries: tuple[str, ...] = ()
     dsp_library: str = ""
     system_folders: tuple[str, ...] = ()
     sdk_variables: tuple[str, ...] = ()
@@ -75,6 +78,7 @@ RUNTIMES: Mapping[str, VendorRuntime] = {
         name="Qualcomm",
         dispatch="libLiteRtDispatch_Qualcomm.so",
         libraries=("libQnnHtp.so", "libQnnSystem.so", "libQnnHtpV{version}Stub.so"),
+        optional_libraries=("libQnnHtpPrepare.so",),
         dsp_library="libQnnHtpV{version}Skel.so",
         sdk_variables=("QNN_SDK_ROOT", "QAIRT_SDK_ROOT"),
         source="Qualcomm's AI Engine Direct SDK (QAIRT), and LiteRT's release for the dispatch library",
@@ -136,6 +140,7 @@ def find_runtime(facts: PhoneFacts, info: DeviceInfo, tool: ToolBinary) -> NpuRu
     folders = [folder / place for folder in _folders(runtime, tool) for place in places]
     names = [runtime.dispatch, *(name.format(version=version) for name in runtime.libraries)]
     found = [_library(name, folders, abi=tool.abi) for name in names]
+    optional = [_library(name, folders, abi=tool.abi) for name in runtime.optional_libraries]
     if runtime.dsp_library:
         names.append(runtime.dsp_library.format(version=version))
         found.append(_library(names[-1], folders, abi=""))
@@ -148,7 +153,8 @@ def find_runtime(facts: PhoneFacts, info: DeviceInfo, tool: ToolBinary) -> NpuRu
             hint=f"set {VARIABLE} to the folders that hold them; they are from {runtime.source}",
         )
     return NpuRuntime(
-        files=tuple(path for path in found if path is not None),
+        # Behind the dispatch library, which has to be the first.
+        files=tuple(path for path in (*found[:1], *optional, *found[1:]) if path is not None),
         has_dsp_library=bool(runtime.dsp_library),
         system_folders=runtime.system_folders,
     )
