@@ -11,7 +11,29 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["Event", "Listener", "emit", "listening"]
+from embedl_nb.errors import EmbedlError
+
+__all__ = ["Event", "Job", "Listener", "Reading", "emit", "emit_event", "listening"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What is known of a measurement while it goes on; None and ``""`` where the event says nothing of it.
+
+    Attributes
+    ----------
+    latency_ms
+        Median of the latest inferences.
+    temperature_celsius
+        The hottest of the CPU's sensors.
+    asked, got
+        The compute unit that was asked for, and where it was seen to run.
+    """
+
+    latency_ms: float | None = None
+    temperature_celsius: float | None = None
+    asked: str = ""
+    got: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +48,43 @@ class Event:
         One line for a person; empty when the stage says it all.
     done, total
         Position within the stage; None where it cannot be known.
+    reading
+        What a measurement has seen; None where it is something else that goes on.
+    jobs
+        Where each stands, of work that is several jobs at once.
     """
 
     stage: str
     message: str = ""
     done: float | None = None
     total: float | None = None
+    reading: Reading | None = None
+    jobs: tuple[Job, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One of several jobs that go on at once, as a benchmark on one of several devices.
+
+    Attributes
+    ----------
+    name
+        The device's address.
+    event
+        The latest that it said.
+    errors
+        What went wrong so far.
+    is_over
+        Whether it has ended.
+    cancel
+        Ends it as Ctrl-C ends a single one, and the others go on; may be called from any thread.
+    """
+
+    name: str
+    event: Event
+    errors: tuple[EmbedlError, ...] = ()
+    is_over: bool = False
+    cancel: Callable[[], None]
 
 
 Listener = Callable[[Event], None]
@@ -39,9 +92,21 @@ Listener = Callable[[Event], None]
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("embedl_nb_listeners", default=())
 
 
-def emit(stage: str, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
+def emit(
+    stage: str,
+    message: str = "",
+    *,
+    done: float | None = None,
+    total: float | None = None,
+    reading: Reading | None = None,
+    jobs: tuple[Job, ...] = (),
+) -> None:
     """Tell every listener of this context where the work stands."""
-    event = Event(stage=stage, message=message, done=done, total=total)
+    emit_event(Event(stage=stage, message=message, done=done, total=total, reading=reading, jobs=jobs))
+
+
+def emit_event(event: Event) -> None:
+    """Pass an event on as it is."""
     for listener in _listeners.get():
         listener(event)
 

@@ -155,7 +155,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="embedl_nb-measure-") as folder:
         subject = choose_subject(file, Path(folder), inputs=inputs, golden=golden, signature_key=signature_key)
         with target.lease():
-            runs, windows, check = _run_all(target, subject, options)
+            runs, windows, check = _run_all(target, subject, options, unit)
             more = measure_afterwards(target, _request(subject, options), options)
     result = as_benchmark(target, subject, options, unit, runs, windows, check)
     result = replace(result, energy=more.energy, sustained=more.sustained, flags=(*result.flags, *more.flags))
@@ -195,7 +195,7 @@ def choose_unit(target: Device, options: MeasureOptions) -> ComputeUnit:
 
 
 def _run_all(
-    target: Device, subject: Subject, options: MeasureOptions
+    target: Device, subject: Subject, options: MeasureOptions, unit: ComputeUnit
 ) -> tuple[list[RawRun], list[Window], OutputCheck]:
     """Run the processes; the first one whose outputs differ from those the caller gave ends it all."""
     runs: list[RawRun] = []
@@ -207,8 +207,18 @@ def _run_all(
         runs.append(run)
         windows.append(window)
         checks.append(check)
-    progress.emit("process", "", done=options.processes, total=options.processes)
+        progress.emit("process", done=number + 1, total=options.processes, reading=_reading(run, window, options, unit))
     return runs, windows, worst_check(checks)
+
+
+def _reading(run: RawRun, window: Window, options: MeasureOptions, unit: ComputeUnit) -> progress.Reading:
+    """Return what a process that has ended tells to whoever watches."""
+    return progress.Reading(
+        latency_ms=run.summary.p50_ms if run.summary is not None else statistics.median(run.samples_ms),
+        temperature_celsius=window[1].temperature_celsius,
+        asked=str(options.compute_unit),
+        got=str(unit) if run.path is None else run.path.compute_unit,
+    )
 
 
 def run_process(

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from embedl_nb.progress import Event, listening
+from embedl_nb.units import format_ms
 
-__all__ = ["TerminalLine", "showing"]
+__all__ = ["TerminalLine", "showing", "words_of"]
 
 _MIN_INTERVAL_S = 0.1
 
@@ -42,6 +43,12 @@ def showing(verb: str) -> Iterator[None]:
         finish(bar.summary("stopped after"))
         raise
     finish(bar.summary("took"))
+
+
+def words_of(event: Event) -> str:
+    """Return what an event says, with the latest latency where it has one."""
+    latency_ms = event.reading.latency_ms if event.reading is not None else None
+    return ", ".join(filter(None, (event.message, "" if latency_ms is None else format_ms(latency_ms))))
 
 
 class TerminalLine:
@@ -84,7 +91,8 @@ class _Bar:
             self._drawn = now
             share = event.done / event.total if event.done is not None and event.total else None
             percent = f" {min(share, 1.0):.0%}" if share is not None else ""
-            message = f": {event.message}" if event.message else ""
+            words = words_of(event)
+            message = f": {words}" if words else ""
             self._draw(f"{self._verb} | {event.stage}{percent}{message}", share)
 
     def summary(self, how: str) -> str:

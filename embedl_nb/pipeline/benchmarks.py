@@ -12,17 +12,18 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from embedl_nb import progress
+from embedl_nb import progress, stopping
 from embedl_nb.device import DeviceAddress, DeviceInfo, open_device
 from embedl_nb.device.registry import EVERY, devices_meant, identity_of
 from embedl_nb.errors import BenchmarkError, DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
 from embedl_nb.measure.warning import warn_about
+from embedl_nb.pipeline.bar import words_of
 from embedl_nb.stopping import Stop
 from embedl_nb.units import ComputeUnit
 
@@ -52,7 +53,7 @@ class _Said:
     """What a worker tells: where it stands, an outcome by its name, or that it has ended."""
 
     device: str
-    text: str = ""
+    event: progress.Event | None = None
     name: str = ""
     outcome: Outcome | None = None
     is_last: bool = False
@@ -179,6 +180,7 @@ class _Worker:
         self._units = units
         self._measure_one = measure_one
         self._stop = Stop()
+        self._is_cancelled = False
 
     def start(self, said: queue.SimpleQueue[_Said]) -> None:
         """Begin; everything is told through ``said``."""
@@ -188,6 +190,11 @@ class _Worker:
             target=context.run, args=(self._stop.covering, self._work), name=f"embedl_nb {self.address}", daemon=True
         )
         self._thread.start()
+
+    def cancel(self) -> None:
+        """Have it end, and say so in place of its result."""
+        self._is_cancelled = True
+        self._stop.ask()
 
     def ask_to_stop(self) -> None:
         """Have it end as Ctrl-C ends a single benchmark."""
@@ -202,7 +209,9 @@ class _Worker:
             with progress.listening(self._pass_on, alone=True):
                 self._measure_all()
         except KeyboardInterrupt:
-            pass  # it was asked to, and whoever asked knows
+            if self._is_cancelled:  # else everything ends, and whoever asked knows
+                message = f"{self.address} was cancelled before it was done"
+                self._tell(self.address, BenchmarkError(message, hint="run it again for this device alone"))
         finally:
             self._said.put(_Said(device=self.address, is_last=True))
 
@@ -227,7 +236,7 @@ class _Worker:
         self._said.put(_Said(device=self.address, name=name, outcome=outcome))
 
     def _pass_on(self, event: progress.Event) -> None:
-        self._said.put(_Said(device=self.address, text=event.message or event.stage))
+        self._said.put(_Said(device=self.address, event=event))
 
 
 def _outcome(name: str, act: Callable[[], _Result]) -> _Result | EmbedlError:
@@ -250,7 +259,9 @@ def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], Non
         for worker in workers:
             worker.start(said)
             started.append(worker)
-        _follow(said, {worker.address: "starting" for worker in workers}, keep)
+        starting = progress.Event(stage="starting")
+        jobs = [progress.Job(name=each.address, event=starting, cancel=each.cancel) for each in workers]
+        _follow(said, {job.name: job for job in jobs}, keep)
     finally:
         for worker in started:
             worker.ask_to_stop()
@@ -260,23 +271,34 @@ def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], Non
         _keep_rest(said, keep)
 
 
-def _follow(said: queue.SimpleQueue[_Said], running: dict[str, str], keep: Callable[[str, str, Outcome], None]) -> None:
+def _follow(
+    said: queue.SimpleQueue[_Said], jobs: dict[str, progress.Job], keep: Callable[[str, str, Outcome], None]
+) -> None:
     """Show where each device stands and keep what comes, until the last has ended."""
-    total = len(running)
-    while running:
+    while not all(job.is_over for job in jobs.values()):
+        stopping.check()
         try:
             each = said.get(timeout=_POLL_S)  # a wait without end could not be interrupted on Windows
         except queue.Empty:
             continue
         if each.outcome is not None:
             keep(each.device, each.name, each.outcome)
-        elif each.is_last:
-            del running[each.device]
-        else:
-            running[each.device] = each.text
-        shown = [f"{device} {text}" for device, text in running.items()]
-        more = f"; {len(shown) - _NUM_SHOWN} more" if len(shown) > _NUM_SHOWN else ""
-        progress.emit("measure", "; ".join(shown[:_NUM_SHOWN]) + more, done=total - len(running), total=total)
+        jobs[each.device] = _advanced(jobs[each.device], each)
+        _show(tuple(jobs.values()))
+
+
+def _advanced(job: progress.Job, said: _Said) -> progress.Job:
+    """Return where a job stands after what it said."""
+    errors = (*job.errors, said.outcome) if isinstance(said.outcome, EmbedlError) else job.errors
+    return replace(job, event=said.event or job.event, errors=errors, is_over=job.is_over or said.is_last)
+
+
+def _show(jobs: tuple[progress.Job, ...]) -> None:
+    """Tell where all stand: in words for a line, and one by one for what shows each."""
+    running = [job for job in jobs if not job.is_over]
+    shown = [f"{job.name} {words_of(job.event) or job.event.stage}" for job in running[:_NUM_SHOWN]]
+    more = f"; {len(running) - _NUM_SHOWN} more" if len(running) > _NUM_SHOWN else ""
+    progress.emit("measure", "; ".join(shown) + more, done=len(jobs) - len(running), total=len(jobs), jobs=jobs)
 
 
 def _keep_rest(said: queue.SimpleQueue[_Said], keep: Callable[[str, str, Outcome], None]) -> None:

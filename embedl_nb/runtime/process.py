@@ -194,8 +194,10 @@ class Child:
             if message is None:
                 return None
             if "event" in message:
-                event = message["event"]
-                progress.emit(event["stage"], event["message"], done=event["done"], total=event["total"])
+                said = message["event"]
+                latency_ms = said.pop("latency_ms")
+                reading = None if latency_ms is None else progress.Reading(latency_ms=latency_ms)
+                progress.emit_event(progress.Event(**said, reading=reading))
                 continue
             return message
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +96,8 @@ def measure_samples(run: Run, request: MeasureRequest) -> Samples:
                     return Samples(times_ns=tuple(times), settled=is_settled(times, request))
             settled = fixed is None and is_settled(times, request)
             if time.monotonic() > next_news:
-                progress.emit("measure", done=len(times), total=fixed)
+                latest = progress.Reading(latency_ms=statistics.median(times[-_CHUNK:]) / 1e6)
+                progress.emit("measure", done=len(times), total=fixed, reading=latest)
                 next_news = time.monotonic() + _NEWS_S
     return Samples(times_ns=tuple(times), settled=settled if fixed is None else None)
 

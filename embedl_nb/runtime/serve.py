@@ -48,7 +48,8 @@ def serve(handlers: dict[str, Handler]) -> NoReturn:
 
     def tell(event: progress.Event) -> None:
         said = {"stage": event.stage, "message": event.message, "done": event.done, "total": event.total}
-        send(encode({"event": said}))
+        latency_ms = event.reading.latency_ms if event.reading is not None else None
+        send(encode({"event": {**said, "latency_ms": latency_ms}}))
 
     with progress.listening(tell):
         while True:

@@ -203,3 +203,40 @@ def test_a_stop_is_told_once_so_that_cleaning_up_can_wait() -> None:
         stop.covering(stopping.check)
     stop.covering(stopping.check)
     stopping.check()
+
+
+def test_one_device_is_cancelled_and_freed_while_the_other_goes_on(model: Path) -> None:
+    is_cancelled = threading.Event()
+
+    def wait(_number: int) -> None:
+        while True:
+            stopping.check()
+            time.sleep(0.01)
+
+    def cancel_the_waiting(event: progress.Event) -> None:
+        for job in event.jobs:
+            if job.name == "virtual://waiting" and job.event.stage == "process" and not is_cancelled.is_set():
+                job.cancel()
+                is_cancelled.set()
+
+    waiting = VirtualDevice(name="waiting", before_run=wait)
+    other = VirtualDevice(name="other", before_run=lambda _number: wait_for(is_cancelled))
+    with rack(waiting, other), progress.listening(cancel_the_waiting):
+        result = many(model, "virtual://*")
+    assert list(result.results) == ["virtual://other"]
+    assert "virtual://waiting was cancelled" in str(result.errors["virtual://waiting"])
+    assert not waiting.is_leased
+
+
+def wait_for(event: threading.Event) -> None:
+    assert event.wait(20)
+
+
+def test_each_job_tells_its_latest_latency_unit_and_end(model: Path) -> None:
+    events: list[progress.Event] = []
+    with rack(VirtualDevice(name="a"), VirtualDevice(name="b")), progress.listening(events.append):
+        many(model, "virtual://*")
+    readings = [job.event.reading for event in events for job in event.jobs if job.event.reading is not None]
+    assert readings
+    assert all(each.got == "cpu" and each.asked == "cpu" and each.latency_ms for each in readings)
+    assert [job.is_over for job in events[-1].jobs] == [True, True]

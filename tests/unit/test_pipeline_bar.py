@@ -7,7 +7,7 @@ import io
 import pytest
 
 from embedl_nb.pipeline.bar import TerminalLine, showing
-from embedl_nb.progress import emit
+from embedl_nb.progress import Reading, emit
 
 
 class Terminal(io.StringIO):
@@ -37,6 +37,13 @@ def test_a_terminal_sees_the_stage_its_share_and_in_the_end_one_line_with_the_ti
         emit("lower", "2 of 4", done=2, total=4)
     assert "compile | lower 50%: 2 of 4" in terminal.getvalue()
     assert terminal.getvalue().rpartition("\x1b[K")[2].startswith("compile took 0.0 s")
+
+
+def test_a_benchmark_shows_its_latest_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
+    with showing("benchmark"):
+        emit("measure", reading=Reading(latency_ms=5.02))
+    assert "benchmark | measure: 5.02 ms" in terminal.getvalue()
 
 
 def test_work_that_stops_says_when_and_the_interrupt_stays_an_interrupt(
