@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
-_WARN_CALLER = 3
+_WARN_CALLER = 3  # the caller of compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ def _measured(models: Sequence[LiteRTModel], device: str, options: Any, inputs: 
         stopped.add_note(f"{len(kept)} of {len(models)} models had been measured and are recorded: enb.runs()")
         raise
     for result in results:
-        warn_about(result, where=result.model_name, stacklevel=_WARN_CALLER + 1)
+        warn_about(result, where=result.model_name, stacklevel=_WARN_CALLER)
     return results
 
 
