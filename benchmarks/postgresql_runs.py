@@ -31,7 +31,7 @@ print(json.dumps({"ids": ids, "said": flushed.sentence}))
 COUNT = """
 import json
 from embedl_nb import runstore
-frame = runstore.runs()
+frame = runstore.runs(limit=None)
 print(json.dumps(sorted(frame["run_id"][frame["status"] == "recorded"])))
 """
 
