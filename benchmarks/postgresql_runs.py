@@ -75,10 +75,10 @@ def main() -> None:
         written, found, seconds = write_all(
             uri, Path(folder), writers=asked.writers, runs=asked.runs, limit_s=asked.limit_s
         )
-    lost, doubled = set(written) - set(found), len(found) - len(set(found))
+    lost, doubled = len(written) - len(set(found) & set(written)), len(found) - len(set(found))
     print(
         f"{len(written)} runs of {asked.writers} writers in {seconds:.0f} s "
-        f"({seconds / len(written) * 1000:.0f} ms a run): {len(lost)} lost, {doubled} doubled, "
+        f"({seconds / len(written) * 1000:.0f} ms a run): {lost} lost, {doubled} doubled, "
         f"{len(found)} in the store"
     )
     sys.exit(1 if lost or doubled else 0)

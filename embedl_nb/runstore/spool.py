@@ -80,8 +80,12 @@ def folder() -> Path:
 
 
 def new_run_id(now: datetime) -> str:
-    """Make an id that sorts by time: ``20261122-170401-3f9a`` (UTC)."""
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """Make an id that sorts by time: ``20261122-170401-3f9ac81e`` (UTC).
+
+    Writers of one server share nothing else, and the store takes a second run of the same id for a repeat: four digits
+    lost two of 2,000 runs.
+    """
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 def write(entry: Entry, *, fingerprint: str) -> Path:

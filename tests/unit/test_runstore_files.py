@@ -211,3 +211,8 @@ def test_a_kept_model_that_was_damaged_is_replaced_when_it_is_recorded_again(tmp
     assert models.keep(source, sha256) == kept
     assert kept.read_bytes() == b"a model"
     assert models.keep(kept, sha256) == kept
+
+
+def test_writers_that_share_only_a_server_do_not_draw_the_same_id() -> None:
+    now = datetime.now(UTC)
+    assert len({spool.new_run_id(now) for _ in range(5_000)}) == 5_000
