@@ -226,6 +226,10 @@ def parse(text: str, names: Mapping[str, str]) -> Query:
         raise InputError(
             f"a query of {len(text):,} characters is longer than the {_LONGEST:,} that are read", hint="shorten it"
         )
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise InputError(
+            "the query holds half a character (a lone surrogate), which no name holds", hint="type the text again"
+        )
     if not text.strip():
         raise InputError("the query is empty", hint=f"name one of: {', '.join(sorted(names))}")
     reader = _Reader(text, names)

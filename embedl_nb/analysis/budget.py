@@ -84,6 +84,12 @@ class Candidate:
 
     def value(self, name: str) -> Any:
         """Return one of :data:`NAMES`, in the unit that it states; None where it is not known."""
+        value = self._value(name)
+        is_number = not isinstance(value, float) or math.isfinite(value)
+        # Of a float model, which makes no noise, infinity is the true one.
+        return value if is_number or (name == "sqnr_db" and value == math.inf) else None
+
+    def _value(self, name: str) -> Any:
         result, facts = self.result, self.facts
         if name in ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "mean_ms"):
             return getattr(result.latency, name)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from embedl_nb.analysis.student import t_quantile
@@ -159,14 +159,11 @@ def judge(first: Latency, second: Latency, *, are_interleaved: bool = False, mar
     margin
         Share of the latency, > 0, below which a difference is none.
     """
-    if min(_fastest_ms(first), _fastest_ms(second)) <= 0:
-        return Verdict(
-            ratio=None,
-            ci95=None,
-            is_different=None,
-            margin=margin,
-            reason="a latency of 0 ms is below the clock's step",
-        )
+    latencies = [*_all_ms(first), *_all_ms(second)]
+    if not all(map(math.isfinite, latencies)):
+        return _none(margin, "a latency that is not a finite number was not measured")
+    if min(latencies) <= 0:
+        return _none(margin, "a latency of 0 ms is below the clock's step")
     if min(first.num_processes, second.num_processes) < 2:
         return Verdict(
             ratio=first.p50_ms / second.p50_ms,
@@ -178,6 +175,10 @@ def judge(first: Latency, second: Latency, *, are_interleaved: bool = False, mar
         )
     are_pairs = are_interleaved and 1 < len(_medians_ms(first)) == len(_medians_ms(second))
     return _verdict(_in_turns(first, second) if are_pairs else _apart(first, second), margin)
+
+
+def _none(margin: float, reason: str) -> Verdict:
+    return Verdict(ratio=None, ci95=None, is_different=None, margin=margin, reason=reason)
 
 
 def _in_turns(first: Latency, second: Latency) -> _Difference:
@@ -304,8 +305,11 @@ def _variance_of_median(process: Sequence[float]) -> float:
     return (math.log(high / low) / (2 * _Z[_SHOWN])) ** 2
 
 
-def _fastest_ms(latency: Latency) -> float:
-    return min((min(process) for process in latency.samples_ms), default=latency.ci95_ms[0])
+def _all_ms(latency: Latency) -> Iterator[float]:
+    """Yield all latencies that a verdict is made of."""
+    yield from (latency.p50_ms, *latency.ci95_ms, *latency.process_p50s_ms)
+    for process in latency.samples_ms:
+        yield from process
 
 
 def _num_iterations(latency: Latency) -> int:

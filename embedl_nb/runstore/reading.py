@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["get", "known_ids", "maker_of", "model_path", "records", "runs"]
 
 _PAGE = 200
+_MOST = 2**63 - 1  # what SQLite counts up to
 _WHOLE_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,7 +54,7 @@ def runs(query: str | None = None, *, limit: int | None = _PAGE) -> pd.DataFrame
     """
     from embedl_nb.runstore.table import runs_table
 
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MOST):
         raise InputError(f"limit={limit!r} is no number of runs", hint="give 1 or more, or None for all")
     asked = None if query is None else parse(query, NAMES)
     waiting, problems = _waiting_rows()

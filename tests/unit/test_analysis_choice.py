@@ -202,3 +202,15 @@ def test_a_mistake_in_the_budget_is_named() -> None:
     for where in ("", "p95_ms <= 10)", "__import__('os')", "p95_ms <= 10 " * 10_000):
         with pytest.raises(InputError):
             enb.pick(SMALL, where=where)
+
+
+@pytest.mark.parametrize("broken_ms", [float("nan"), float("inf")])
+def test_a_latency_that_is_no_finite_number_is_not_known_and_wins_nothing(broken_ms: float) -> None:
+    latency = dataclasses.replace(SMALL.latency, p50_ms=broken_ms, ci95_ms=(broken_ms, broken_ms))
+    broken = result("broken", 1.0, latency=latency)
+    choice = enb.pick([broken])
+    assert choice.winner is None
+    assert choice.rejected[0].reasons == ("p50 not known",)
+    both = enb.pick([broken, MIDDLE])
+    assert both.winner is MIDDLE
+    assert both.pareto().data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -184,3 +185,14 @@ def test_numbers_of_different_provenance_are_different_traces_that_say_so() -> N
 def test_a_figure_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="none in this Benchmarks"):
         charts.draw("comparison", Benchmarks(results={}, errors={}))
+
+
+@pytest.mark.parametrize("broken_ms", [math.nan, math.inf])
+def test_a_latency_that_is_no_finite_number_is_not_compared(broken_ms: float) -> None:
+    whole = named("whole")
+    samples = ((broken_ms, *whole.latency.samples_ms[0][1:]), *whole.latency.samples_ms[1:])
+    broken = replace(whole, latency=replace(whole.latency, samples_ms=samples))
+    for pair in ([BIG, broken], [broken, BIG]):
+        comparison = enb.compare(*pair)
+        assert comparison.ratio is None
+        assert "not a finite number" in comparison.sentence

@@ -185,3 +185,8 @@ def _some_query(rng: random.Random, *, depth: int) -> str:
             f"started {sign} '2025-11-28'",
         ]
     )
+
+
+def test_half_a_character_is_refused_before_a_store_chokes_on_it() -> None:
+    with pytest.raises(InputError, match="half a character"):
+        query("device == '\ud800'")

@@ -148,7 +148,7 @@ MODEL = "models/" + "ab" * 32 + ".tflite"
         (lambda members: members.update({"export.json": b"7"}), "export.json is none"),
         (lambda members: first_record(members, run_id="20260101-000000-abcd"), "record of another run"),
         (lambda members: first_record(members, result={"device": 3}), "cannot be read"),
-        (lambda members: first_record(members, result=[1]), "cannot be read"),
+        (lambda members: first_record(members, result=[1]), "result is a list"),
     ],
     ids=[
         "traversal",
@@ -226,3 +226,23 @@ def test_records_of_every_schema_version_still_open(path: Path, home: Path) -> N
 
 def test_there_is_a_record_of_every_schema_version() -> None:
     assert {int(folder.name[1:]) for folder in RECORDS.glob("v*")} == set(range(1, spool.SCHEMA_VERSION + 1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("started_ms", "yesterday"),
+        ("started_ms", float("nan")),
+        ("started_ms", 10**30),  # a time that no table shows: runs() would fail ever after
+        ("recorded_ms", None),
+        ("schema_version", "1"),
+        ("source", 5),
+        ("call", "compile"),
+        ("parent_run_id", {"run": 1}),
+    ],
+)
+def test_a_record_with_a_field_that_is_none_of_ours_is_refused(field: str, value: Any, exported: Path) -> None:
+    rewritten(exported, lambda members: first_record(members, **{field: value}))
+    with pytest.raises(InputError, match=f"no record of a run: {field}"):
+        enb.import_runs(exported)
+    assert enb.runs().empty
