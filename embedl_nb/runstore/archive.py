@@ -55,20 +55,15 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
 _LAST_MS = 253_402_300_800_000  # year 10000: no table shows a time from then on
 
 
-def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models: bool) -> tuple[list[str], int]:
+def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models: bool) -> None:
     """Write ``records`` to ``path``, which appears whole or not at all.
-
-    Returns
-    -------
-    list and int
-        Ids of the runs, and the number of models.
 
     Raises
     ------
     RunStoreError
         If it cannot be written.
     """
-    run_ids, wanted = [], {}
+    hashes: dict[str, None] = {}
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -78,9 +73,8 @@ def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models:
                 archive.writestr(_HEADER, json.dumps(header))
                 for record in records:
                     archive.writestr(f"runs/{record['run_id']}.json", json.dumps(record))
-                    run_ids.append(record["run_id"])
-                    wanted[record["summary"]["model_sha256"]] = True
-                files = _kept(wanted) if with_models else {}
+                    hashes[record["summary"]["model_sha256"]] = None
+                files = _kept(hashes) if with_models else {}
                 for sha256, file in files.items():
                     archive.write(file, f"models/{sha256}.tflite", zipfile.ZIP_STORED)
             Path(temporary).replace(path)
@@ -91,7 +85,6 @@ def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models:
         raise RunStoreError(
             f"{path} cannot be written: {err.strerror or err}", hint="free space there, or give another path"
         ) from err
-    return run_ids, len(files)
 
 
 class Archive:

@@ -19,7 +19,7 @@ from urllib.request import url2pathname
 from embedl_nb.query import Query
 from embedl_nb.runstore.rows import COMMIT, EXPERIMENT, METRICS, SHORT_HASH, TAG_PREFIX, TAGS, row, when_recorded
 
-__all__ = ["Found", "NotReadable", "find_rows", "ids_beginning", "latest_ids", "list_rows", "read_record"]
+__all__ = ["Found", "NotReadable", "find_rows", "ids_beginning", "latest_ids", "read_record"]
 
 _BUSY_S = 2.0
 # The key of the tags' index comes first: SQLite would otherwise look at every run, then for its tag.
@@ -72,17 +72,6 @@ class Found:
 
     rows: list[dict[str, Any]]
     total: int
-
-
-def list_rows(path: Path) -> list[dict[str, Any]]:
-    """Return one row a run, newest first; none where there is no file yet.
-
-    Raises
-    ------
-    NotReadable
-        If MLflow has to be asked.
-    """
-    return find_rows(path, None, limit=None).rows
 
 
 def find_rows(path: Path, query: Query | None, *, limit: int | None, leaving_out: Collection[str] = ()) -> Found:

@@ -175,7 +175,7 @@ def test_the_direct_look_and_mlflow_see_the_same_runs(database: Path, recorder: 
     runstore.flush(PATIENCE_S)
     where = current_store().to_json()
     answer = recorder.ask("rows", {"store": where})["rows"]
-    assert _by_id(direct.list_rows(database)) == _by_id(answer)
+    assert _by_id(direct.find_rows(database, None, limit=None).rows) == _by_id(answer)
     assert direct.read_record(database, parent) == recorder.ask("get", {"store": where, "run_id": parent})["record"]
 
 
@@ -186,7 +186,7 @@ def test_a_database_that_cannot_be_read_directly_is_left_to_mlflow(
     runstore.flush(PATIENCE_S)
     monkeypatch.setattr(direct, "_OURS", "FROM a_table_of_another_mlflow")
     with pytest.raises(direct.NotReadable):
-        direct.list_rows(database)
+        direct.find_rows(database, None, limit=None)
     assert list(runstore.runs()["run_id"]) == [run_id]
     assert runstore.get(run_id)["result"] == RECORD
 
