@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedl_nb.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from embedl_nb.analysis.layer_table import LayerTable
     from embedl_nb.measure import Benchmark
     from embedl_nb.model import LiteRTModel
@@ -36,8 +35,6 @@ def layers_of(
     InputError
         If one of the results has no layers, their numbers are of different provenance, or a model belongs to neither.
     """
-    from pathlib import Path
-
     from embedl_nb.analysis.layer_table import layer_table
     from embedl_nb.model import LiteRTModel
     from embedl_nb.model.litert_model import as_model

@@ -37,6 +37,7 @@ def npu_support() -> dict[str, NpuSupport]:
 
 
 def _support(name: str) -> NpuSupport:
+    from embedl_nb.measure.in_words import in_words
     from embedl_nb.placement.npu.sdk import find_sdk
     from embedl_nb.placement.npu.vendors import VENDORS
     from embedl_nb.placement.rehearsal.simulator import check_installed
@@ -45,7 +46,7 @@ def _support(name: str) -> NpuSupport:
     try:
         compiles, compiler = True, f"{vendor.compiler} ({find_sdk(vendor).package})"
     except EmbedlError as err:
-        compiles, compiler = False, _words(err)
+        compiles, compiler = False, in_words(err)
     if name != "qualcomm":
         return NpuSupport(
             compiles=compiles, compiler=compiler, simulates=False, simulator=f"there is no simulator of {vendor.name}'s"
@@ -53,14 +54,10 @@ def _support(name: str) -> NpuSupport:
     try:
         check_installed()
     except EmbedlError as err:
-        return NpuSupport(compiles=compiles, compiler=compiler, simulates=False, simulator=_words(err))
+        return NpuSupport(compiles=compiles, compiler=compiler, simulates=False, simulator=in_words(err))
     return NpuSupport(
         compiles=compiles,
         compiler=compiler,
         simulates=compiles,
         simulator="Qualcomm's simulator" if compiles else f"it simulates what was compiled: {compiler}",
     )
-
-
-def _words(error: EmbedlError) -> str:
-    return f"{error.message}; try: {error.hint}" if error.hint else error.message
