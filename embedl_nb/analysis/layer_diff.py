@@ -146,9 +146,9 @@ class LayerDiff(Displayable):
         verb = "explains" if len(chosen) == 1 else "explain"
         way = "slower" if self.gap_ms > 0 else "faster"
         return (
-            f"{counted(len(chosen), 'layer')} {verb} {share:.0%} of the gap of {format_ms(abs(self.gap_ms))} by which "
-            f"{self.second_name} is {way} than {self.first_name}: {names}{more}"
-        ).replace("%", " %", 1)
+            f"{counted(len(chosen), 'layer')} {verb} {share * 100:.0f} % of the gap of {format_ms(abs(self.gap_ms))} "
+            f"by which {self.second_name} is {way} than {self.first_name}: {names}{more}"
+        )
 
     @property
     def operators_sentence(self) -> str:
