@@ -61,6 +61,11 @@ class Event:
     reading: Reading | None = None
     jobs: tuple[Job, ...] = ()
 
+    @property
+    def share(self) -> float | None:
+        """How much of the stage is done, 0 to 1; None where that cannot be known."""
+        return min(self.done / self.total, 1.0) if self.done is not None and self.total else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from embedl_nb.progress import Event, listening
+from embedl_nb.progress import Event, Job, listening
 from embedl_nb.units import format_ms
 
 __all__ = ["TerminalLine", "showing", "words_of"]
@@ -73,7 +73,7 @@ class TerminalLine:
 class _Bar:
     """Turns events into lines, at most ten a second, and keeps the time of each stage."""
 
-    def __init__(self, verb: str, draw: Callable[[str, float | None], None]) -> None:
+    def __init__(self, verb: str, draw: Callable[[str, Event], None]) -> None:
         self._verb = verb
         self._draw = draw
         self._started = self._stage_started = time.perf_counter()
@@ -89,11 +89,10 @@ class _Bar:
             self._stage = event.stage
         if is_new_stage or now - self._drawn >= _MIN_INTERVAL_S:
             self._drawn = now
-            share = event.done / event.total if event.done is not None and event.total else None
-            percent = f" {min(share, 1.0):.0%}" if share is not None else ""
+            percent = "" if event.share is None else f" {event.share:.0%}"
             words = words_of(event)
             message = f": {words}" if words else ""
-            self._draw(f"{self._verb} | {event.stage}{percent}{message}", share)
+            self._draw(f"{self._verb} | {event.stage}{percent}{message}", event)
 
     def summary(self, how: str) -> str:
         now = time.perf_counter()
@@ -107,7 +106,7 @@ class _Bar:
         self._stage_started = now
 
 
-_Surface = tuple[Callable[[str, float | None], None] | None, Callable[[str], None]]
+_Surface = tuple[Callable[[str, Event], None] | None, Callable[[str], None]]
 
 
 def _surface() -> _Surface:
@@ -123,7 +122,7 @@ def _surface() -> _Surface:
 def _terminal(stream: TextIO) -> _Surface:
     shown = TerminalLine(stream)
 
-    def draw(line: str, _share: float | None) -> None:
+    def draw(line: str, _event: Event) -> None:
         shown.show(line)
 
     def finish(summary: str) -> None:
@@ -146,12 +145,25 @@ def _notebook() -> _Surface:
         (handle.update if is_shown else handle.display)(bundle, raw=True)
         is_shown = True
 
-    def draw(line: str, share: float | None) -> None:
-        value = "" if share is None else f' value="{min(share, 1.0):.3f}"'
-        text = html.escape(line)
-        show(line, f'<progress aria-label="{text}"{value}></progress> <small>{text}</small>')
+    def draw(line: str, event: Event) -> None:
+        jobs = [_markup(f"{job.name}: {_standing(job)}", 1.0 if job.is_over else job.event.share) for job in event.jobs]
+        # With a bar for each job, one line about all of them would say it twice.
+        whole = line if not jobs else line.partition(": ")[0]
+        show(line, "<br>".join([_markup(whole, event.share), *jobs]))
 
     def finish(summary: str) -> None:
         show(summary, f"<small>{html.escape(summary)}</small>")
 
     return draw, finish
+
+
+def _standing(job: Job) -> str:
+    if job.is_over:
+        return f"failed: {type(job.errors[-1]).__name__}" if job.errors else "done"
+    return words_of(job.event) or job.event.stage
+
+
+def _markup(line: str, share: float | None) -> str:
+    value = "" if share is None else f' value="{share:.3f}"'
+    text = html.escape(line)
+    return f'<progress aria-label="{text}"{value}></progress> <small>{text}</small>'

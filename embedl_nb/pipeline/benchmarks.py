@@ -6,57 +6,32 @@ when it is interrupted it stops the others, which clean up on their devices befo
 
 from __future__ import annotations
 
-import contextvars
 import queue
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol, TypeVar
+from dataclasses import replace
 
 from embedl_nb import progress, stopping
-from embedl_nb.device import DeviceAddress, DeviceInfo, open_device
+from embedl_nb.device import DeviceAddress, DeviceInfo
 from embedl_nb.device.registry import EVERY, devices_meant, identity_of
-from embedl_nb.errors import BenchmarkError, DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
+from embedl_nb.errors import DeviceNotFound, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
 from embedl_nb.measure.warning import warn_about
 from embedl_nb.pipeline.bar import words_of
-from embedl_nb.stopping import Stop
+from embedl_nb.pipeline.device_worker import EVERY_UNIT, MeasureOne, Outcome, Said, Worker
 from embedl_nb.units import ComputeUnit
 
 __all__ = ["EVERY_UNIT", "benchmark_many", "the_one"]
 
-EVERY_UNIT = "all"
-"""Asks for each unit that the device offers."""
 _WARN_CALLER = 3  # the caller of the verb, which calls benchmark_many
 _POLL_S = 0.2
 _CLEAN_UP_S = 60.0
 _NUM_SHOWN = 4
 
-_Result = TypeVar("_Result")
-Outcome = Benchmark | EmbedlError
 Devices = str | DeviceAddress | Iterable[str | DeviceAddress]
 Units = str | Iterable[str]
-
-
-class MeasureOne(Protocol):
-    """Measures on one device; everything else of the benchmark is settled."""
-
-    def __call__(self, device: str | DeviceAddress, /, *, compute_unit: str, warn: bool = True) -> Benchmark: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What a worker tells: where it stands, an outcome by its name, or that it has ended."""
-
-    device: str
-    event: progress.Event | None = None
-    name: str = ""
-    outcome: Outcome | None = None
-    is_last: bool = False
 
 
 def the_one(device: Devices, compute_unit: Units) -> tuple[str | DeviceAddress, str] | None:
@@ -92,8 +67,9 @@ def benchmark_many(
     def keep(address: str, name: str, outcome: Outcome) -> None:
         kept[address][name] = record(outcome) if isinstance(outcome, Benchmark) else outcome
 
+    workers = [Worker(address, units, measure_one) for address in addresses]
     try:
-        _run_all([_Worker(address, units, measure_one) for address in addresses], keep)
+        _run_all(workers, keep)
     except KeyboardInterrupt as stopped:
         num_done = sum(isinstance(outcome, Benchmark) for outcomes in kept.values() for outcome in outcomes.values())
         stopped.add_note(f"{num_done} of the benchmarks had been finished and are recorded: enb.runs()")
@@ -103,6 +79,9 @@ def benchmark_many(
     errors |= {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, EmbedlError)}
     if not results and all(isinstance(error, InputError) for error in errors.values()):
         raise next(iter(errors.values()))
+    for name, lost in (each for worker in workers for each in worker.returned.items()):
+        message = f"{name} was lost and came back, and was measured again: {lost.message}"
+        warnings.warn(message, EmbedlWarning, stacklevel=_WARN_CALLER - 1)
     for name, result in results.items():
         warn_about(result, where=name, stacklevel=_WARN_CALLER)
     return Benchmarks(results=results, errors=errors)
@@ -166,98 +145,13 @@ def _every(meant: DeviceAddress) -> Iterator[str]:
     return iter(ready)
 
 
-class _Worker:
-    """One device's benchmarks, in a thread of their own.
-
-    Parameters
-    ----------
-    units
-        Of several the results are called ``"address | unit"``; of one, given as text, by the address alone.
-    """
-
-    def __init__(self, address: str, units: Sequence[str] | str, measure_one: MeasureOne) -> None:
-        self.address = address
-        self._units = units
-        self._measure_one = measure_one
-        self._stop = Stop()
-        self._is_cancelled = False
-
-    def start(self, said: queue.SimpleQueue[_Said]) -> None:
-        """Begin; everything is told through ``said``."""
-        self._said = said
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(
-            target=context.run, args=(self._stop.covering, self._work), name=f"embedl_nb {self.address}", daemon=True
-        )
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """Have it end, and say so in place of its result."""
-        self._is_cancelled = True
-        self._stop.ask()
-
-    def ask_to_stop(self) -> None:
-        """Have it end as Ctrl-C ends a single benchmark."""
-        self._stop.ask()
-
-    def join(self, *, until: float) -> None:
-        """Wait for its end, or until a time of the monotonic clock."""
-        self._thread.join(max(0.0, until - time.monotonic()))
-
-    def _work(self) -> None:
-        try:
-            with progress.listening(self._pass_on, alone=True):
-                self._measure_all()
-        except KeyboardInterrupt:
-            if self._is_cancelled:  # else everything ends, and whoever asked knows
-                message = f"{self.address} was cancelled before it was done"
-                self._tell(self.address, BenchmarkError(message, hint="run it again for this device alone"))
-        finally:
-            self._said.put(_Said(device=self.address, is_last=True))
-
-    def _measure_all(self) -> None:
-        named = _outcome(self.address, self._named_units)
-        if isinstance(named, EmbedlError):
-            self._tell(self.address, named)
-            return
-        for name, unit in named:
-            measured = _outcome(name, partial(self._measure_one, self.address, compute_unit=unit, warn=False))
-            self._tell(name, measured)
-
-    def _named_units(self) -> list[tuple[str, str]]:
-        units = self._units
-        if units == EVERY_UNIT:
-            units = tuple(str(unit) for unit in open_device(self.address).info.compute_units)
-        if isinstance(units, str):
-            return [(self.address, units)]
-        return [(f"{self.address} | {unit}", unit) for unit in units]
-
-    def _tell(self, name: str, outcome: Outcome) -> None:
-        self._said.put(_Said(device=self.address, name=name, outcome=outcome))
-
-    def _pass_on(self, event: progress.Event) -> None:
-        self._said.put(_Said(device=self.address, event=event))
-
-
-def _outcome(name: str, act: Callable[[], _Result]) -> _Result | EmbedlError:
-    """Return what ``act`` returns, or what went wrong: whatever that is, the other devices go on."""
-    try:
-        return act()
-    except EmbedlError as err:
-        return err
-    except Exception as err:
-        failed = BenchmarkError(f"{name}: {type(err).__name__}: {err}", hint="see the error's __cause__")
-        failed.__cause__ = err
-        return failed
-
-
-def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], None]) -> None:
+def _run_all(workers: Sequence[Worker], keep: Callable[[str, str, Outcome], None]) -> None:
     """Have all work at once; returns, or is interrupted, when none does any more."""
-    said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
-    started: list[_Worker] = []
+    said: queue.SimpleQueue[Said] = queue.SimpleQueue()
+    started: list[Worker] = []
     try:
         for worker in workers:
-            worker.start(said)
+            worker.start(said, others=[other for other in workers if other is not worker])
             started.append(worker)
         starting = progress.Event(stage="starting")
         jobs = [progress.Job(name=each.address, event=starting, cancel=each.cancel) for each in workers]
@@ -272,7 +166,7 @@ def _run_all(workers: Sequence[_Worker], keep: Callable[[str, str, Outcome], Non
 
 
 def _follow(
-    said: queue.SimpleQueue[_Said], jobs: dict[str, progress.Job], keep: Callable[[str, str, Outcome], None]
+    said: queue.SimpleQueue[Said], jobs: dict[str, progress.Job], keep: Callable[[str, str, Outcome], None]
 ) -> None:
     """Show where each device stands and keep what comes, until the last has ended."""
     while not all(job.is_over for job in jobs.values()):
@@ -287,7 +181,7 @@ def _follow(
         _show(tuple(jobs.values()))
 
 
-def _advanced(job: progress.Job, said: _Said) -> progress.Job:
+def _advanced(job: progress.Job, said: Said) -> progress.Job:
     """Return where a job stands after what it said."""
     errors = (*job.errors, said.outcome) if isinstance(said.outcome, EmbedlError) else job.errors
     return replace(job, event=said.event or job.event, errors=errors, is_over=job.is_over or said.is_last)
@@ -301,7 +195,7 @@ def _show(jobs: tuple[progress.Job, ...]) -> None:
     progress.emit("measure", "; ".join(shown) + more, done=len(jobs) - len(running), total=len(jobs), jobs=jobs)
 
 
-def _keep_rest(said: queue.SimpleQueue[_Said], keep: Callable[[str, str, Outcome], None]) -> None:
+def _keep_rest(said: queue.SimpleQueue[Said], keep: Callable[[str, str, Outcome], None]) -> None:
     """Keep what was finished between the last look and the stop."""
     while not said.empty():
         each = said.get()

@@ -211,7 +211,8 @@ def benchmark(
     """Measure a model on a device, operator by operator, in processes of its own; or on many devices at once.
 
     Several devices are measured at the same time, several units of one device one after the other. What fails there
-    costs no other result, and each result is recorded as soon as it is there. An interrupt stops all of them.
+    costs no other result, and each result is recorded as soon as it is there. A phone that is unplugged meanwhile is
+    measured once more if it comes back while others are at work, or within 5 s after. An interrupt stops all of them.
 
     Parameters
     ----------

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import embedl_nb as enb
+from embedl_nb import progress
+from embedl_nb.errors import EmbedlWarning
 from embedl_nb.testing import models
 from embedl_nb.testing.virtual_phone import Faults, VirtualPhone, virtual_rack
 
@@ -54,6 +56,22 @@ def test_a_phone_without_room_is_named_and_the_others_are_measured(
     assert list(result.errors) == [f"{addresses[1]}?server={server}"]
     assert {each.device.name for each in result} == {"virtual Galaxy S24", "virtual moto g75 5G"}
     assert {each.provenance for each in result} == {"virtual"}
+
+
+def test_a_phone_that_is_plugged_in_again_meanwhile_is_measured(
+    rack: tuple[tuple[VirtualPhone, ...], tuple[str, ...]], phones: tuple[VirtualPhone, ...], model: Path
+) -> None:
+    phones[0].faults = Faults(unplug_after_output_bytes=4000)
+
+    def plug_in(event: progress.Event) -> None:
+        if any(job.event.stage == "lost" for job in event.jobs):
+            phones[0].faults = Faults()
+            phones[0].plug_in()
+
+    with progress.listening(plug_in), pytest.warns(EmbedlWarning, match="was lost and came back"):
+        result = enb.benchmark(model, rack[1][:2], **SHORT)
+    assert list(result.results) == list(rack[1][:2])
+    assert result.errors == {}
 
 
 def test_an_interrupt_ends_what_runs_on_the_phones_and_frees_them(

@@ -15,6 +15,7 @@ import pytest
 
 import embedl_nb as enb
 from embedl_nb import progress, stopping
+from embedl_nb.device import Device, DeviceAddress
 from embedl_nb.device.info import DeviceInfo, UnreadyDevice
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import (
@@ -165,6 +166,65 @@ def test_progress_says_where_each_device_stands(model: Path) -> None:
     assert {event.stage for event in events} == {"measure"}
     assert any("virtual://a process 1 of 1" in event.message for event in events)
     assert (events[-1].done, events[-1].total) == (2, 2)
+
+
+def test_progress_has_a_job_for_each_device(model: Path) -> None:
+    events: list[progress.Event] = []
+    with rack(VirtualDevice(name="a"), fail(DeviceNotFound("gone"))), progress.listening(events.append):
+        many(model, "virtual://*", processes=2, iterations=3, profile=False)
+    assert {tuple(job.name for job in event.jobs) for event in events} == {("virtual://a", "virtual://bad")}
+    shares = [event.jobs[0].event.share for event in events if event.jobs[0].event.stage == "process"]
+    assert {0.0, 0.5, 1.0} <= set(shares)
+    assert [type(error) for error in events[-1].jobs[1].errors] == [DeviceNotFound]
+
+
+class Unplugged(VirtualProvider):
+    """Its device ``lost`` is away until ``is_back``."""
+
+    is_back = threading.Event()
+
+    def open(self, address: DeviceAddress) -> Device:
+        if address.name == "lost" and not self.is_back.is_set():
+            raise DeviceNotFound("away")
+        return super().open(address)
+
+
+def test_a_device_that_comes_back_while_others_are_at_work_is_measured_again(model: Path) -> None:
+    provider: Unplugged
+
+    def lose(number: int) -> None:
+        if number == 0:
+            provider.is_back.clear()
+            raise DeviceLost("the cable is out")
+
+    def bring_back(_number: int) -> None:
+        while provider.is_back.is_set():
+            time.sleep(0.01)
+        provider.is_back.set()
+
+    provider = Unplugged(VirtualDevice(name="lost", before_run=lose), VirtualDevice(name="b", before_run=bring_back))
+    provider.is_back.set()
+    with using_provider(provider), pytest.warns(EmbedlWarning, match="was lost and came back.*the cable is out"):
+        result = many(model, ["virtual://lost", "virtual://b"])
+    assert sorted(result.results) == ["virtual://b", "virtual://lost"]
+    assert result.errors == {}
+
+
+def test_a_device_that_stays_away_is_lost_once_the_others_are_done(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedl_nb.pipeline.device_worker._LINGER_S", 0.0)
+    lost = fail(DeviceLost("the cable is out"))
+    with rack(VirtualDevice(name="a"), lost):
+        monkeypatch.setattr("embedl_nb.pipeline.device_worker.open_device", _nothing_there)
+        result = many(model, ["virtual://bad", "virtual://a"])
+    assert [type(error) for error in result.errors.values()] == [DeviceLost]
+    assert len(lost.requests) == 1
+    assert list(result.results) == ["virtual://a"]
+
+
+def _nothing_there(address: str) -> Device:
+    raise DeviceNotFound(f"{address} is away")
 
 
 def test_an_interrupt_stops_every_device_and_keeps_what_was_finished(model: Path) -> None:
