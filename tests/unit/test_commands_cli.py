@@ -70,7 +70,9 @@ def test_a_warning_is_one_line(
 ) -> None:
     from embedl_nb import pipeline
 
-    monkeypatch.setattr(pipeline, "runs", lambda: warnings.warn("the store is down", EmbedlWarning, stacklevel=1))
+    monkeypatch.setattr(
+        pipeline, "runs", lambda *_, **__: warnings.warn("the store is down", EmbedlWarning, stacklevel=1)
+    )
     assert cli.main(["runs"]) == 0
     assert capsys.readouterr() == ("", "Warning: the store is down\n")
 
@@ -114,7 +116,7 @@ def test_what_the_result_says_is_not_warned_of_again(
 ) -> None:
     from embedl_nb import pipeline
 
-    def measure() -> None:
+    def measure(*_: Any, **__: Any) -> None:
         warnings.warn("two modes", UnstableMeasurementWarning, stacklevel=1)
 
     monkeypatch.setattr(pipeline, "runs", measure)
