@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Public name -> module that has it. A module stands for itself.
 _HOMES = {
     "Benchmark": "embedl_nb.measure",
+    "Choice": "embedl_nb.analysis",
     "Comparison": "embedl_nb.analysis",
     "DevicePicker": "embedl_nb.widgets",
     "EmbedlError": "embedl_nb.errors",

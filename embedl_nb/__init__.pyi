@@ -1,6 +1,7 @@
 from typing import Any
 
 from embedl_nb import errors as errors
+from embedl_nb.analysis import Choice as Choice
 from embedl_nb.analysis import Comparison as Comparison
 from embedl_nb.compiler import image_input as image_input
 from embedl_nb.display import ResultSet as ResultSet

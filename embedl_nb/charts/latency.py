@@ -40,7 +40,7 @@ def latency_figure(result: Any) -> Any:
     Raises
     ------
     InputError
-        If ``result`` is no Benchmark, or its device's tool listed no times.
+        If ``result`` is no Benchmark, or its device's tool listed no times, or a time is no finite number.
     """
     benchmark = checked(result)
     measured = benchmark.latency
@@ -48,6 +48,11 @@ def latency_figure(result: Any) -> Any:
         raise InputError(
             f"{title(benchmark)} holds no single times: {benchmark.device.name}'s tool summarizes them",
             hint="result.latency has its figures; result.waterfall() draws its layers",
+        )
+    if not all(math.isfinite(sample) for samples in measured.samples_ms for sample in samples):
+        raise InputError(
+            f"{title(benchmark)} holds times that are not finite numbers",
+            hint="measure again: enb.benchmark(model)",
         )
     low, high = _range(measured)
     width = (high - low) / _NUM_BINS

@@ -205,7 +205,7 @@ def _preflight(
     "runtime_options",
     type=KeyValue(),
     multiple=True,
-    help="Handed to the runtime; on a phone to its tool, beside cpu_mask=f0 (cores 4 to 7), tool_version=2.1.6 and "
+    help="Handed to the runtime; on a phone to its tool, beside cpu_mask=0xf0 (cores 4 to 7), tool_version=2.1.6 and "
     "keep_on_phone=true.",
 )
 @click.option("--energy", is_flag=True, help="Measure energy on an unplugged phone: 2 min more.")

@@ -244,7 +244,7 @@ def benchmark(
     profile
         Whether to time each operator, in a pass of its own after the timed iterations.
     runtime_options
-        Settings handed to the runtime; on a phone flags of its tool, and ``cpu_mask="f0"`` (cores 4 to 7),
+        Settings handed to the runtime; on a phone flags of its tool, and ``cpu_mask="0xf0"`` (cores 4 to 7),
         ``tool_version="2.1.6"`` and ``keep_on_phone=True`` (the model stays there).
     energy
         Whether to measure the energy of an inference too, from a phone's power rails (Pixel), or from its battery while

@@ -13,6 +13,7 @@ import embedl_nb
 
 PUBLIC = [
     "Benchmark",
+    "Choice",
     "Comparison",
     "DevicePicker",
     "EmbedlError",

@@ -16,16 +16,16 @@ def test_settings_are_told_from_flags_of_the_tool() -> None:
     assert PhoneSettings.split({}) == (PhoneSettings(), {})
 
 
-@pytest.mark.parametrize("mask", ["", "0", "xyz", "-1", "f" * 17, "4-7"])
+@pytest.mark.parametrize("mask", ["", "0x0", "xyz", "-1", "0x" + "f" * 17, "4-7", "240", "f0"])
 def test_a_mask_that_names_no_core_says_how_it_is_written(mask: str) -> None:
     with pytest.raises(InputError, match="names no core") as caught:
         PhoneSettings.split({"cpu_mask": mask})
-    assert "cpu_mask='f0' for cores 4 to 7" in caught.value.hint
+    assert "cpu_mask='0xf0' for cores 4 to 7" in caught.value.hint
 
 
 def test_a_core_that_the_phone_keeps_for_itself_is_named() -> None:
     with pytest.raises(InputError, match="names core 6, 7, which the phone does not let us use"):
-        PhoneSettings.split({"cpu_mask": "f0"}, allowed_cpus=(0, 1, 2, 3, 4, 5))
+        PhoneSettings.split({"cpu_mask": "0xf0"}, allowed_cpus=(0, 1, 2, 3, 4, 5))
 
 
 def test_keep_on_phone_is_true_or_false() -> None:

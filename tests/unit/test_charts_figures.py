@@ -168,3 +168,8 @@ def test_units_are_told_apart_by_the_colour_blind(name):
         distance = sum((a - b) ** 2 for a, b in zip(lab(colour_of(one)), lab(colour_of(other)), strict=True)) ** 0.5
         # CIE 1976; a distance of 2.3 is just noticeable, and bars are small.
         assert distance > 25, (one, other)
+
+
+def test_times_that_are_no_numbers_are_refused_by_name():
+    with pytest.raises(InputError, match="holds times that are not finite"):
+        charts.draw("latency", _with_samples((1.0, float("nan"))))

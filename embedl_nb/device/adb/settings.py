@@ -20,8 +20,7 @@ class PhoneSettings:
     Attributes
     ----------
     cpu_mask
-        Cores it may use, bit n for core n, written in hexadecimal as for ``taskset``: ``"f0"`` for cores 4 to 7. None
-        for all.
+        Cores it may use, bit n for core n, written in hexadecimal: ``"0xf0"`` for cores 4 to 7. None for all.
     tool_version
         Of LiteRT, whose benchmark_model is to be used: ``"2.2.0"``.
     keep_on_phone
@@ -61,10 +60,10 @@ class PhoneSettings:
 
 
 def _mask(text: str, allowed_cpus: Sequence[int]) -> int:
-    if not re.fullmatch(r"(?:0[xX])?[0-9a-fA-F]{1,16}", text.strip(), re.ASCII) or not (mask := int(text, 16)):
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text.strip(), re.ASCII) or not (mask := int(text, 16)):
         raise InputError(
             f"cpu_mask={text!r} names no core",
-            hint="write bit n for core n in hexadecimal: cpu_mask='f0' for cores 4 to 7",
+            hint="write bit n for core n in hexadecimal: cpu_mask='0xf0' for cores 4 to 7",
         )
     refused = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1 and cpu not in allowed_cpus]
     if allowed_cpus and refused:
