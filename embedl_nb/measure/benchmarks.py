@@ -7,6 +7,7 @@ from typing import Any
 
 from embedl_nb.display import ResultSet, Table, View
 from embedl_nb.display.figures import draw
+from embedl_nb.errors import EmbedlError
 from embedl_nb.measure.benchmark import Benchmark, FlagKind, OutputState
 from embedl_nb.units import Provenance, format_bytes, format_ms
 
@@ -46,7 +47,7 @@ class Benchmarks(ResultSet):
             headline=" | ".join(_headline(each, num_failed=len(self.errors))),
             provenance=min((result.provenance for result in each), key=_trust, default=None),
             warnings=(
-                *(f"{name}: {error}" for name, error in self.errors.items()),
+                *(f"{name}: {_in_one_line(error)}" for name, error in self.errors.items()),
                 *(
                     f"{name}: {flag.sentence}"
                     for name, result in self.results.items()
@@ -121,3 +122,7 @@ def _row(name: str, result: Benchmark) -> dict[str, str]:
         "flags": ", ".join(dict.fromkeys(str(flag.kind) for flag in result.flags)),
         "numbers": str(result.provenance),
     }
+
+
+def _in_one_line(error: EmbedlError) -> str:
+    return f"{error.message}. Try: {error.hint}" if error.hint else error.message
