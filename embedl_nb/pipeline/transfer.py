@@ -77,7 +77,7 @@ def export_runs(path: str | Path, runs: Sequence[str] | pd.DataFrame | None = No
     UnknownNameError
         If there is no such run.
     InputError
-        If nothing is to be exported.
+        If nothing is to be exported, or the path is a device or a pipe.
     RunStoreError
         If the store cannot be read, or the file not written.
     """

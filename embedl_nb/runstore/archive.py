@@ -60,12 +60,16 @@ def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models:
 
     Raises
     ------
+    InputError
+        If ``path`` is a device or a pipe.
     RunStoreError
         If it cannot be written.
     """
     hashes: dict[str, None] = {}
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a file must not take a device's place
+            raise InputError(f"{path} is not a regular file", hint="give the path of the file to write")
+        path.parent.mkdir(parents=True, exist_ok=True)
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
             with os.fdopen(fd, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import embedl_nb as enb
 from embedl_nb import config, runstore
-from embedl_nb.errors import EmbedlError, InputError, SchemaTooNewError
+from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError
 from embedl_nb.runstore import archive, reading, spool, store
 from embedl_nb.runstore.client import Recorder
 from embedl_nb.testing import models
@@ -130,6 +131,22 @@ def test_an_export_that_fails_leaves_the_file_that_was_there(exported: Path, mon
         enb.export_runs(exported)
     assert exported.read_bytes() == before
     assert [file.name for file in exported.parent.iterdir()] == [exported.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_an_export_does_not_take_the_place_of_a_pipe(exported: Path) -> None:
+    enb.import_runs(exported)
+    pipe = exported.with_name("pipe")
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="pipe is not a regular file"):
+        enb.export_runs(pipe)
+    assert pipe.is_fifo()
+
+
+def test_an_export_into_a_folder_that_cannot_be_made_names_the_path(exported: Path) -> None:
+    enb.import_runs(exported)
+    with pytest.raises(RunStoreError, match=r"y\.zip cannot be written"):
+        enb.export_runs(exported / "folder" / "y.zip")
 
 
 MODEL = "models/" + "ab" * 32 + ".tflite"
