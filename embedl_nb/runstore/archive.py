@@ -23,6 +23,7 @@ from embedl_nb import __version__
 from embedl_nb.device import machine
 from embedl_nb.errors import InputError, RunStoreError, SchemaTooNewError, UnknownNameError
 from embedl_nb.runstore import models, spool
+from embedl_nb.runstore.fields import wrong_field
 
 __all__ = ["Archive", "write_archive"]
 
@@ -36,23 +37,6 @@ _LARGEST_MODEL_BYTES = 4 * 2**30
 _LARGEST_TOTAL_BYTES = 32 * 2**30
 _CHUNK_BYTES = 2**20
 _LONGEST_HOST = 100
-# Every field that is taken over from a record, and the types that it may have.
-_NEEDED: dict[str, tuple[type, ...]] = {
-    "run_id": (str,),
-    "kind": (str,),
-    "started_ms": (int,),
-    "recorded_ms": (int,),
-    "result": (dict,),
-    "summary": (dict,),
-    "schema_version": (int,),
-}
-_OPTIONAL: dict[str, tuple[type, ...]] = {
-    "parent_run_id": (str, type(None)),
-    "source": (dict,),
-    "call": (dict,),
-    "imported_from": (str,),
-}
-_LAST_MS = 253_402_300_800_000  # year 10000: no table shows a time from then on
 
 
 def write_archive(path: Path, records: Iterable[dict[str, Any]], *, with_models: bool) -> None:
@@ -132,7 +116,7 @@ class Archive:
         with self._opened() as archive:
             for name in self._records:
                 record = self._json(archive, name)
-                if (wrong := _wrong_field(record)) is not None:
+                if (wrong := wrong_field(record)) is not None:
                     raise self._refused(f"{name} is no record of a run: {wrong}")
                 if record["schema_version"] > spool.SCHEMA_VERSION:
                     raise self._too_new()
@@ -208,21 +192,6 @@ class Archive:
 
     def _too_new(self) -> SchemaTooNewError:
         return SchemaTooNewError(f"{self.path} was written by a newer embedl_nb", hint="pip install -U embedl-nb")
-
-
-def _wrong_field(record: Any) -> str | None:
-    """Say what makes this no record of a run; None where nothing does."""
-    if not isinstance(record, dict):
-        return f"it is a {type(record).__name__}"
-    missing = next((name for name in _NEEDED if name not in record), None)
-    if missing is not None:
-        return f"{missing} is missing"
-    for name, types in {**_NEEDED, **_OPTIONAL}.items():
-        if name in record and type(record[name]) not in types:
-            return f"{name} is a {type(record[name]).__name__}"
-    return next(
-        (f"{name} is no time" for name in ("started_ms", "recorded_ms") if not 0 <= record[name] < _LAST_MS), None
-    )
 
 
 def _kept(hashes: Iterable[str]) -> dict[str, Path]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from embedl_nb import config
 from embedl_nb.errors import InputError, RunStoreError, SchemaTooNewError
+from embedl_nb.runstore.fields import wrong_field
 from embedl_nb.runstore.summary import Summary
 
 __all__ = ["Entry", "folder", "paths", "read", "run_id_of", "set_aside", "write"]
@@ -167,6 +168,8 @@ def read(path: Path) -> Entry:
                 f"{path} was written by a newer embedl_nb (schema {version}; this one knows {SCHEMA_VERSION})",
                 hint="pip install -U embedl-nb",
             )
+        if (wrong := wrong_field(data)) is not None:
+            raise ValueError(wrong)
         return Entry(**{**data, "summary": Summary(**data["summary"])})
     except (ValueError, TypeError, KeyError) as err:
         raise InputError(f"{path} is damaged: {err}", hint="look at it; it was not deleted") from err

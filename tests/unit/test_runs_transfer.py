@@ -13,7 +13,7 @@ import pytest
 
 import embedl_nb as enb
 from embedl_nb import config, runstore
-from embedl_nb.errors import EmbedlError, InputError, RunStoreError, SchemaTooNewError
+from embedl_nb.errors import EmbedlError, EmbedlWarning, InputError, RunStoreError, SchemaTooNewError
 from embedl_nb.runstore import archive, reading, spool, store
 from embedl_nb.runstore.client import Recorder
 from embedl_nb.testing import models
@@ -245,7 +245,7 @@ def test_there_is_a_record_of_every_schema_version() -> None:
     assert {int(folder.name[1:]) for folder in RECORDS.glob("v*")} == set(range(1, spool.SCHEMA_VERSION + 1))
 
 
-@pytest.mark.parametrize(
+NONE_OF_OURS = pytest.mark.parametrize(
     ("field", "value"),
     [
         ("started_ms", "yesterday"),
@@ -258,8 +258,22 @@ def test_there_is_a_record_of_every_schema_version() -> None:
         ("parent_run_id", {"run": 1}),
     ],
 )
+
+
+@NONE_OF_OURS
 def test_a_record_with_a_field_that_is_none_of_ours_is_refused(field: str, value: Any, exported: Path) -> None:
     rewritten(exported, lambda members: first_record(members, **{field: value}))
     with pytest.raises(InputError, match=f"no record of a run: {field}"):
         enb.import_runs(exported)
     assert enb.runs().empty
+
+
+@NONE_OF_OURS
+def test_a_waiting_file_with_a_field_that_is_none_of_ours_is_damaged(field: str, value: Any, exported: Path) -> None:
+    enb.import_runs(exported)
+    waiting, sound = spool.paths()
+    waiting.write_text(json.dumps({**json.loads(waiting.read_text()), field: value}))
+    with pytest.raises(InputError, match=f"{waiting.name} is damaged: {field}"):
+        spool.read(waiting)
+    with pytest.warns(EmbedlWarning, match="is damaged"):
+        assert enb.runs()["run_id"].tolist() == [spool.run_id_of(sound)]
