@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.analysis.noise import judge
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.measure import Benchmark
+from embedl_nb.measure.benchmark import FlagKind
 from embedl_nb.model import LiteRTModel
 from embedl_nb.placement import Placement
 from embedl_nb.units import Provenance, counted, format_ms
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "Rerun", "differences_between"]
 
+_WORDS = {False: "no", True: "yes"}
+_TOLD_OTHERWISE = {FlagKind.LAYERS_INCOMPLETE, FlagKind.GOVERNOR, FlagKind.FALLBACK, FlagKind.OUTPUTS_DIFFER}
 _LOAD = 1.0
 _BATTERY_SHARE = 0.1
 _CELSIUS = 5.0
@@ -188,6 +191,14 @@ def _of_circumstances(before: Benchmark, after: Benchmark) -> Iterator[Differenc
     yield from _far_apart("load", one.load_average_1m, other.load_average_1m, _LOAD)
     yield from _far_apart("battery share", one.battery_share, other.battery_share, _BATTERY_SHARE)
     yield from _far_apart("celsius at its start", before.thermal.start_celsius, after.thermal.start_celsius, _CELSIUS)
+    yield from _doubts(before, after)
+
+
+def _doubts(before: Benchmark, after: Benchmark) -> Iterator[Difference]:
+    """Return what casts doubt on one of the two only, as a machine that was busy while it was measured."""
+    first, second = ({flag.kind for flag in result.flags} - _TOLD_OTHERWISE for result in (before, after))
+    for kind in sorted(first ^ second):
+        yield Difference(name=str(kind), before=_WORDS[kind in first], after=_WORDS[kind in second])
 
 
 def _circumstances(result: Benchmark) -> dict[str, object]:

@@ -18,6 +18,7 @@ from embedl_nb.device.conditions import Conditions
 from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import DeviceNotFound, InputError, SchemaTooNewError, UnknownNameError
 from embedl_nb.measure import Benchmark
+from embedl_nb.measure.benchmark import Flag, FlagKind
 from embedl_nb.pipeline.calls import LostArgument, call_of, given_again
 from embedl_nb.pipeline.rerun_result import differences_between, outcome_of
 from embedl_nb.runstore import reading, spool, store
@@ -104,6 +105,13 @@ def test_a_load_that_is_about_the_same_is_no_difference() -> None:
     assert differences_between(loads[0], loads[1], ({}, {})) == ()
     (only,) = differences_between(loads[0], loads[2], ({}, {}))
     assert str(only) == "load 0.4 -> 3"
+
+
+def test_a_machine_that_was_busy_only_once_is_a_difference() -> None:
+    first = replace(fake_benchmark(), flags=())
+    busy = replace(first, flags=(Flag(kind=FlagKind.BUSY_MACHINE, sentence="busy machine: others used 1.8 cores"),))
+    assert [str(each) for each in differences_between(first, busy, ({}, {}))] == ["busy machine no -> yes"]
+    assert differences_between(busy, busy, ({}, {})) == ()
 
 
 def test_another_compute_unit_is_not_the_same_whatever_the_time() -> None:
