@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from embedl_nb import __version__
 from embedl_nb.device import machine
@@ -103,7 +103,7 @@ class Archive:
             raise self._too_new()
         self.host = str(header.get("host", ""))[:_LONGEST_HOST] or "another host"
         self._records = [name for name in members if _RECORD.fullmatch(name)]
-        self._models = [name for name in members if _MODEL.fullmatch(name)]
+        self._models = {match["sha256"]: name for name in members if (match := _MODEL.fullmatch(name))}
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records, each checked to be one.
@@ -130,24 +130,36 @@ class Archive:
         Raises
         ------
         InputError
-            If one is not what its hash says; nothing of it is kept.
+            If one is not what its hash says; none is kept then.
         """
-        num_new = 0
         with self._opened() as archive:
-            for name in self._models:
-                sha256 = name.removeprefix("models/").removesuffix(".tflite")
-                with contextlib.suppress(UnknownNameError):
-                    models.find(sha256)
-                    continue
+            new = [sha256 for sha256 in self._models if not _is_kept(sha256)]
+            for sha256 in new:
+                digest = self._digest(archive, sha256)
+                if digest != sha256:
+                    raise self._refused(f"the model {sha256[:12]} in it has another hash, {digest[:12]}")
+            for sha256 in new:
                 with tempfile.TemporaryDirectory(prefix="embedl_nb-import-") as folder:
                     file = Path(folder) / "model.tflite"
-                    with archive.open(name) as stream:
-                        digest = _copy(stream, file, archive.getinfo(name).file_size)
-                    if digest != sha256:
-                        raise self._refused(f"the model {sha256[:12]} in it has another hash, {digest[:12]}")
+                    with file.open("wb") as target:
+                        target.writelines(self._chunks(archive, sha256))
                     models.keep(file, sha256)
-                num_new += 1
-        return num_new
+        return len(new)
+
+    def _digest(self, archive: zipfile.ZipFile, sha256: str) -> str:
+        digest = hashlib.sha256()
+        for chunk in self._chunks(archive, sha256):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _chunks(self, archive: zipfile.ZipFile, sha256: str) -> Iterator[bytes]:
+        """Yield what the model of this hash holds: at most its stated size, which is what was checked."""
+        name = self._models[sha256]
+        left = archive.getinfo(name).file_size
+        with archive.open(name) as stream:
+            while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
+                left -= len(chunk)
+                yield chunk
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
@@ -203,12 +215,8 @@ def _kept(hashes: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def _copy(stream: IO[bytes], file: Path, size: int) -> str:
-    """Copy at most ``size`` bytes, which is what was checked, and return the hash of what came."""
-    digest, left = hashlib.sha256(), size
-    with file.open("wb") as target:
-        while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
-            digest.update(chunk)
-            target.write(chunk)
-            left -= len(chunk)
-    return digest.hexdigest()
+def _is_kept(sha256: str) -> bool:
+    with contextlib.suppress(UnknownNameError):
+        models.find(sha256)
+        return True
+    return False

@@ -190,6 +190,15 @@ def test_a_file_that_is_not_sound_is_refused_whole(change: Any, said: str, expor
     assert outside == []
 
 
+def test_no_model_is_kept_of_a_file_whose_last_model_is_bad(exported: Path) -> None:
+    with zipfile.ZipFile(exported) as content:
+        assert content.namelist()[-1].startswith("models/")  # the sound one comes first
+    with pytest.raises(InputError, match="another hash") as caught:
+        enb.import_runs(rewritten(exported, lambda members: members.update({MODEL: b"not this"})))
+    assert "nothing was taken from it" in caught.value.hint
+    assert list((config.data_dir() / "models").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [
