@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from embedl_nb.errors import InputError, UnknownNameError
-from embedl_nb.pipeline.calls import LostArgument, given_again, model_again
+from embedl_nb.pipeline.calls import LostArgument, given_again, model_again, recorded_call
 from embedl_nb.pipeline.preflight import preflight
 from embedl_nb.pipeline.quantizing import quantize
 from embedl_nb.pipeline.steps import benchmark, compile, result_of  # noqa: A004 - the public verb of the field
@@ -109,7 +109,7 @@ class _Step:
     def __init__(self, record: _Record, handed_over: Mapping[str, Any]) -> None:
         self.record = record
         self.assumed: list[str] = []
-        self._arguments: dict[str, Any] = record.get("call", {}).get("arguments", {})
+        self._arguments: dict[str, Any] = recorded_call(record).get("arguments", {})
         self._handed_over = handed_over
         for name in handed_over:
             if name not in _TAKES[record["kind"]]:
@@ -120,6 +120,10 @@ class _Step:
         """Whether it was recorded before calls were."""
         return not self._arguments
 
+    def is_handed_over(self, name: str) -> bool:
+        """Whether the caller gives this argument."""
+        return name in self._handed_over
+
     def argument(self, name: str, default: Any = None) -> Any:
         """Return one argument; ``default`` where the record does not hold it, which is noted.
 
@@ -128,7 +132,7 @@ class _Step:
         InputError
             If it has to be handed over.
         """
-        if name in self._handed_over:
+        if self.is_handed_over(name):
             return self._handed_over[name]
         if name in self._arguments:
             try:
@@ -143,6 +147,20 @@ class _Step:
     def arguments(self) -> dict[str, Any]:
         """Return all arguments that the record holds."""
         return {name: self.argument(name) for name in self._arguments}
+
+    def form(self, name: str) -> dict[str, Any]:
+        """Return what the record says of one argument that is not to be rebuilt; nothing where it does not hold it.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        described = self._arguments.get(name, {})
+        form = described.get("form", {}) if isinstance(described, dict) else described
+        if not isinstance(form, dict):
+            raise self.lost(name, f"its record of {name} cannot be read (a {type(form).__name__})")
+        return form
 
     def model(self, sha256: str, run_id: str | None, name: str) -> LiteRTModel:
         """Return the model that was worked on.
@@ -185,7 +203,7 @@ def _compile_again(step: _Step, before: LiteRTModel) -> LiteRTModel:
             f"run {record['run_id']} is the NPU's artifact of run {record['parent_run_id']}",
             hint=f'rerun that one, which makes both: enb.rerun("{record["parent_run_id"]}")',
         )
-    if step.is_of_old and "source" not in step._handed_over:
+    if step.is_of_old and not step.is_handed_over("source"):
         raise step.lost(
             "source", f"the record does not hold its source, {before.lineage[0] if before.lineage else '?'}"
         )
@@ -242,7 +260,7 @@ _AGAIN: dict[str, Callable[[_Step, Any], Any]] = {
 
 def _subject(step: _Step, before: Benchmark | Placement) -> LiteRTModel:
     """Return the model of a step that does not make one."""
-    form = step.record.get("call", {}).get("arguments", {}).get("model", {}).get("form", {})
+    form = step.form("model")
     run_id = form.get("run_id", step.record["parent_run_id"])
     return step.model(before.model_sha256, run_id, form.get("name", before.model_name))
 
@@ -256,5 +274,5 @@ def _runs_on(run_id: str) -> list[str]:
 
 
 def _environment(record: _Record) -> dict[str, str]:
-    environment: dict[str, str] = record.get("call", {}).get("environment", {})
+    environment: dict[str, str] = recorded_call(record).get("environment", {})
     return environment

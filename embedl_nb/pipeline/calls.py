@@ -22,7 +22,7 @@ from embedl_nb.units import format_bytes
 if TYPE_CHECKING:
     from embedl_nb.model import LiteRTModel
 
-__all__ = ["LostArgument", "call_of", "environment", "given_again", "model_again"]
+__all__ = ["LostArgument", "call_of", "environment", "given_again", "model_again", "recorded_call"]
 
 _PACKAGES = ("ai-edge-litert", "ai-edge-quantizer", "litert-torch", "numpy", "onnx", "tensorflow", "torch")
 _MOST_PICTURES = 5_000
@@ -53,6 +53,27 @@ def call_of(*, files: tuple[str, ...] = (), **arguments: Any) -> dict[str, Any]:
     }
 
 
+def recorded_call(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the call that a record holds, without what a record of old does not say.
+
+    Raises
+    ------
+    InputError
+        If it is none that :func:`call_of` makes.
+    """
+    call = record.get("call", {})
+    parts = {"call": call}
+    if isinstance(call, dict):
+        parts = {f"call.{name}": call.get(name, {}) for name in ("arguments", "environment")}
+    for field, value in parts.items():
+        if not isinstance(value, dict):
+            raise InputError(
+                f"run {record['run_id']} cannot be done again: {field} is a {type(value).__name__} in its record",
+                hint=f'enb.load("{record["run_id"]}") still has its result',
+            )
+    return call  # type: ignore[no-any-return]  # JSON
+
+
 def given_again(name: str, described: Mapping[str, Any]) -> Any:
     """Make an argument again from its description.
 
@@ -61,13 +82,15 @@ def given_again(name: str, described: Mapping[str, Any]) -> Any:
     LostArgument
         If it cannot be.
     """
-    if "live" in described:
-        raise LostArgument(f"{name} was {described['live']}, which no record can rebuild")
     try:
+        if "live" in described:
+            raise LostArgument(f"{name} was {described['live']}, which no record can rebuild")
         arrays = _kept_arrays(described["arrays"]) if described.get("arrays") else {}
         return _decoded(described["form"], arrays)
     except (UnknownNameError, InputError, RunStoreError) as err:
         raise LostArgument(f"{name} is not here any more: {err.message}") from err
+    except (AttributeError, LookupError, TypeError, ValueError) as err:  # edited by hand: no form that _encoded makes
+        raise LostArgument(f"its record of {name} cannot be read ({type(err).__name__}: {err})") from err
 
 
 def model_again(sha256: str, *, run_id: str | None, name: str) -> LiteRTModel:

@@ -19,7 +19,7 @@ from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import DeviceNotFound, InputError, SchemaTooNewError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmark import Flag, FlagKind
-from embedl_nb.pipeline.calls import LostArgument, call_of, given_again
+from embedl_nb.pipeline.calls import LostArgument, call_of, given_again, recorded_call
 from embedl_nb.pipeline.rerun_result import differences_between, outcome_of
 from embedl_nb.runstore import reading, spool, store
 from embedl_nb.runstore.client import Recorder
@@ -153,6 +153,63 @@ def test_a_run_of_a_newer_version_is_refused(recorded: Benchmark) -> None:
     edit(str(recorded.run_id), schema_version=spool.SCHEMA_VERSION + 1)
     with pytest.raises(SchemaTooNewError):
         enb.rerun(str(recorded.run_id))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({}, "KeyError: 'form'"),
+        ("live", "TypeError"),
+        ({"form": {"object": "Popen", "fields": []}}, "KeyError: 'Popen'"),
+        ({"form": {"array": "a7"}}, "KeyError: 'a7'"),
+        ({"form": {"dict": 5}}, "TypeError"),
+    ],
+    ids=["empty", "text", "unknown class", "unknown array", "no pairs"],
+)
+def test_an_argument_that_was_edited_by_hand_is_named_and_can_be_handed_over(
+    inputs: Any, said: str, recorded: Benchmark
+) -> None:
+    run_id = str(recorded.run_id)
+    call = runstore.get(run_id)["call"]
+    edit(run_id, call=call | {"arguments": call["arguments"] | {"inputs": inputs}})
+    with pytest.raises(InputError, match=rf"run {run_id} .*: its record of inputs cannot be read \(.*{said}") as caught:
+        enb.rerun(run_id)
+    assert f'enb.rerun("{run_id}", inputs=...)' in caught.value.hint
+    assert enb.rerun(run_id, inputs=np.zeros((1, 8), "float32")).is_same
+
+
+@pytest.mark.parametrize(
+    ("model", "said"), [("x", "a str"), ({"form": "x"}, "a str")], ids=["no description", "no form"]
+)
+def test_a_model_that_was_edited_by_hand_is_named(model: Any, said: str, recorded: Benchmark) -> None:
+    run_id = str(recorded.run_id)
+    call = runstore.get(run_id)["call"]
+    edit(run_id, call=call | {"arguments": call["arguments"] | {"model": model}})
+    with pytest.raises(InputError, match=rf"run {run_id} .*: its record of model cannot be read \(.*{said}"):
+        enb.rerun(run_id)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("x", "call is a str"),
+        ({"arguments": [1]}, "call.arguments is a list"),
+        ({"environment": "x"}, "call.environment is a str"),
+    ],
+    ids=["call", "arguments", "environment"],
+)
+def test_a_call_that_was_edited_by_hand_is_named(call: Any, said: str, home: Path) -> None:
+    record = {"run_id": "20261122-170401-3f9a", "call": call}
+    with pytest.raises(InputError, match=f"run 20261122-170401-3f9a .*: {said}"):
+        recorded_call(record)
+
+
+def test_a_run_whose_arguments_are_a_list_is_not_measured_again(recorded: Benchmark, bench: VirtualDevice) -> None:
+    edit(str(recorded.run_id), call={"arguments": [1]})
+    num_before = len(bench.requests)
+    with pytest.raises(InputError, match=r"call\.arguments is a list"):
+        enb.rerun(str(recorded.run_id))
+    assert len(bench.requests) == num_before
 
 
 def test_an_object_that_the_step_does_not_take_is_refused(recorded: Benchmark) -> None:
