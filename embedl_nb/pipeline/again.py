@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -144,9 +145,24 @@ class _Step:
         self.assumed.append(f"{name}={default!r}: the record does not say")
         return default
 
-    def arguments(self) -> dict[str, Any]:
-        """Return all arguments that the record holds."""
-        return {name: self.argument(name) for name in self._arguments}
+    def arguments_of(self, verb: Callable[..., Any]) -> dict[str, Any]:
+        """Return all arguments that the record holds.
+
+        Raises
+        ------
+        InputError
+            If the verb does not take them.
+        """
+        arguments = {name: self.argument(name) for name in self._arguments}
+        try:
+            inspect.signature(verb).bind(**arguments)
+        except TypeError as err:
+            run_id = self.record["run_id"]
+            raise InputError(
+                f"run {run_id} cannot be done again: call.arguments in its record does not fit: {err}",
+                hint=f'enb.load("{run_id}") still has its result',
+            ) from err
+        return arguments
 
     def form(self, name: str) -> dict[str, Any]:
         """Return what the record says of one argument that is not to be rebuilt; nothing where it does not hold it.
@@ -210,12 +226,12 @@ def _compile_again(step: _Step, before: LiteRTModel) -> LiteRTModel:
     source, example = step.argument("source"), step.argument("example_inputs")
     if step.is_of_old:
         return compile(source, example, name=before.name, device=before.device, state=dict(before.state) or None)
-    return compile(**step.arguments())
+    return compile(**step.arguments_of(compile))
 
 
 def _quantize_again(step: _Step, before: LiteRTModel) -> LiteRTModel:
     if not step.is_of_old:
-        return quantize(**step.arguments())
+        return quantize(**step.arguments_of(quantize))
     fidelity, parent = before.fidelity, step.record["parent_run_id"]
     if fidelity is None or not parent:
         raise step.lost("model", "the record does not hold the float model")

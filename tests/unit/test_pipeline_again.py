@@ -204,6 +204,23 @@ def test_a_call_that_was_edited_by_hand_is_named(call: Any, said: str, home: Pat
         recorded_call(record)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "named"),
+    [
+        ("compile", {"source": "net.onnx", "bogus": 1}, "bogus"),
+        ("quantize", {"model": "net.tflite", "bogus": 1}, "bogus"),
+        ("quantize", {"data": None}, "model"),
+    ],
+)
+def test_an_argument_too_many_or_too_few_for_the_step_is_named(
+    kind: str, arguments: dict[str, Any], named: str, home: Path, tmp_path: Path
+) -> None:
+    model = enb.LiteRTModel.open(models.write(tmp_path, models.fully_connected(), name="net"))
+    run_id = runstore.record(kind, model.to_record(), model_path=model.path, call=call_of(**arguments))
+    with pytest.raises(InputError, match=f"run {run_id} cannot be done again: .*'{named}'"):
+        enb.rerun(run_id)
+
+
 def test_a_run_whose_arguments_are_a_list_is_not_measured_again(recorded: Benchmark, bench: VirtualDevice) -> None:
     edit(str(recorded.run_id), call={"arguments": [1]})
     num_before = len(bench.requests)
