@@ -32,9 +32,9 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_readmes_lines_compile_verify_measure_quantize_and_place_a_model(project_root: Path, photos: Path):
+def test_the_readmes_lines_compile_verify_measure_quantize_place_and_pick_a_model(project_root: Path, photos: Path):
     readme = (project_root / "README.md").read_text(encoding="utf-8")
-    first, then, last = re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
+    first, then, placed, decided = re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(first, "README.md", "exec"), names)
     assert names["model"].parity.passed
@@ -46,6 +46,11 @@ def test_the_readmes_lines_compile_verify_measure_quantize_and_place_a_model(pro
     assert names["small"].fidelity.num_samples == _NUM_PHOTOS // 4
     assert names["better"].fidelity.sqnr_db >= 25
 
-    exec(compile(last, "README.md", "exec"), names)
+    exec(compile(placed, "README.md", "exec"), names)
     assert names["place"].chip == "Snapdragon 8 Gen 3 (SM8650)"
     assert names["place"].answer("cpu").num_running == len(names["place"].rows)
+
+    exec(compile(decided, "README.md", "exec"), names)
+    choice = names["choice"]
+    assert sum(each is not None for each in (choice.winner, choice.runner_up, *choice.rejected)) == 2
+    assert (photos.parent / "report.html").stat().st_size > 2**20
