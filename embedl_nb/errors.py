@@ -317,6 +317,15 @@ class RunStoreError(EmbedlError):
 class SchemaTooNewError(RunStoreError):
     """The record was written by a newer embedl_nb."""
 
+    @classmethod
+    def check(cls, what: str, version: object, newest: int) -> None:
+        """Raise if ``version``, of the schema in which ``what`` was written, is beyond the ``newest`` that is known."""
+        if isinstance(version, int) and version > newest:
+            raise cls(
+                f"{what} was written by a newer embedl_nb (schema version {version}; this one knows {newest})",
+                hint="pip install -U embedl-nb",
+            )
+
 
 class EmbedlWarning(UserWarning):
     """Base of every warning of embedl_nb."""

@@ -190,11 +190,7 @@ class Choice(Displayable):
         SchemaTooNewError
             If a newer embedl_nb wrote it.
         """
-        if record["schema_version"] > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"this choice has schema_version {record['schema_version']}; this embedl_nb reads {SCHEMA_VERSION}",
-                hint="pip install --upgrade embedl-nb",
-            )
+        SchemaTooNewError.check("this choice", record["schema_version"], SCHEMA_VERSION)
         return cls(
             where=record["where"],
             objective=Axis(**record["objective"]),

@@ -149,11 +149,7 @@ class Comparison(Displayable):
         SchemaTooNewError
             If a newer embedl_nb wrote it.
         """
-        if record["schema_version"] > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"this comparison has schema_version {record['schema_version']}; this embedl_nb reads {SCHEMA_VERSION}",
-                hint="pip install --upgrade embedl-nb",
-            )
+        SchemaTooNewError.check("this comparison", record["schema_version"], SCHEMA_VERSION)
         verdict = record["verdict"]
         ci95 = None if verdict["ci95"] is None else (verdict["ci95"][0], verdict["ci95"][1])
         more = None if verdict["more"] is None else More(**verdict["more"])

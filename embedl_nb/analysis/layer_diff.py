@@ -186,11 +186,7 @@ class LayerDiff(Displayable):
         SchemaTooNewError
             If a newer embedl_nb wrote it.
         """
-        if record["schema_version"] > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"this layer diff has schema_version {record['schema_version']}; this embedl_nb reads {SCHEMA_VERSION}",
-                hint="pip install --upgrade embedl-nb",
-            )
+        SchemaTooNewError.check("this layer diff", record["schema_version"], SCHEMA_VERSION)
         places = ("first_layers", "second_layers")
         changes = tuple(
             LayerChange(**{**change, **{name: tuple(change[name]) for name in places}}) for change in record["changes"]

@@ -482,12 +482,7 @@ class Benchmark(Displayable):
         InputError
             If it is no record of a benchmark.
         """
-        version = record.get("schema_version")
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"this benchmark has schema_version {version}; this embedl_nb reads up to {SCHEMA_VERSION}",
-                hint="pip install --upgrade embedl-nb",
-            )
+        SchemaTooNewError.check("this benchmark", record.get("schema_version"), SCHEMA_VERSION)
         try:
             return cls(**_thawed(record))
         except (KeyError, TypeError, ValueError) as err:

@@ -238,11 +238,7 @@ class Fidelity(Displayable):
         InputError
             If it is no record of a fidelity.
         """
-        if int(record.get("schema_version", 0)) > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the record has schema version {record['schema_version']}, this embedl_nb knows {SCHEMA_VERSION}",
-                hint="upgrade embedl_nb",
-            )
+        SchemaTooNewError.check("this fidelity", record.get("schema_version"), SCHEMA_VERSION)
         try:
             evaluation, latency = record["evaluation"], record["latency"]
             parts = {

@@ -243,11 +243,7 @@ class LiteRTModel(Displayable):
         InputError
             If it is no record of a model.
         """
-        if int(record.get("schema_version", 0)) > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the record has schema version {record['schema_version']}, this embedl_nb knows {SCHEMA_VERSION}",
-                hint="upgrade embedl_nb",
-            )
+        SchemaTooNewError.check("this model", record.get("schema_version"), SCHEMA_VERSION)
         try:
             paths = {key: Path(record[key]) if record[key] else None for key in ("samples_path", "golden_path")}
             parity = None if record["parity"] is None else Parity.from_record(record["parity"])

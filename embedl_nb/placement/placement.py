@@ -188,10 +188,7 @@ class Placement(Displayable):
         SchemaTooNewError
             If a newer embedl_nb wrote it.
         """
-        if record["schema_version"] > _SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the placement of {record['model_name']} was written by a newer embedl_nb", hint="upgrade embedl-nb"
-            )
+        SchemaTooNewError.check(f"the placement of {record['model_name']}", record["schema_version"], _SCHEMA_VERSION)
         return cls(
             **{name: record[name] for name in ("model_name", "model_sha256", "precision", "target", "chip")},
             phones=tuple(record["phones"]),

@@ -213,8 +213,7 @@ def _recorded(run_id: str, store: Store) -> dict[str, Any]:
     if record is None:
         record = recorder().ask("get", {"store": store.to_json(), "run_id": run_id})["record"]
     assert record is not None  # noqa: S101 - for the type checker: the recorder raises otherwise
-    if record["schema_version"] > spool.SCHEMA_VERSION:
-        raise SchemaTooNewError(f"run {run_id} was recorded by a newer embedl_nb", hint="pip install -U embedl-nb")
+    SchemaTooNewError.check(f"run {run_id}", record["schema_version"], spool.SCHEMA_VERSION)
     return record
 
 

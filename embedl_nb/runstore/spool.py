@@ -162,12 +162,7 @@ def read(path: Path) -> Entry:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        version = data["schema_version"]
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"{path} was written by a newer embedl_nb (schema {version}; this one knows {SCHEMA_VERSION})",
-                hint="pip install -U embedl-nb",
-            )
+        SchemaTooNewError.check(str(path), data["schema_version"], SCHEMA_VERSION)
         if (wrong := wrong_field(data)) is not None:
             raise ValueError(wrong)
         return Entry(**{**data, "summary": Summary(**data["summary"])})

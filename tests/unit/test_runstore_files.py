@@ -114,7 +114,7 @@ def test_foreign_content_is_a_damaged_file(text: str) -> None:
 def test_a_file_of_a_newer_version_says_so() -> None:
     path = spool.write(ENTRY, fingerprint="0a1b2c3d")
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99, "novelty": 1}))
-    with pytest.raises(SchemaTooNewError, match="schema 99"):
+    with pytest.raises(SchemaTooNewError, match="schema version 99"):
         spool.read(path)
 
 

@@ -139,11 +139,7 @@ class Rehearsal(Displayable):
         InputError
             If it is no record of a rehearsal.
         """
-        if int(record.get("schema_version", 0)) > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the record has schema version {record['schema_version']}, this embedl_nb knows {SCHEMA_VERSION}",
-                hint="upgrade embedl_nb",
-            )
+        SchemaTooNewError.check("this rehearsal", record.get("schema_version"), SCHEMA_VERSION)
         try:
             own = {key: value for key, value in record.items() if key != "provenance"}
             agreements = {n: None if own[n] is None else Agreement.from_record(own[n]) for n in _AGREEMENTS}

@@ -181,11 +181,7 @@ class Sensitivity(Displayable):
             If it is no record of a sensitivity.
         """
         try:
-            if int(record["schema_version"]) > SCHEMA_VERSION:
-                raise SchemaTooNewError(
-                    f"the record has schema version {record['schema_version']}, this embedl_nb knows {SCHEMA_VERSION}",
-                    hint="upgrade embedl_nb",
-                )
+            SchemaTooNewError.check("this table of sensitivities", int(record["schema_version"]), SCHEMA_VERSION)
             rows = tuple(
                 SensitivityRow(
                     **{**row, "indices": tuple(row["indices"])}
