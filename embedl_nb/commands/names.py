@@ -17,7 +17,6 @@ __all__ = ["Names", "NotebookNames", "ShellNames"]
 
 _ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
 _RANDOM = "random"
-_RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
 
 
 class Names(ABC):
@@ -79,7 +78,7 @@ class ShellNames(Names):
 
     def source(self, name: str) -> Any:
         """Return the path of a model file, or the recorded model of a run id."""
-        if _RUN_ID.fullmatch(name) and not Path(name).exists():
+        if re.fullmatch(formats.RUN_ID, name) and not Path(name).exists():
             return _recorded(name)
         return _model_file(name)
 
@@ -131,7 +130,11 @@ class NotebookNames(Names):
         """Return a variable, the path of a model file, or the recorded model of a run id."""
         if name in self._variables:
             return self._variables[name]
-        if Path(name).suffix.lower() in formats.MODELS or _RUN_ID.fullmatch(name) or _is_model(Path(name).expanduser()):
+        if (
+            Path(name).suffix.lower() in formats.MODELS
+            or re.fullmatch(formats.RUN_ID, name)
+            or _is_model(Path(name).expanduser())
+        ):
             return self._shell.source(name)
         raise self._unknown(name)
 
@@ -165,7 +168,7 @@ class NotebookNames(Names):
         """Return a variable or what a run recorded."""
         if name in self._variables:
             return self._variables[name]
-        if _RUN_ID.fullmatch(name):
+        if re.fullmatch(formats.RUN_ID, name):
             return _recorded(name)
         raise self._unknown(name)
 

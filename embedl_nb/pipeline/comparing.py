@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
+from embedl_nb.formats import RUN_ID
 from embedl_nb.pipeline.bar import showing
 from embedl_nb.pipeline.recording import recorded_benchmark
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_RUN_ID = re.compile(r"\d{6,8}(-[0-9a-f]+)*-?")
 _WARN_CALLER = 3  # the caller of compare
 
 
@@ -156,7 +156,7 @@ def _sorted(subjects: Sequence[Any]) -> _Given:
         if isinstance(subject, Benchmarks | list | tuple):
             waiting[:0] = list(subject)
             continue
-        if isinstance(subject, str) and _RUN_ID.fullmatch(subject) and not Path(subject).exists():
+        if isinstance(subject, str) and re.fullmatch(RUN_ID, subject) and not Path(subject).exists():
             subject = _loaded(subject)
         if isinstance(subject, Benchmark):
             given.results.append(subject)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from embedl_nb.analysis.noise import Verdict, judge
+from embedl_nb import pipeline
+from embedl_nb.analysis.noise import MARGIN, Verdict, judge
 from embedl_nb.analysis.student import t_quantile
+from embedl_nb.commands.comparing import compare as command
 from embedl_nb.measure.benchmark import Latency
 from embedl_nb.measure.statistics import join_summaries, summarize
 from embedl_nb.runtime.raw_run import TimesSummary
@@ -180,3 +183,8 @@ def width(verdict: Verdict) -> float:
 )
 def test_quantiles_are_those_of_the_tables(level: float, degrees: int, expected: float) -> None:
     assert t_quantile(level, degrees) == pytest.approx(expected, abs=1e-4)  # the tables have four decimals
+
+
+def test_the_verb_and_the_command_take_the_margin_for_granted_that_is_stated_here() -> None:
+    option = next(each for each in command.params if each.name == "margin")
+    assert option.default == inspect.signature(pipeline.compare).parameters["margin"].default == MARGIN
