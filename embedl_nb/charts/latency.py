@@ -11,8 +11,7 @@ from typing import Any
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec
 from embedl_nb.charts.palette import NEUTRAL, colour_of
-from embedl_nb.charts.timeline import checked, latency_words, provenance_words, title
-from embedl_nb.errors import InputError
+from embedl_nb.charts.timeline import latency_words, provenance_words, timed, title
 from embedl_nb.measure.benchmark import Benchmark, Latency
 from embedl_nb.units import format_ms
 
@@ -42,18 +41,8 @@ def latency_figure(result: Any) -> Any:
     InputError
         If ``result`` is no Benchmark, or its device's tool listed no times, or a time is no finite number.
     """
-    benchmark = checked(result)
+    benchmark = timed(result)
     measured = benchmark.latency
-    if not measured.samples_ms:
-        raise InputError(
-            f"{title(benchmark)} holds no single times: {benchmark.device.name}'s tool summarizes them",
-            hint="result.latency has its figures; result.waterfall() draws its layers",
-        )
-    if not all(math.isfinite(sample) for samples in measured.samples_ms for sample in samples):
-        raise InputError(
-            f"{title(benchmark)} holds times that are not finite numbers",
-            hint="measure again: enb.benchmark(model)",
-        )
     low, high = _range(measured)
     width = (high - low) / _NUM_BINS
     rows = len(measured.samples_ms)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec
 from embedl_nb.charts.palette import GRID, NEUTRAL, colour_of, is_hatched
-from embedl_nb.charts.timeline import checked, latency_words, provenance_words, title
-from embedl_nb.errors import InputError
+from embedl_nb.charts.timeline import latency_words, provenance_words, timed, title
 from embedl_nb.measure.benchmark import Benchmark
 from embedl_nb.units import counted
 
@@ -45,15 +44,10 @@ def over_time_figure(result: Any) -> Any:
     Raises
     ------
     InputError
-        If ``result`` is no Benchmark, or its device's tool listed no times.
+        If ``result`` is no Benchmark, or its device's tool listed no times, or a time is no finite number.
     """
-    benchmark = checked(result)
+    benchmark = timed(result)
     processes = benchmark.latency.samples_ms
-    if not processes:
-        raise InputError(
-            f"{title(benchmark)} holds no single times: {benchmark.device.name}'s tool summarizes them",
-            hint="result.latency has its figures; sustain='10m' gives its latency over minutes",
-        )
     stride = max(1, -(-sum(map(len, processes)) // _MOST_POINTS))
     traces: list[Spec] = []
     ends: list[int] = []

@@ -5,6 +5,7 @@ In comes a Benchmark, out come texts and numbers; no plotly, no SVG.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "profiled",
     "provenance_words",
     "remainder_of",
+    "timed",
     "title",
     "unit_label",
 ]
@@ -53,6 +55,28 @@ def checked(result: Any) -> Benchmark:
             hint="result = enb.benchmark(model), then draw the result",
         )
     return result
+
+
+def timed(result: Any) -> Benchmark:
+    """Return ``result`` if it is a Benchmark with every single time.
+
+    Raises
+    ------
+    InputError
+        If it is none, its device's tool listed no times, or one of them is no finite number.
+    """
+    benchmark = checked(result)
+    processes = benchmark.latency.samples_ms
+    if not processes:
+        raise InputError(
+            f"{title(benchmark)} holds no single times: {benchmark.device.name}'s tool summarizes them",
+            hint="result.latency has its figures; sustain='10m' gives its latency over minutes",
+        )
+    if not all(math.isfinite(sample) for samples in processes for sample in samples):
+        raise InputError(
+            f"{title(benchmark)} holds times that are not finite numbers", hint="measure again: enb.benchmark(model)"
+        )
+    return benchmark
 
 
 def profiled(result: Any) -> Benchmark:

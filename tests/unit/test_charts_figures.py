@@ -171,5 +171,6 @@ def test_units_are_told_apart_by_the_colour_blind(name):
 
 
 def test_times_that_are_no_numbers_are_refused_by_name():
-    with pytest.raises(InputError, match="holds times that are not finite"):
-        charts.draw("latency", _with_samples((1.0, float("nan"))))
+    for figure in ("latency", "over_time"):
+        with pytest.raises(InputError, match="holds times that are not finite"):
+            charts.draw(figure, _with_samples((1.0, float("nan"))))
