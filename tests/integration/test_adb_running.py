@@ -109,7 +109,7 @@ def test_cores_and_options_reach_the_tool(phone: AdbPhone, tool: Path, tmp_path:
         iterations=3,
         warmup=1,
         profile=False,
-        runtime_options={"xnnpack_weight_cache_file_path": ":memory", "cpu_mask": "fc"},
+        runtime_options={"xnnpack_weight_cache_file_path": ":memory", "cpu_mask": "0xfc"},
     )
     run = run_on_phone(phone, request, tool_path=tool)
     assert phone.facts.big_cpus_mask == 0xFC
