@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from embedl_nb.analysis.matching import Match, match_layers
 from embedl_nb.display import Displayable, Fact, Table, View
 from embedl_nb.display.figures import draw
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance, counted, format_ms
@@ -141,7 +142,7 @@ class LayerDiff(Displayable):
             return "both take the same in their profiled inferences"
         chosen = self.explaining
         share = sum(change.change_ms for change in chosen) / self.gap_ms
-        names = ", ".join(_shortened(change.name) for change in chosen[:_MOST_NAMED])
+        names = ", ".join(shortened(change.name, _LONGEST_NAME) for change in chosen[:_MOST_NAMED])
         more = f" and {len(chosen) - _MOST_NAMED} more" if len(chosen) > _MOST_NAMED else ""
         verb = "explains" if len(chosen) == 1 else "explain"
         way = "slower" if self.gap_ms > 0 else "faster"
@@ -322,7 +323,7 @@ def _table(diff: LayerDiff, rows: Sequence[LayerChange]) -> Table:
 def _cells(change: LayerChange) -> tuple[str, ...]:
     units = dict.fromkeys(unit for unit in (change.first_unit, change.second_unit) if unit)
     return (
-        _shortened(change.name),
+        shortened(change.name, _LONGEST_NAME),
         change.operator,
         " -> ".join(units),
         f"{change.first_ms:.3f}" if change.first_layers or not change.second_layers else "",
@@ -330,7 +331,3 @@ def _cells(change: LayerChange) -> tuple[str, ...]:
         f"{change.change_ms:+.3f}",
         "" if change.gap_share is None else f"{change.gap_share:.0%}".replace("%", " %"),
     )
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"…{name[-(_LONGEST_NAME - 1) :]}"

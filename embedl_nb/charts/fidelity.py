@@ -12,6 +12,7 @@ from typing import Any
 from embedl_nb.charts import canvas
 from embedl_nb.charts.canvas import Spec, plain
 from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError
 from embedl_nb.model.fidelity import LEAST_SQNR_DB, Fidelity
 from embedl_nb.model.fidelity_rows import LayerFidelity
@@ -204,10 +205,4 @@ def _names(worst: list[LayerFidelity]) -> Spec:
 
 def marked_layer(layer: LayerFidelity) -> str:
     """Return what one of the worst layers is called, and how much noise it makes."""
-    return f"{_shortened(layer.source or layer.name)}  {layer.operator}, {_words(layer.made_here_db)}"
-
-
-def _shortened(name: str) -> str:
-    if len(name) <= _LONGEST_LABEL:
-        return name
-    return f"{name[: _LONGEST_LABEL // 3]}…{name[-(_LONGEST_LABEL - _LONGEST_LABEL // 3 - 1) :]}"
+    return f"{shortened(layer.source or layer.name, _LONGEST_LABEL)}  {layer.operator}, {_words(layer.made_here_db)}"

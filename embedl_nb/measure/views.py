@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from embedl_nb.display.names import shortened
 from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.measure.phone_state import state_facts
 from embedl_nb.units import counted, format_bytes, format_ms, format_ratio
@@ -145,7 +146,7 @@ def _layer_row(layer: Layer) -> tuple[str, ...]:
     more = f" +{layer.num_operators - 1}" if layer.num_operators > 1 else ""
     return (
         str(layer.index),
-        _shortened(layer.source or layer.name),
+        shortened(layer.source or layer.name, _LONGEST_NAME),
         f"{layer.operator}{more}",
         layer.compute_unit,
         f"{layer.mean_ms:.3f}",
@@ -194,7 +195,3 @@ def _counts(result: Benchmark) -> str:
 
 def _bare_ms(value_ms: float) -> str:
     return format_ms(value_ms).removesuffix(" ms")
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"

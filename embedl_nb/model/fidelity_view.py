@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from embedl_nb.display.names import shortened
 from embedl_nb.display.view import Fact, Table, View
 from embedl_nb.model.fidelity import LEAST_SQNR_DB, LEAST_TOP1_AGREEMENT, Floor
 from embedl_nb.model.fidelity_rows import CalibrationSource
@@ -164,7 +165,7 @@ def _outputs_table(fidelity: Fidelity) -> Table:
 
 def _output_row(output: OutputFidelity) -> tuple[str, ...]:
     return (
-        _shortened(output.name),
+        shortened(output.name, _LONGEST_NAME),
         _db(output.sqnr_db),
         _db(output.psnr_db),
         f"{output.cosine:.4f}",
@@ -194,7 +195,7 @@ def _made_here(layer: LayerFidelity) -> float:
 def _layer_row(layer: LayerFidelity) -> tuple[str, ...]:
     return (
         str(layer.index),
-        _shortened(layer.source or layer.name),
+        shortened(layer.source or layer.name, _LONGEST_NAME),
         layer.operator,
         layer.precision,
         _db(layer.sqnr_db),
@@ -245,7 +246,3 @@ def _percent(share: float) -> str:
 
 def _db(value_db: float | None) -> str:
     return "" if value_db is None else "no error" if value_db == math.inf else f"{value_db:.1f}"
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"

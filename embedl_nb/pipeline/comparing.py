@@ -12,6 +12,7 @@ from embedl_nb.errors import InputError
 from embedl_nb.formats import RUN_ID
 from embedl_nb.pipeline.bar import showing
 from embedl_nb.pipeline.recording import recorded_benchmark
+from embedl_nb.pipeline.steps import load
 
 if TYPE_CHECKING:
     from embedl_nb.analysis import Comparison, Comparisons
@@ -157,7 +158,7 @@ def _sorted(subjects: Sequence[Any]) -> _Given:
             waiting[:0] = list(subject)
             continue
         if isinstance(subject, str) and re.fullmatch(RUN_ID, subject) and not Path(subject).exists():
-            subject = _loaded(subject)
+            subject = load(subject)
         if isinstance(subject, Benchmark):
             given.results.append(subject)
         elif isinstance(subject, LiteRTModel | str | Path):
@@ -168,9 +169,3 @@ def _sorted(subjects: Sequence[Any]) -> _Given:
                 hint="give what enb.benchmark or enb.compile returned, the id of such a run, or a .tflite path",
             )
     return given
-
-
-def _loaded(run_id: str) -> Any:
-    from embedl_nb.pipeline.steps import load
-
-    return load(run_id)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import InputError
+from embedl_nb.pipeline.steps import load
 
 if TYPE_CHECKING:
     from embedl_nb.analysis.budget import ModelFacts
@@ -118,7 +119,6 @@ def _of_table(table: Any) -> Iterator[Benchmark]:
 
 def _loaded(run_id: str) -> Benchmark:
     from embedl_nb.measure import Benchmark
-    from embedl_nb.pipeline.steps import load
 
     result: Any = load(run_id)
     if not isinstance(result, Benchmark):

@@ -178,7 +178,7 @@ def test_results_come_as_sets_lists_ids_and_tables(monkeypatch: pytest.MonkeyPat
     import pandas as pd
 
     kept = {"20261128-000000-0001": SMALL, "20261128-000000-0002": object()}
-    monkeypatch.setattr("embedl_nb.pipeline.steps.load", kept.__getitem__)
+    monkeypatch.setattr("embedl_nb.pipeline.picking.load", kept.__getitem__)
     table = pd.DataFrame({"run_id": list(kept), "kind": ["benchmark", "compile"]})
     for given in (SMALL, ResultSet(results={"here": SMALL}, errors={}), [[SMALL]], table, "20261128-000000-0001"):
         assert enb.pick(given).winner is SMALL
