@@ -2,9 +2,8 @@
 
 Limit: 1 s at 5,000 layers, from the page having what the kernel sent until waterfall and table are painted. Run as
 ``python benchmarks/explorer_speed.py [num_layers]``; it exits with 1 where the limit is broken. Scrolling moves the
-waterfall and the table in each frame, by a wheel's step or by a page: printed is what a frame takes, of which up to
-17 ms are waiting for the screen. Chromium is the PATH's, or that of EMBEDL_NB_CHROMIUM; it paints without a GPU, which
-takes longer, and on a busy machine much longer.
+waterfall and the table in each frame, by a wheel's step or by a page, and is printed apart. Chromium is the PATH's, or
+that of EMBEDL_NB_CHROMIUM; it paints without a GPU, which takes longer, and on a busy machine much longer.
 """
 
 from __future__ import annotations
@@ -12,20 +11,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import sys
 import time
 from dataclasses import replace
 
 from playwright.sync_api import sync_playwright
+from scroll_frames import scroll_lines
 
 from embedl_nb.testing.results import fake_benchmark
 from embedl_nb.testing.widget_page import widget_page
 from embedl_nb.widgets import LayerExplorer
 
 LIMIT_S = 1.0
-NUM_FRAMES = 120
-WHEEL_PX = 100
 
 # What a front end does with a widget that arrives: read its state, load its script, render; then one frame.
 _OPEN = """async () => {
@@ -38,18 +35,6 @@ _OPEN = """async () => {
     module.default.render({model, el});
     await new Promise(painted => requestAnimationFrame(() => setTimeout(painted)));
     return performance.now() - started;
-}"""
-_SCROLL = """async ([selector, frames, step]) => {
-    const box = document.querySelector(selector);
-    box.scrollTop = 0;
-    const times = [];
-    for (let frame = 0; frame < frames; frame += 1) {
-        const started = performance.now();
-        box.scrollTop += step || box.clientHeight;
-        await new Promise(painted => requestAnimationFrame(() => setTimeout(painted)));
-        times.push(performance.now() - started);
-    }
-    return times;
 }"""
 
 
@@ -75,11 +60,8 @@ def main(num_layers: int = 5000) -> int:
             slowest_s = max(slowest_s, opened_s)
             print(f"  {name}: first paint {opened_s:.2f} s; made in Python in {made_s:.2f} s, {num_bytes / 1e6:.1f} MB")
             for part, selector in (("waterfall", ".embedl-waterfall"), ("table", ".embedl-grid")):
-                for how, step in (("a wheel's step", WHEEL_PX), ("a page", 0)):
-                    times_ms = page.evaluate(_SCROLL, [selector, NUM_FRAMES, step])
-                    p95_ms = statistics.quantiles(times_ms, n=20)[-1]
-                    p50_ms = statistics.median(times_ms)
-                    print(f"    {part} scrolled by {how} a frame: p50 {p50_ms:.1f} ms, p95 {p95_ms:.1f} ms")
+                for line in scroll_lines(page, part, selector):
+                    print(f"    {line}")
             page.close()
         browser.close()
     return int(slowest_s > LIMIT_S)

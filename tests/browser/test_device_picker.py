@@ -86,6 +86,37 @@ def test_arrows_pages_home_and_end_go_through_every_row(picker, show):
     assert page.locator(".embedl-rows [role=row]").count() < 40, "only rows in sight are in the page"
 
 
+def test_rows_are_the_same_elements_in_their_order_however_far_one_scrolls(picker, show):
+    page = show(picker)
+    grid = page.get_by_role("grid", name="Devices")
+    grid.press("Home")
+    seen = page.evaluate("""async () => {
+        const grid = document.querySelector(".embedl-grid");
+        const made = new Set(grid.querySelectorAll(".embedl-rows [role=row]"));
+        const seen = [];
+        for (const top of [90, 250, 4000, 3900, 40_000, 0, 40_000]) {
+            grid.scrollTop = top;
+            await new Promise(painted => requestAnimationFrame(() => setTimeout(painted)));
+            const rows = [...grid.querySelectorAll(".embedl-rows [role=row]")];
+            const box = grid.getBoundingClientRect();
+            const inSight = rows.filter(row => row.getBoundingClientRect().top < box.bottom);
+            seen.push({
+                places: rows.map(row => Number(row.ariaRowIndex)),
+                numNew: rows.filter(row => !made.has(row)).length,
+                isFull: inSight.at(-1).getBoundingClientRect().bottom >= box.bottom - 1,
+                active: document.getElementById(grid.getAttribute("aria-activedescendant")).innerText,
+            });
+            rows.forEach(row => made.add(row));
+        }
+        return seen;
+    }""")
+    for step in seen:
+        assert step["places"] == sorted(set(step["places"]))
+        assert step["isFull"]
+        assert "SM-S911B" in step["active"], "the active row stays, out of sight"
+    assert sum(step["numNew"] for step in seen) < 12, "only what the first look had no room for is made"
+
+
 def test_a_header_sorts_up_down_and_back_and_what_is_unknown_comes_last(picker, show):
     page = show(picker)
     header = page.get_by_role("columnheader", name="RAM")

@@ -275,14 +275,12 @@ function render({ model, el }) {
     },
     { key: "chip", title: "Chip", width: 230, value: chipText },
     { key: "npu", title: "NPU", width: 104, isOptional: true, value: npuText },
-    { key: "ram", title: "RAM", width: 84, isNumber: true, value: (device) => device.ram[0], draw: (device, cell) => {
-      const text = spanText(device.ram);
-      cell.textContent = text && `${text} GB`;
+    { key: "ram", title: "RAM", width: 84, isNumber: true, value: (device) => device.ram[0], text: (device) => {
+      const size = spanText(device.ram);
+      return size && `${size} GB`;
     } },
     { key: "tier", title: "Tier", width: 76, isOptional: true, value: (device) => unique(device.chips.map((chip) => chip.tier)).join(", ") },
-    { key: "android", title: "Android", width: 76, isNumber: true, isOptional: true, value: (device) => device.api[1], draw: (device, cell) => {
-      cell.textContent = spanText(device.api, androidName);
-    } },
+    { key: "android", title: "Android", width: 76, isNumber: true, isOptional: true, value: (device) => device.api[1], text: (device) => spanText(device.api, androidName) },
     { key: "year", title: "Year", width: 56, isNumber: true, isOptional: true, value: (device) => device.year },
     { key: "can", title: "Can now", width: 206, value: canText },
   ];

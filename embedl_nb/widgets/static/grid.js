@@ -2,8 +2,8 @@
 // Home and End move, Space and Enter pick, and a click does both. It shows rows in the order in which it is given them.
 
 import { element, freshId } from "./frame.js";
+import { GRID_ROW_PX, createRows } from "./grid_rows.js";
 
-const ROW_PX = 30;
 const ROWS_BEYOND = 6;
 
 /**
@@ -14,8 +14,9 @@ const ROWS_BEYOND = 6;
  * @property {number} width least width in px; wider columns take more of what is left
  * @property {boolean} [isOptional] left out where there is no room, the last one first
  * @property {boolean} [isNumber] aligned right
- * @property {(row: Row) => string | number | null | undefined} value what is sorted by, and shown unless `draw` is there
- * @property {(row: Row, cell: HTMLElement) => void} [draw]
+ * @property {(row: Row) => string | number | null | undefined} value what is sorted by, and shown unless there is one of those below
+ * @property {(row: Row) => string} [text] what is shown
+ * @property {(row: Row, cell: HTMLElement) => void} [draw] where text is not enough, which is slower; the cell is empty
  */
 
 /** @typedef {{key: string, isDescending: boolean} | null} Sort */
@@ -81,13 +82,14 @@ export function createGrid(options) {
   /** @type {Row[]} */
   let rows = [];
   /** @type {Column<Row>[]} */
-  let shown = columns;
+  let shown = [];
   /** @type {Sort} */
   let sort = null;
   let active = -1;
-  let drawn = [0, 0];
+  let height = 0;
 
   const rowId = (/** @type {number} */ index) => `${gridId}-${index}`;
+  const lines = createRows({ rowGroup, rowId, isSelected });
 
   function drawHead() {
     const cells = shown.map((column, place) => {
@@ -125,56 +127,17 @@ export function createGrid(options) {
     return sort.isDescending ? null : { key: column.key, isDescending: true };
   }
 
-  /**
-   * @param {Row} row
-   * @param {number} index
-   */
-  function drawRow(row, index) {
-    const cells = shown.map((column, place) => {
-      const cell = element("div", {
-        role: "gridcell",
-        class: column.isNumber ? "embedl-number" : null,
-        "aria-colindex": place + 1,
-      });
-      if (column.draw) column.draw(row, cell);
-      else cell.textContent = String(column.value(row) ?? "");
-      if (!cell.title && cell.textContent) cell.title = cell.textContent;
-      return cell;
-    });
-    const classes = ["embedl-row", index === active ? "embedl-active" : "", index % 2 ? "embedl-odd" : ""];
-    const made = element(
-      "div",
-      {
-        role: "row",
-        id: rowId(index),
-        class: classes.filter(Boolean).join(" "),
-        "aria-rowindex": index + 2,
-        "aria-selected": isSelected(row) ? "true" : "false",
-        "data-index": index,
-      },
-      ...cells,
-    );
-    made.style.top = `${index * ROW_PX}px`;
-    return made;
-  }
-
-  /** @returns {[number, number]} the rows in sight, and `beyond` more on either side */
-  function sight(beyond = 0) {
-    const first = Math.max(0, Math.floor(grid.scrollTop / ROW_PX) - beyond);
-    return [first, Math.min(rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_PX) + beyond)];
-  }
-
-  function onScroll() {
-    const [first, end] = sight();
-    if (first < drawn[0] || end > drawn[1]) draw();
-  }
-
-  function draw() {
-    const [first, end] = sight(ROWS_BEYOND);
-    drawn = [first, end];
-    rowGroup.replaceChildren(...rows.slice(first, end).map((row, place) => drawRow(row, first + place)));
-    const isDrawn = active >= first && active < end;
-    if (isDrawn) grid.setAttribute("aria-activedescendant", rowId(active));
+  /** @param {boolean} [isOld] whether rows that are in the page already are written anew, too */
+  function draw(isOld = true) {
+    const top = Math.floor(grid.scrollTop / GRID_ROW_PX);
+    const end = Math.min(rows.length, top + Math.ceil(height / GRID_ROW_PX) + ROWS_BEYOND + 1);
+    const first = Math.max(0, Math.min(top - ROWS_BEYOND, end));
+    const places = Array.from({ length: end - first }, (_, place) => first + place);
+    // The active row stays in the page wherever one scrolls: a screen reader is there.
+    if (active >= 0 && active < first) places.unshift(active);
+    if (active >= end && active < rows.length) places.push(active);
+    lines.show(rows, places, { active, isOld });
+    if (active >= 0) grid.setAttribute("aria-activedescendant", rowId(active));
     else grid.removeAttribute("aria-activedescendant");
   }
 
@@ -188,9 +151,17 @@ export function createGrid(options) {
       if (!last) break;
       fitting = fitting.filter((each) => each !== last);
     }
-    shown = fitting;
+    height = grid.clientHeight;
+    if (fitting.length === shown.length) draw(false);
+    else setColumns(fitting);
+  }
+
+  /** @param {Column<Row>[]} next */
+  function setColumns(next) {
+    shown = next;
     grid.style.setProperty("--embedl-columns", shown.map((each) => `minmax(${each.width}px, ${each.width}fr)`).join(" "));
     grid.setAttribute("aria-colcount", String(shown.length));
+    lines.setColumns(shown);
     drawHead();
     draw();
   }
@@ -199,19 +170,19 @@ export function createGrid(options) {
   function setActive(index) {
     active = index;
     if (active >= 0) {
-      const top = active * ROW_PX;
-      const room = grid.clientHeight - ROW_PX; // the header stays in sight
+      const top = active * GRID_ROW_PX;
+      const room = height - GRID_ROW_PX; // the header stays in sight
       if (top < grid.scrollTop) grid.scrollTop = top;
-      else if (top + ROW_PX > grid.scrollTop + room) grid.scrollTop = top + ROW_PX - room;
+      else if (top + GRID_ROW_PX > grid.scrollTop + room) grid.scrollTop = top + GRID_ROW_PX - room;
     }
-    draw();
+    draw(false);
     options.onActive?.(rows[active] ?? null);
   }
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
     if (event.target !== grid || !rows.length || event.altKey || event.metaKey) return;
-    const page = Math.max(1, Math.floor(grid.clientHeight / ROW_PX) - 2);
+    const page = Math.max(1, Math.floor(height / GRID_ROW_PX) - 2);
     const last = rows.length - 1;
     /** @type {Record<string, number>} */
     const goals = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page };
@@ -224,10 +195,14 @@ export function createGrid(options) {
   }
 
   grid.addEventListener("keydown", onKey);
-  grid.addEventListener("scroll", onScroll, { passive: true });
+  grid.addEventListener("scroll", () => draw(false), { passive: true });
   grid.addEventListener("focus", () => {
     // A click has a row of its own to go to.
     if (active < 0 && rows.length && grid.matches(":focus-visible")) setActive(0);
+  });
+  rowGroup.addEventListener("pointerover", ({ target }) => {
+    const cell = /** @type {HTMLElement} */ (target).closest("[role=gridcell]");
+    if (cell && !cell.hasAttribute("title")) cell.setAttribute("title", cell.textContent ?? "");
   });
   rowGroup.addEventListener("click", (event) => {
     const clicked = /** @type {HTMLElement} */ (event.target).closest("[data-index]");
@@ -236,6 +211,7 @@ export function createGrid(options) {
     setActive(Number(clicked.getAttribute("data-index")));
     options.onSelect(row);
   });
+  setColumns(columns);
   const sizes = new ResizeObserver(fit);
   sizes.observe(grid);
 
@@ -251,7 +227,7 @@ export function createGrid(options) {
       const before = rows[active] === undefined ? null : id(rows[active]);
       rows = next;
       active = before === null ? -1 : rows.findIndex((row) => id(row) === before);
-      rowGroup.style.height = `${rows.length * ROW_PX}px`;
+      rowGroup.style.height = `${rows.length * GRID_ROW_PX}px`;
       grid.setAttribute("aria-rowcount", String(rows.length + 1));
       empty.hidden = rows.length > 0;
       if (active < 0) grid.scrollTop = 0;
@@ -266,7 +242,7 @@ export function createGrid(options) {
     },
 
     /** Draw again what is in sight: what is selected has changed. */
-    redraw: draw,
+    redraw: () => draw(),
 
     /**
      * Go to a row, as the keyboard does.

@@ -46,18 +46,13 @@ function layerColumns(layers, metric) {
       isNumber: true,
       isOptional: each.key !== "time",
       value: (/** @type {LayerRow} */ row) => layerValue(row, 0, each),
-      draw: (/** @type {LayerRow} */ row, /** @type {HTMLElement} */ cell) => {
-        const value = layerValue(row, 0, each);
-        cell.textContent = value === null ? "" : each.format(value);
-      },
+      text: (/** @type {LayerRow} */ row) => formatted(layerValue(row, 0, each), each),
     }));
     const share = (/** @type {LayerRow} */ row) => row.sides[0]?.share ?? null;
     return [
       ...common,
       ...numbers,
-      { key: "share", title: "Share", width: 70, isNumber: true, isOptional: true, value: share, draw: (row, cell) => {
-        cell.textContent = `${(100 * (share(row) ?? 0)).toFixed(1)} %`;
-      } },
+      { key: "share", title: "Share", width: 70, isNumber: true, isOptional: true, value: share, text: (row) => `${(100 * (share(row) ?? 0)).toFixed(1)} %` },
       { key: "kernel", title: "Kernel", width: 190, isOptional: true, value: (row) => row.sides[0]?.kernel },
     ];
   }
@@ -68,10 +63,7 @@ function layerColumns(layers, metric) {
     isNumber: true,
     isOptional: true,
     value: (/** @type {LayerRow} */ row) => layerValue(row, place, metric()),
-    draw: (/** @type {LayerRow} */ row, /** @type {HTMLElement} */ cell) => {
-      const value = layerValue(row, place, metric());
-      cell.textContent = value === null ? "" : metric().format(value);
-    },
+    text: (/** @type {LayerRow} */ row) => formatted(layerValue(row, place, metric()), metric()),
   });
   return [...common, side(0), side(1), {
     key: "change",
@@ -79,11 +71,19 @@ function layerColumns(layers, metric) {
     width: 96,
     isNumber: true,
     value: (row) => layerChange(row, metric()),
-    draw: (row, cell) => {
+    text: (row) => {
       const change = layerChange(row, metric());
-      cell.textContent = change === null ? "" : signedText(change, metric());
+      return change === null ? "" : signedText(change, metric());
     },
   }];
+}
+
+/**
+ * @param {number | null} value
+ * @param {import("./layer_rows.js").LayerMetric} metric
+ */
+function formatted(value, metric) {
+  return value === null ? "" : metric.format(value);
 }
 
 /**
