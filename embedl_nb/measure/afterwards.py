@@ -1,6 +1,7 @@
 """What is measured once the latency is known: energy, and how the model holds up. It may fail and costs nothing then.
 
 A part that fails becomes a flag of the result, with its reason and what to do; the other part is measured all the same.
+Ctrl-C ends both, and what was measured until then is kept.
 """
 
 from __future__ import annotations
@@ -8,27 +9,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedl_nb.measure.benchmark import Flag, FlagKind
+from embedl_nb.measure.benchmark import Benchmark, Flag, FlagKind
 from embedl_nb.measure.duration import format_duration
 from embedl_nb.measure.energy import Energy, meter
 from embedl_nb.measure.in_words import in_words
 from embedl_nb.measure.plan import MeasureOptions
-from embedl_nb.measure.sustained import Sustained, run_sustained
+from embedl_nb.measure.sustained import INTERRUPTED, Sustained, run_sustained
 
 if TYPE_CHECKING:
     from embedl_nb.device import Device
     from embedl_nb.runtime.raw_run import MeasureRequest
 
-__all__ = ["Afterwards", "measure_afterwards"]
+__all__ = ["Afterwards", "InterruptedAfterwards", "measure_afterwards"]
+
+
+class InterruptedAfterwards(KeyboardInterrupt):
+    """Ctrl-C once the latency was known.
+
+    Attributes
+    ----------
+    result
+        What was measured until then, not yet recorded.
+    """
+
+    def __init__(self, result: Benchmark) -> None:
+        super().__init__("what was measured until then is kept")
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Afterwards:
-    """What came of it; None of what was not asked for or failed, and a flag then says why."""
+    """What came of it; None of what was not asked for or failed, and a flag then says why.
+
+    Attributes
+    ----------
+    is_interrupted
+        Whether Ctrl-C ended it; whoever called has yet to pass that on.
+    """
 
     energy: Energy | None = None
     sustained: Sustained | None = None
     flags: tuple[Flag, ...] = ()
+    is_interrupted: bool = False
 
 
 def measure_afterwards(target: Device, request: MeasureRequest, options: MeasureOptions) -> Afterwards:
@@ -44,17 +66,25 @@ def measure_afterwards(target: Device, request: MeasureRequest, options: Measure
     flags: list[Flag] = []
     energy: Energy | None = None
     sustained: Sustained | None = None
+    is_interrupted = False
     if options.energy:
         try:
             energy = meter(target, request)
         except Exception as err:
             flags.append(Flag(kind=FlagKind.NO_ENERGY, sentence=f"energy not measured: {in_words(err)}"))
-    if options.sustain_s is not None:
+        except KeyboardInterrupt:
+            is_interrupted = True
+            flags.append(Flag(kind=FlagKind.NO_ENERGY, sentence=f"energy not measured: {INTERRUPTED}"))
+    if options.sustain_s is not None and not is_interrupted:
         try:
             sustained = run_sustained(target, request, duration_s=options.sustain_s)
         except Exception as err:
             flags.append(Flag(kind=FlagKind.SUSTAIN_CUT, sentence=f"not sustained: {in_words(err)}"))
+        except KeyboardInterrupt:
+            is_interrupted = True
+            flags.append(Flag(kind=FlagKind.SUSTAIN_CUT, sentence=f"not sustained: {INTERRUPTED}"))
     if sustained is not None and sustained.cut_by:
+        is_interrupted = sustained.cut_by == INTERRUPTED
         after = format_duration(sustained.duration_s)
         flags.append(Flag(kind=FlagKind.SUSTAIN_CUT, sentence=f"sustained for {after} only: {sustained.cut_by}"))
-    return Afterwards(energy=energy, sustained=sustained, flags=tuple(flags))
+    return Afterwards(energy=energy, sustained=sustained, flags=tuple(flags), is_interrupted=is_interrupted)

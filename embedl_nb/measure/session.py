@@ -13,7 +13,7 @@ from embedl_nb import progress
 from embedl_nb.device import Device, DeviceAddress, open_device
 from embedl_nb.errors import BenchmarkError, UnitUnavailableError, WrongOutputError
 from embedl_nb.measure import plan
-from embedl_nb.measure.afterwards import measure_afterwards
+from embedl_nb.measure.afterwards import InterruptedAfterwards, measure_afterwards
 from embedl_nb.measure.artifact import choose_file
 from embedl_nb.measure.benchmark import (
     Benchmark,
@@ -129,6 +129,8 @@ def measure(
         If the runtime crashes, hangs or runs out of memory.
     WrongOutputError
         If the outputs differ from ``golden``.
+    InterruptedAfterwards
+        If Ctrl-C ends what is measured after the latency: it has the result.
 
     Warns
     -----
@@ -159,6 +161,8 @@ def measure(
             more = measure_afterwards(target, _request(subject, options), options)
     result = as_benchmark(target, subject, options, unit, runs, windows, check)
     result = replace(result, energy=more.energy, sustained=more.sustained, flags=(*result.flags, *more.flags))
+    if more.is_interrupted:
+        raise InterruptedAfterwards(result)
     if warn:
         warn_about(result, stacklevel=_WARN_CALLER)
     return result

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from embedl_nb.device.conditions import Conditions
     from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 
-__all__ = ["THROTTLING_STATUS", "Sustained", "SustainedPoint", "run_sustained"]
+__all__ = ["INTERRUPTED", "THROTTLING_STATUS", "Sustained", "SustainedPoint", "run_sustained"]
 
 THROTTLING_STATUS = 2
 """Android's thermal status from which it slows a phone down: moderate."""
+INTERRUPTED = "interrupted"
+"""What cut a curve short that Ctrl-C ended."""
 
 _POINTS = 20
 _SHORTEST_S, _LONGEST_S = 0.5, 10.0
@@ -114,7 +116,7 @@ def run_sustained(
 ) -> Sustained:
     """Run a model for ``duration_s``, and until the process that is running then has ended.
 
-    What fails once there is a point ends it there: the curve up to then is kept, and says what ended it.
+    What fails once there is a point ends it there, as Ctrl-C does: the curve up to then is kept and says what ended it.
 
     Parameters
     ----------
@@ -150,6 +152,11 @@ def run_sustained(
             if not points:
                 raise
             cut_by = in_words(err)
+            break
+        except KeyboardInterrupt:
+            if not points:
+                raise
+            cut_by = INTERRUPTED
             break
         points.append(_point(run, after, time_s=clock() - started_s))
         busy_s += _timed_s(run)

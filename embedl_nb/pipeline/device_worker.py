@@ -18,6 +18,7 @@ from embedl_nb import progress, stopping
 from embedl_nb.device import DeviceAddress, open_device
 from embedl_nb.errors import BenchmarkError, DeviceLost, EmbedlError
 from embedl_nb.measure import Benchmark
+from embedl_nb.measure.afterwards import InterruptedAfterwards
 from embedl_nb.stopping import Stop
 
 __all__ = ["EVERY_UNIT", "MeasureOne", "Outcome", "Said", "Worker"]
@@ -114,7 +115,12 @@ class Worker:
             self._tell(self.address, named)
             return
         for name, unit in named:
-            self._tell(name, self._measured(name, unit))
+            try:
+                self._tell(name, self._measured(name, unit))
+            except InterruptedAfterwards as stopped:
+                self._tell(name, stopped.result)
+                if name != named[-1][0]:
+                    raise
 
     def _measured(self, name: str, unit: str) -> Outcome:
         measure = partial(_outcome, name, partial(self._measure_one, self.address, compute_unit=unit, warn=False))

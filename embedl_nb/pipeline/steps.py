@@ -252,7 +252,7 @@ def benchmark(
     sustain
         How long to run the model on afterwards, ``"90s"``, ``"10m"``: ``result.sustained`` then holds its latency over
         time, when throttling began and the steady state, and ``result.sustained_curve()`` draws them. Where it breaks
-        off, what was measured is kept, and a flag says why.
+        off, or Ctrl-C ends it, what was measured is kept, and a flag says why.
 
     Returns
     -------
@@ -277,6 +277,7 @@ def benchmark(
     """
     from embedl_nb import runstore
     from embedl_nb.measure import measure
+    from embedl_nb.measure.afterwards import InterruptedAfterwards
     from embedl_nb.model import as_model
     from embedl_nb.pipeline.benchmarks import benchmark_many, the_one
 
@@ -303,7 +304,11 @@ def benchmark(
     with showing("benchmark"), runstore.pausing():
         if single is None:
             return benchmark_many(measure_one, device, compute_unit, record=keep)
-        result = measure_one(single[0], compute_unit=single[1])
+        try:
+            result = measure_one(single[0], compute_unit=single[1])
+        except InterruptedAfterwards as stopped:
+            stopped.add_note(f'enb.load("{keep(stopped.result).run_id}") has it')
+            raise
     return keep(result)
 
 

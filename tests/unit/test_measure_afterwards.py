@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +73,33 @@ def test_of_a_set_each_device_says_what_it_could_not_measure(model: Path) -> Non
         line = f"{name}: energy not measured: nothing meters one process on virtual {name[-1]}"
         assert any(str(each.message).startswith(line) for each in warned)
         assert line in " ".join(repr(found).split())
+
+
+@pytest.mark.parametrize(("interrupted_at", "num_points"), [(1, 0), (3, 2)])
+def test_ctrl_c_while_it_is_sustained_keeps_and_records_what_was_measured(
+    model: Path, interrupted_at: int, num_points: int
+) -> None:
+    def before_run(number: int) -> None:
+        if number == interrupted_at:
+            raise KeyboardInterrupt
+
+    device = VirtualDevice(before_run=before_run)
+    with using_provider(VirtualProvider(device)), pytest.raises(KeyboardInterrupt) as stopped:
+        enb.benchmark(model, "virtual://bench", sustain="10m", **SHORT)
+    (note,) = stopped.value.__notes__
+    kept = enb.load(re.fullmatch(r'enb\.load\("(.+)"\) has it', note)[1])
+    assert kept.latency.n == 3
+    assert len(kept.sustained.points if kept.sustained else ()) == num_points
+    assert any("interrupted" in flag.sentence for flag in kept.flags)
+    assert not device.is_leased
+
+
+def test_a_device_of_a_set_that_is_cancelled_while_it_is_sustained_has_its_result(model: Path) -> None:
+    def before_run(number: int) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with using_provider(VirtualProvider(VirtualDevice(before_run=before_run))):
+        found = enb.benchmark(model, ["virtual://bench"], sustain="10m", **SHORT)
+    assert not found.errors
+    assert len(found["virtual://bench"].sustained.points) == 1
