@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb import commands
-from embedl_nb.commands.lines import one_line, warnings_in_one_line
+from embedl_nb.commands.lines import one_line, shortened, warnings_in_one_line
 from embedl_nb.commands.running import is_usage_error
 from embedl_nb.errors import EmbedlError, UnstableMeasurementWarning
 
@@ -88,9 +88,9 @@ def _frame_text(frame: pd.DataFrame) -> str:
 def _show_error(message: str, hint: str, names: commands.Names) -> None:
     if names.is_verbose or os.environ.get("EMBEDL_NB_DEBUG"):
         traceback.print_exc()
-    print(f"Error: {one_line(message)}", file=sys.stderr)
+    print(f"Error: {one_line(shortened(message))}", file=sys.stderr)
     if hint:
-        print(f"Try: {one_line(hint)}", file=sys.stderr)
+        print(f"Try: {one_line(shortened(hint))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from embedl_nb import pipeline
+from embedl_nb.commands.exploring import explore, explorer_of
 from embedl_nb.commands.kinds import DEVICE, SAMPLES, SUBJECT, KeyValue, OneOf
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.verbose import verbose
@@ -38,6 +39,7 @@ __all__ = ["compare"]
 @click.option(
     "--margin", type=float, default=0.02, show_default=True, help="Share of the latency below which nothing differs."
 )
+@explore
 @verbose
 @click.pass_obj
 def compare(
@@ -45,8 +47,10 @@ def compare(
     /,
     subjects: tuple[str, ...],
     *,
+    device: str,
     inputs: str | None,
     runtime_options: tuple[tuple[str, str], ...],
+    explore: bool,
     **options: Any,
 ) -> Any:
     """Say which is faster, by how much, and how sure that is.
@@ -54,9 +58,14 @@ def compare(
     SUBJECTS are run ids of benchmarks, or .tflite files and run ids of compiles, which are measured in turns first; in
     a notebook also names of variables. All others are held against the first.
     """
-    return pipeline.compare(
-        *(names.source(name) for name in subjects),
+    show_layers = explorer_of(names, explore=explore, profile=options["profile"])
+    given = [names.source(name) for name in subjects]
+    found = pipeline.compare(
+        *given,
+        device=names.device(device),
         inputs=None if inputs is None else names.samples(inputs),
         runtime_options=dict(runtime_options) or None,
         **options,
     )
+    show_layers(found, *given)
+    return found

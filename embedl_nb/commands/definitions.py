@@ -10,6 +10,7 @@ import click
 from embedl_nb import __version__, pipeline
 from embedl_nb.commands.again import export_runs, import_runs, rerun
 from embedl_nb.commands.comparing import compare
+from embedl_nb.commands.exploring import explore, explorer_of
 from embedl_nb.commands.kinds import (
     DEVICE,
     MODEL,
@@ -25,6 +26,7 @@ from embedl_nb.commands.kinds import (
 from embedl_nb.commands.names import Names
 from embedl_nb.commands.picking import pick
 from embedl_nb.commands.quantizing import quantize, sensitivity
+from embedl_nb.commands.suggestions import BRAND, CATALOG_WORDS, CHIP, DEVICES_QUERY, NPU, RUNS_QUERY, TIER
 from embedl_nb.commands.verbose import verbose
 from embedl_nb.errors import UnknownNameError
 from embedl_nb.units import ComputeUnit, Layout
@@ -91,6 +93,7 @@ def _compile(
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     dynamic_shapes: tuple[tuple[str, int, tuple[int, int]], ...],
     state: tuple[tuple[str, str], ...],
+    device: str | None,
     output: Path | None,
     **options: Any,
 ) -> Any:
@@ -110,6 +113,7 @@ def _compile(
         input_shapes=dict(input_shapes) or None,
         dynamic_shapes=ranges or None,
         state=dict(state) or None,
+        device=None if device is None else names.device(device),
         **options,
     )
     if output is not None:
@@ -163,9 +167,10 @@ def _preflight(
     MODEL and the source are a .tflite file or a run id, or in a notebook the name of a variable; samples are an .npz
     file, or the name of a variable.
     """
+    targets = names.devices(device)
     return pipeline.preflight(
         names.model(model),
-        device if len(device) > 1 else device[0],
+        targets if len(targets) > 1 else targets[0],
         samples=None if samples is None else names.samples(samples),
         source=None if source is None else names.model(source),
         **options,
@@ -210,6 +215,7 @@ def _preflight(
 )
 @click.option("--energy", is_flag=True, help="Measure energy on an unplugged phone: 2 min more.")
 @click.option("--sustain", help="Run on for so long, 90s or 10m: latency over time, throttling, steady state.")
+@explore
 @verbose
 @click.pass_obj
 def _benchmark(
@@ -222,6 +228,7 @@ def _benchmark(
     golden: str | None,
     inputs: str | None,
     runtime_options: tuple[tuple[str, str], ...],
+    explore: bool,
     **options: Any,
 ) -> Any:
     """Measure a model on a device, operator by operator, or on many at once.
@@ -229,15 +236,19 @@ def _benchmark(
     MODEL is a .tflite file or a run id, or in a notebook the name of a variable. Golden outputs and inputs are an .npz
     file, or the name of a variable.
     """
-    return pipeline.benchmark(
-        names.model(model),
-        _one_or_all(device, default="host://"),
+    show_layers = explorer_of(names, explore=explore, profile=options["profile"])
+    subject = names.model(model)
+    result = pipeline.benchmark(
+        subject,
+        _one_or_all(names.devices(device), default="host://"),
         compute_unit=_one_or_all(compute_unit, default=str(ComputeUnit.CPU)),
         golden=None if golden is None else names.samples(golden),
         inputs=None if inputs is None else names.samples(inputs),
         runtime_options=dict(runtime_options) or None,
         **options,
     )
+    show_layers(result, subject)
+    return result
 
 
 def _one_or_all(given: tuple[str, ...], *, default: str) -> str | tuple[str, ...]:
@@ -246,7 +257,7 @@ def _one_or_all(given: tuple[str, ...], *, default: str) -> str | tuple[str, ...
 
 
 @click.command("runs")
-@click.argument("query", nargs=-1)
+@click.argument("query", type=RUNS_QUERY, nargs=-1)
 @click.option("--limit", type=int, default=200, show_default=True, help="How many at most.")
 @verbose
 def _runs(query: tuple[str, ...], limit: int) -> Any:
@@ -258,7 +269,7 @@ def _runs(query: tuple[str, ...], limit: int) -> Any:
 
 
 @click.command("devices")
-@click.argument("query", nargs=-1)
+@click.argument("query", type=DEVICES_QUERY, nargs=-1)
 @click.option("--pick", is_flag=True, help="In a notebook: search and pick devices, and the phones of the catalog.")
 @verbose
 @click.pass_obj
@@ -271,12 +282,12 @@ def _devices(names: Names, /, query: tuple[str, ...], *, pick: bool) -> Any:
 
 
 @click.command("catalog")
-@click.argument("words", nargs=-1)
-@click.option("--brand", help="Samsung, Google, Motorola ...")
-@click.option("--chip", help="A part or a name: SM8650, 'Snapdragon 8 Gen 3'")
-@click.option("--npu", help="Part of its name, or whose SDK compiles for it: 'hexagon v75', qualcomm")
+@click.argument("words", type=CATALOG_WORDS, nargs=-1)
+@click.option("--brand", type=BRAND, help="Samsung, Google, Motorola ...")
+@click.option("--chip", type=CHIP, help="A part or a name: SM8650, 'Snapdragon 8 Gen 3'")
+@click.option("--npu", type=NPU, help="Part of its name, or whose SDK compiles for it: 'hexagon v75', qualcomm")
 @click.option("--min-ram-gb", type=int, help="The least memory of every version of the phone, in GB.")
-@click.option("--tier", help="entry, mid or flagship")
+@click.option("--tier", type=TIER, help="entry, mid or flagship")
 @click.option("--api-level", type=int, help="An Android API level that it was seen with.")
 @click.option("--year", type=int, help="Of its launch; phones of unknown year are left out.")
 @verbose

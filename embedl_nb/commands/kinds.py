@@ -5,7 +5,7 @@ Nothing is looked up while a line is parsed, so a wrong option is told before a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ __all__ = [
     "Numbers",
     "OneOf",
     "Reference",
+    "Suggested",
     "UnknownChoice",
 ]
 
@@ -90,6 +91,29 @@ RECIPE = Reference(Kind.RECIPE)
 FUNCTION = Reference(Kind.FUNCTION)
 
 
+class Suggested(_Text):
+    """Text of which some values are known.
+
+    Parameters
+    ----------
+    known
+        Returns them; empty ones are none, and each counts once.
+    is_query
+        Whether they may stand anywhere in the text, as the names in a query do.
+    """
+
+    name = "text"
+
+    def __init__(self, known: Callable[[], Iterable[str]], *, is_query: bool = False) -> None:
+        self._known = known
+        self.is_query = is_query
+
+    @property
+    def known(self) -> list[str]:
+        """The known values, looked up now."""
+        return list(dict.fromkeys(filter(None, self._known())))
+
+
 class UnknownChoice(click.BadParameter):
     """A value outside a closed set; carries what the error's close matches are found in."""
 
@@ -120,11 +144,12 @@ class OneOf(_Text):
 
 
 class KeyValue(_Pair):
-    """``KEY=VALUE``, as a pair; what both are called is shown in the help."""
+    """``KEY=VALUE``, as a pair; what both are called is shown in the help. ``value`` says what a value stands for."""
 
-    def __init__(self, form: str = "KEY=VALUE") -> None:
+    def __init__(self, form: str = "KEY=VALUE", *, value: _Text | None = None) -> None:
         self._form = form
         self.name = form.lower()
+        self.value = value
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None

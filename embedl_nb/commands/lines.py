@@ -7,12 +7,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["one_line", "warnings_in_one_line"]
+__all__ = ["one_line", "shortened", "warnings_in_one_line"]
+
+_LONGEST = 2000
 
 
 def one_line(text: str) -> str:
     """Return ``text`` without its line breaks."""
     return " ".join(text.split())
+
+
+def shortened(text: str) -> str:
+    """Return ``text``, cut where it is longer than anybody reads: a message of a megabyte would freeze a page."""
+    left = len(text) - _LONGEST
+    return text if left <= 0 else f"{text[:_LONGEST]} ... and {left} more characters"
 
 
 @contextmanager
@@ -24,4 +32,4 @@ def warnings_in_one_line() -> Iterator[None]:
 
 
 def _show(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"Warning: {one_line(str(message))}\n")
+    sys.stderr.write(f"Warning: {one_line(shortened(str(message)))}\n")

@@ -56,6 +56,24 @@ class Names(ABC):
             hint="%embedl_devices --pick there; 'embedl-nb devices' and 'embedl-nb catalog' list them here",
         )
 
+    def explorer(self) -> Callable[..., None]:
+        """Return what shows the layers of a result, given the result and its models; only a notebook does."""
+        raise InputError(
+            "layers can be explored in a notebook only",
+            hint="%embedl_benchmark --explore there; 'embedl-nb report' writes them to a page",
+        )
+
+    def devices(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the devices called ``names``: by default the names themselves."""
+        return tuple(names)
+
+    def device(self, name: str) -> str:
+        """Return the one device called ``name``."""
+        found = self.devices((name,))
+        if len(found) != 1:
+            raise InputError(f"{name} is {len(found)} devices, and one is asked for", hint="name one of them")
+        return found[0]
+
     def model(self, name: str) -> Any:
         """Return the compiled model called ``name``: an object, or the path of a file."""
         return self.source(name)
@@ -119,11 +137,20 @@ class NotebookNames(Names):
         Names and values, the innermost scope first.
     pick_devices
         Makes the widget with which devices are picked; None where nothing shows one.
+    explorer
+        Returns what shows the layers of a result; None where nothing does.
     """
 
-    def __init__(self, variables: Mapping[str, Any], *, pick_devices: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, Any],
+        *,
+        pick_devices: Callable[[], Any] | None = None,
+        explorer: Callable[[], Callable[..., None]] | None = None,
+    ) -> None:
         self._variables = variables
         self._pick_devices = pick_devices
+        self._explorer = explorer
         self._shell = ShellNames()
 
     def source(self, name: str) -> Any:
@@ -179,6 +206,24 @@ class NotebookNames(Names):
     def pick_devices(self) -> Any:
         """Return the widget, where the front end has one."""
         return super().pick_devices() if self._pick_devices is None else self._pick_devices()
+
+    def explorer(self) -> Callable[..., None]:
+        """Return what shows the layers of a result, where the front end has it."""
+        return super().explorer() if self._explorer is None else self._explorer()
+
+    def devices(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return names and addresses, and those in variables that hold some: a text, a list, or a device picker."""
+        return tuple(device for name in names for device in self._devices_in(name))
+
+    def _devices_in(self, name: str) -> list[str]:
+        value = self._variables.get(name)
+        value = getattr(value, "value", value)
+        found = [value] if isinstance(value, str) else value
+        if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
+            return [name]
+        if not found:
+            raise InputError(f"no device is picked in {name}", hint="pick one in it, or name one")
+        return list(found)
 
     def _unknown(self, name: str) -> UnknownNameError:
         error = UnknownNameError.among(

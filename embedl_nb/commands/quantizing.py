@@ -40,7 +40,7 @@ _AS_THEY_ARE = {"crop": 1.0, "mean": None, "std": None, "layout": "nchw"}
 @click.option(
     "--override",
     "overrides",
-    type=KeyValue(),
+    type=KeyValue(value=RECIPE),
     multiple=True,
     help="An operator type or name, and its recipe or 'float': --override SOFTMAX=float",
 )
@@ -84,6 +84,7 @@ def quantize(
     image_mean: tuple[float, ...] | None,
     image_std: tuple[float, ...] | None,
     image_layout: str,
+    device: str,
     output: Path | None,
     **options: Any,
 ) -> Any:
@@ -104,6 +105,7 @@ def quantize(
         recipe=names.recipe(recipe),
         overrides=dict(overrides) or None,
         evaluate=None if evaluate is None else names.function(evaluate),
+        device=names.device(device),
         **options,
     )
     if output is not None:

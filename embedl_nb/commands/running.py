@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -16,7 +16,14 @@ from embedl_nb.errors import EmbedlError, InputError, UnknownNameError
 __all__ = ["help_text", "is_usage_error", "run", "split_line"]
 
 
-def run(command: click.Command, arguments: Sequence[str], *, program: str, names: Names) -> Any:
+def run(
+    command: click.Command,
+    arguments: Sequence[str],
+    *,
+    program: str,
+    names: Names,
+    defaults: Mapping[str, Any] | None = None,
+) -> Any:
     """Run ``command`` and return its result.
 
     Parameters
@@ -29,6 +36,8 @@ def run(command: click.Command, arguments: Sequence[str], *, program: str, names
         What the caller typed to get here, for help and usage: ``"%embedl_compile"``.
     names
         What the words mean to the caller.
+    defaults
+        Values of options that the words leave out, by name, in place of the command's own.
 
     Returns
     -------
@@ -43,7 +52,7 @@ def run(command: click.Command, arguments: Sequence[str], *, program: str, names
         Whatever the pipeline raises.
     """
     try:
-        with command.make_context(program, list(arguments), obj=names) as context:
+        with command.make_context(program, list(arguments), obj=names, default_map=dict(defaults or {})) as context:
             return command.invoke(context)
     except click.exceptions.Exit:
         return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,14 +14,14 @@ import click
 
 from embedl_nb import formats
 from embedl_nb.commands import COMMANDS
-from embedl_nb.commands.kinds import Kind, OneOf, Reference
+from embedl_nb.commands.kinds import KeyValue, Kind, OneOf, Reference, Suggested
+from embedl_nb.magics.fitting import FITS, is_result
 
 __all__ = ["Candidate", "candidates"]
 
-_LOOK_INTO = 8
 _MOST_FILES = 1000
-_MOST_TARGETS = 50
-_TARGET = "target"
+_MOST_TEXTS = 50
+_QUOTES = ('"', "'")
 _SUFFIXES = {
     Kind.SOURCE: formats.MODELS,
     Kind.MODEL: (formats.LITERT,),
@@ -31,6 +30,8 @@ _SUFFIXES = {
     Kind.DATA: (".h5", ".npz"),
     Kind.RECIPE: (".json",),
 }
+_FOLDERS_ONLY = ("/",)  # a file that is there is no suggestion for one to write
+_NAME = re.compile(r"\w*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Candidate:
     type: str
 
 
-def candidates(command: str, before: Sequence[str], word: str, variables: dict[str, Any]) -> list[Candidate]:
+def candidates(
+    command: str, before: Sequence[str], word: str, variables: dict[str, Any]
+) -> tuple[str, list[Candidate]]:
     """Return what can complete ``word``.
 
     Parameters
@@ -57,19 +60,27 @@ def candidates(command: str, before: Sequence[str], word: str, variables: dict[s
 
     Returns
     -------
+    str
+        The end of the word that is to be replaced.
     list of Candidate
-        That start with ``word``, best first.
+        What to replace it with, best first.
     """
     parameters = COMMANDS[command].params
     waiting = _option_waiting_for_value(parameters, before)
+    option, equals, value = word.partition("=")
     if waiting is not None:
-        offered = list(_values(waiting.type, word, variables))
-    else:
-        place = _num_positionals(parameters, before)
-        offered = [] if word.startswith("-") else list(_positional(parameters, place, word, variables))
-        if word.startswith("-") or not word:
-            offered += _options(parameters, before)
-    return [each for each in offered if each.text.startswith(word) or each.type == _TARGET]
+        return _completed(waiting.type, word, variables)
+    if equals and option.startswith("--"):
+        named = _option_waiting_for_value(parameters, [option])
+        return _completed(named.type, value, variables) if named else (value, [])
+    offered: list[Candidate] = []
+    replaced = word
+    if not word.startswith("-"):
+        argument = _argument(parameters, _num_positionals(parameters, before))
+        replaced, offered = _completed(argument.type, word, variables) if argument else (word, [])
+    if word.startswith("-") or not word:
+        offered += [each for each in _options(parameters, before) if each.text.startswith(word)]
+    return replaced, offered
 
 
 def _options(parameters: Sequence[click.Parameter], before: Sequence[str]) -> Iterator[Candidate]:
@@ -82,12 +93,11 @@ def _options(parameters: Sequence[click.Parameter], before: Sequence[str]) -> It
     yield Candidate("--help", "option")
 
 
-def _positional(
-    parameters: Sequence[click.Parameter], place: int, word: str, variables: dict[str, Any]
-) -> Iterator[Candidate]:
+def _argument(parameters: Sequence[click.Parameter], place: int) -> click.Argument | None:
     arguments = [each for each in parameters if isinstance(each, click.Argument)]
     if arguments and (place < len(arguments) or arguments[-1].nargs == -1):
-        yield from _values(arguments[min(place, len(arguments) - 1)].type, word, variables)
+        return arguments[min(place, len(arguments) - 1)]
+    return None
 
 
 def _option_waiting_for_value(parameters: Sequence[click.Parameter], before: Sequence[str]) -> click.Option | None:
@@ -111,22 +121,65 @@ def _takes_value(parameter: click.Parameter) -> bool:
     return isinstance(parameter, click.Option) and not parameter.is_flag
 
 
+def _completed(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) -> tuple[str, list[Candidate]]:
+    """Return the end of ``word`` that is to be replaced, and what by."""
+    if isinstance(kind, KeyValue):
+        value = word.partition("=")[2]
+        return (value, list(_values(kind.value, value, variables))) if kind.value and "=" in word else (word, [])
+    offered = list(_values(kind, word, variables))
+    if not offered and isinstance(kind, Suggested) and kind.is_query:
+        name = _NAME.search(word)[0]  # type: ignore[index]  # it matches the empty text, too
+        return name, [each for each in _values(kind, name, variables) if '"' not in each.text]
+    return word, offered
+
+
 def _values(kind: click.ParamType[Any], word: str, variables: dict[str, Any]) -> Iterator[Candidate]:
     if isinstance(kind, OneOf):
-        yield from (Candidate(choice, "value") for choice in kind.choices)
-    elif isinstance(kind, Reference) and kind.kind is Kind.DEVICE:
-        yield from (Candidate(address, "device") for address in _devices())
-    elif isinstance(kind, Reference) and kind.kind is Kind.TARGET:
-        yield from (Candidate(name, _TARGET) for name in _targets(word))
+        yield from _texts(kind.choices, word, "value")
+    elif isinstance(kind, Suggested):
+        yield from _texts(kind.known, word, "value")
+    elif isinstance(kind, click.Path):
+        yield from (Candidate(path, "path") for path in _files(word, _FOLDERS_ONLY))
     elif isinstance(kind, Reference):
-        fits = _FITS[kind.kind]
-        named = [(name, value) for name, value in variables.items() if not name.startswith("_") and fits(value)]
-        yield from (Candidate(name, type(value).__name__) for name, value in reversed(named))
-        if kind.kind is Kind.RECIPE:
-            yield from (Candidate(recipe, "recipe") for recipe in _recipes())
-        if kind.kind in (Kind.SOURCE, Kind.MODEL, Kind.RESULT, Kind.SUBJECT):
-            yield from (Candidate(run_id, "run") for run_id in _run_ids(variables))
+        yield from _variables(kind.kind, word, variables)
+        yield from _known(kind.kind, word, variables)
         yield from (Candidate(path, "path") for path in _files(word, _SUFFIXES.get(kind.kind, ())))
+
+
+def _variables(kind: Kind, word: str, variables: dict[str, Any]) -> Iterator[Candidate]:
+    """Those that fit, the latest first; in braces or behind a dollar sign, where the word begins with one."""
+    sign = word[:1] if word[:1] in ("{", "$") else ""
+    for name, value in reversed(variables.items()):
+        if name.startswith(word.removeprefix(sign)) and not name.startswith("_") and FITS[kind](value):
+            yield Candidate(f"{sign}{name}{'}' if sign == '{' else ''}", type(value).__name__)
+
+
+def _known(kind: Kind, word: str, variables: dict[str, Any]) -> Iterator[Candidate]:
+    if kind is Kind.DEVICE:
+        yield from _texts(_devices(), word, "device")
+    if kind is Kind.TARGET:
+        yield from _texts(_targets(), word, "target")
+    if kind is Kind.RECIPE:
+        yield from _texts(_recipes(), word, "recipe")
+    if kind in (Kind.SOURCE, Kind.MODEL, Kind.RESULT, Kind.SUBJECT):
+        yield from _texts(_run_ids(variables), word, "run")
+
+
+def _texts(known: Iterable[str] | dict[str, str], word: str, what: str) -> Iterator[Candidate]:
+    """Return texts that begin with ``word``, in any case, as a line takes them; in a dict, or whose short name does."""
+    quote = word[:1] if word[:1] in _QUOTES else ""
+    typed = word.removeprefix(quote).lower()
+    shorts = known if isinstance(known, dict) else {}
+    found = (
+        text for text in known if text.lower().startswith(typed) or shorts.get(text, text).lower().startswith(typed)
+    )
+    yield from (Candidate(_quoted(text, quote), what) for text in islice(found, _MOST_TEXTS))
+
+
+def _quoted(text: str, quote: str) -> str:
+    """Return ``text`` as one word of a line."""
+    quote = quote or ('"' if " " in text else "")
+    return f"{quote}{text}{quote}"
 
 
 def _recipes() -> list[str]:
@@ -135,102 +188,47 @@ def _recipes() -> list[str]:
     return ["auto", *RECIPE_NAMES, *SHORT_FORMS]
 
 
-def _devices() -> list[str]:
+def _devices() -> Iterable[str]:
     from embedl_nb.device import device_addresses
 
-    return list(device_addresses())
+    return device_addresses()
 
 
-def _targets(word: str) -> list[str]:
-    """Return phones and chips of the catalog as a line takes them; any case and a name without its brand will do."""
+def _targets() -> dict[str, str]:
+    """Return the phones and chips of the catalog, the phones with their names without the brand."""
     from embedl_nb.device.catalog.facts import chips, phones
 
-    quote = word[:1] if word[:1] in ('"', "'") else '"'
-    typed = word.lstrip(quote).lower()
     known = {phone.name: phone.name.removeprefix(phone.brand).strip() for phone in phones()}
-    known |= {part: part for part in chips()}
-    found = [name for name, short in known.items() if any(each.lower().startswith(typed) for each in (name, short))]
-    return [f"{quote}{name}{quote}" if " " in name or word[:1] == quote else name for name in found[:_MOST_TARGETS]]
+    return known | {part: part for part in chips()}
 
 
 def _run_ids(variables: dict[str, Any]) -> list[str]:
     """Return the ids of the results at hand and of the latest runs that can be read without asking MLflow."""
     from embedl_nb.runstore.recent import recent_ids
 
-    at_hand = (getattr(value, "run_id", None) for value in variables.values() if _is_result(value))
+    at_hand = (getattr(value, "run_id", None) for value in variables.values() if is_result(value))
     return sorted({run_id for run_id in at_hand if isinstance(run_id, str)}.union(recent_ids()), reverse=True)
 
 
 def _files(word: str, suffixes: tuple[str, ...]) -> list[str]:
-    """List files with one of ``suffixes`` that begin with ``word``, and once something is typed, folders on the way."""
-    folder, start = os.path.split(word)
+    """List files with one of ``suffixes`` that begin with ``word``, and once something is typed, folders on the way.
+
+    One with a blank in it is quoted; the quotation of a folder stays open, as the way goes on.
+    """
+    quote = word[:1] if word[:1] in _QUOTES else ""
+    typed = word.removeprefix(quote)
+    folder, start = os.path.split(typed)
     place = Path(folder or ".").expanduser()
     if not suffixes or not place.is_dir():
         return []
-    prefix = word.removesuffix(start) if start else word
+    prefix = typed.removesuffix(start) if start else typed
     found: list[str] = []
     with os.scandir(place) as entries:
         for entry in islice(entries, _MOST_FILES):
             if entry.name.startswith(start) and (start or not entry.name.startswith(".")):
+                path = prefix + entry.name
                 if entry.name.endswith(suffixes):
-                    found.append(prefix + entry.name)
+                    found.append(_quoted(path, quote))
                 elif word and entry.is_dir():
-                    found.append(f"{prefix}{entry.name}/")
+                    found.append(_quoted(f"{path}/", quote).removesuffix(quote or '"'))
     return sorted(found)
-
-
-def _is_compiled(value: Any) -> bool:
-    return _is_a(value, "embedl_nb.model", "LiteRTModel")
-
-
-def _is_result(value: Any) -> bool:
-    return _is_compiled(value) or _is_a(value, "embedl_nb.measure", "Benchmark")
-
-
-def _is_subject(value: Any) -> bool:
-    return _is_result(value) or _is_a(value, "embedl_nb.measure.benchmarks", "Benchmarks")
-
-
-def _is_source(value: Any) -> bool:
-    return _is_a(value, "torch.nn", "Module") or _is_a(value, "torch.export", "ExportedProgram") or _is_compiled(value)
-
-
-def _is_samples(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return 0 < len(value) <= 10_000 and all(_is_samples(each) for each in value[:_LOOK_INTO])
-    if isinstance(value, dict):
-        return 0 < len(value) <= _LOOK_INTO and all(_is_samples(each) for each in value.values())
-    return _is_a(value, "numpy", "ndarray") or _is_a(value, "torch", "Tensor")
-
-
-def _is_data(value: Any) -> bool:
-    names = ("Dataset", "DataLoader")
-    is_torch = any(_is_a(value, "torch.utils.data", name) for name in names)
-    return is_torch or _is_samples(value) or _is_a(value, "embedl_nb.quantizer", "ImageSet")
-
-
-def _is_recipe(value: Any) -> bool:
-    return _is_a(value, "embedl_nb.quantizer", "Recipe")
-
-
-def _is_function(value: Any) -> bool:
-    return inspect.isfunction(value)
-
-
-def _is_a(value: Any, module: str, name: str) -> bool:
-    """Say whether ``value`` is an instance, without importing what nobody has imported yet."""
-    kind = getattr(sys.modules.get(module), name, None)
-    # type(), because a proxy object answers isinstance by running code of its own.
-    return isinstance(kind, type) and issubclass(type(value), kind) and not isinstance(value, type)
-
-
-_FITS: dict[Kind, Callable[[Any], bool]] = {
-    Kind.SOURCE: _is_source,
-    Kind.MODEL: _is_compiled,
-    Kind.SAMPLES: _is_samples,
-    Kind.RESULT: _is_subject,
-    Kind.SUBJECT: _is_subject,
-    Kind.DATA: _is_data,
-    Kind.RECIPE: _is_recipe,
-    Kind.FUNCTION: _is_function,
-}

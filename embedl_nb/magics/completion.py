@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_completion", "complete", "remove_completion"]
 
-_LINE = re.compile(rf"(?:^|[=\s])%(?P<name>{'|'.join(MAGICS)})\s(?P<words>.*)$")
+# Behind its %, or without one at a line's beginning, where IPython knows a magic by its name alone.
+_LINE = re.compile(rf"(?:(?:^|[=\s])%|^\s*)(?P<name>{'|'.join(MAGICS)})\s(?!\s*=)(?P<words>.*)$")
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")  # a quote that is not closed yet goes on
 _IDENTIFIER = "embedl_nb.complete"
 
@@ -69,11 +70,11 @@ def complete(context: CompletionContext, variables: dict[str, Any]) -> SimpleMat
         from embedl_nb.magics.candidates import candidates
 
         before, word = _split(found["words"])
-        offered = candidates(MAGICS[found["name"]], before, word, variables)
+        replaced, offered = candidates(MAGICS[found["name"]], before, word, variables)
     except Exception:  # whatever a variable does when it is looked at, typing goes on
         _log.debug("no completion for %r", context.text_until_cursor, exc_info=True)
         return {"completions": []}
-    return _result(word, offered)
+    return _result(replaced, offered)
 
 
 def _split(text: str) -> tuple[list[str], str]:
@@ -84,12 +85,12 @@ def _split(text: str) -> tuple[list[str], str]:
     return words[:-1], words[-1]
 
 
-def _result(word: str, offered: list[Candidate]) -> SimpleMatcherResult:
+def _result(replaced: str, offered: list[Candidate]) -> SimpleMatcherResult:
     from IPython.core.completer import SimpleCompletion
 
     return {
         "completions": [SimpleCompletion(text=each.text, type=each.type) for each in offered],
-        "matched_fragment": word,
+        "matched_fragment": replaced,
         "suppress": True,  # the others would offer every name and every file there is
         "ordered": True,
     }

@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from embedl_nb.errors import EmbedlError
+from embedl_nb.magics.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from embedl_nb.commands import Names
+    from embedl_nb.magics.settings import EmbedlMagics
 
 __all__ = ["MAGICS", "LineMagic"]
 
@@ -44,42 +46,75 @@ class LineMagic:
         Without the ``%``.
     shell
         Whose variables the words name.
+    settings
+        What a line takes that does not say it.
     replaced
         The magic of this name that was there before.
     """
 
-    # What IPython asks of a magic: hand over the variables of a calling function, and let a closing ; hide the result.
+    # What IPython asks of a magic: hand over the variables of a calling function, leave the line as it was typed, and
+    # let a closing ; hide the result.
     needs_local_scope = True
+    _ipython_magic_no_var_expand = True
     _ipython_magic_output_can_be_silenced = True
 
-    def __init__(self, name: str, shell: InteractiveShell, *, replaced: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        shell: InteractiveShell,
+        settings: EmbedlMagics,
+        *,
+        replaced: Callable[..., Any] | None = None,
+    ) -> None:
         self.__name__ = name
         self.__doc__ = f"{MAGICS[name]}: see %{name} --help"
         self.replaced = replaced
         self._shell = shell
+        self._settings = settings
 
     def __call__(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
         """Run the command on the words of ``line`` and return its object."""
         names: Names | None = None
         try:
+            import click
+
             from embedl_nb import commands
             from embedl_nb.commands.lines import warnings_in_one_line
+            from embedl_nb.magics.below import explorer_below
+            from embedl_nb.magics.expansion import expanded, with_paths
 
             variables = ChainMap(local_ns or {}, self._shell.user_ns)
-            names = commands.NotebookNames(variables, pick_devices=_device_picker)
+            line, held = expanded(line, variables)
+            words = with_paths(commands.split_line(line), held)
+            if "--help" in words:
+                click.echo(self.getdoc())
+                return None
+            names = commands.NotebookNames(
+                variables.new_child(held),
+                pick_devices=_device_picker,
+                explorer=partial(explorer_below, self._shell),
+            )
             command = commands.COMMANDS[MAGICS[self.__name__]]
             with warnings_in_one_line():
-                return commands.run(command, commands.split_line(line), program=f"%{self.__name__}", names=names)
+                return commands.run(
+                    command,
+                    words,
+                    program=f"%{self.__name__}",
+                    names=names,
+                    defaults=self._settings.defaults(command),
+                )
         except EmbedlError as err:
-            if not os.environ.get("EMBEDL_NB_DEBUG") and not (names and names.is_verbose):
+            wants_traceback = os.environ.get("EMBEDL_NB_DEBUG") or self._settings.traceback
+            if not wants_traceback and not (names and names.is_verbose):
                 show_in_two_lines(err)
             raise
 
     def getdoc(self) -> str:
-        """Return the help that ``%magic?`` shows."""
+        """Return the help that ``--help``, ``%magic?`` and Shift-Tab show."""
         from embedl_nb import commands
 
-        return commands.help_text(commands.COMMANDS[MAGICS[self.__name__]], f"%{self.__name__}")
+        text = commands.help_text(commands.COMMANDS[MAGICS[self.__name__]], f"%{self.__name__}")
+        return f"{text}\n\nExample:\n  {EXAMPLES[self.__name__]}"
 
 
 def _device_picker() -> Any:
@@ -90,8 +125,14 @@ def _device_picker() -> Any:
 
 def show_in_two_lines(error: EmbedlError) -> None:
     """Make IPython show ``error`` as its message and its hint instead of a traceback."""
-    from embedl_nb.commands.lines import one_line
+    from embedl_nb.commands.lines import one_line, shortened
 
+    # What a cell failed with is kept in its notebook, twice: as these lines, and as the error's own text.
+    whole = error.message
+    if shortened(whole) != whole:
+        error.args = (shortened(whole), *error.args[1:])
+        error.details = error.details or whole
+    error.hint = shortened(error.hint)
     lines = [f"{type(error).__name__}: {one_line(error.message)}"]
     if error.hint:
         lines.append(f"Try: {one_line(error.hint)}")

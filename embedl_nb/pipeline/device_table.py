@@ -9,11 +9,11 @@ from embedl_nb.query import Kind, Query, is_condition, parse
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["devices_table"]
+__all__ = ["NAMES", "devices_table"]
 
 _COUNTED = ("num_cores", "memory_mib")
 _TEXTS = ("address", "name", "state", "soc", "cpu", "os", "compute_units", "next_step")
-_NAMES = {**dict.fromkeys(_TEXTS, Kind.TEXT), **dict.fromkeys(_COUNTED, Kind.NUMBER)}
+NAMES = {**dict.fromkeys(_TEXTS, Kind.TEXT), **dict.fromkeys(_COUNTED, Kind.NUMBER)}
 
 
 def devices_table(query: str | None) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def devices_table(query: str | None) -> pd.DataFrame:
 
     from embedl_nb.device import list_devices
 
-    asked = parse(query, _NAMES) if query is not None and is_condition(query) else None
+    asked = parse(query, NAMES) if query is not None and is_condition(query) else None
     words = (query or "").casefold().split() if asked is None else []
     rows = [device.to_row() for device in list_devices()]
     fitting = [row for row in rows if _fits(row, asked, words)]

@@ -16,14 +16,12 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets
 
+from embedl_nb.commands.lines import shortened
 from embedl_nb.display import View, html, text
 from embedl_nb.errors import EmbedlError
 from embedl_nb.widgets.cells import Execution, current_execution
 
 __all__ = ["Widget"]
-
-# A message of a megabyte would freeze the page that is to show it.
-_LONGEST_MESSAGE = 2000
 
 
 class Widget(anywidget.AnyWidget):
@@ -74,10 +72,10 @@ class Widget(anywidget.AnyWidget):
         try:
             yield
         except EmbedlError as err:
-            self._error = {"message": _cut(err.message), "hint": _cut(err.hint)}
+            self._error = {"message": shortened(err.message), "hint": shortened(err.hint)}
         except Exception as err:
             self._error = {
-                "message": _cut(f"{type(err).__name__}: {err}"),
+                "message": shortened(f"{type(err).__name__}: {err}"),
                 "hint": "the kernel's log has the traceback",
             }
             raise
@@ -99,8 +97,3 @@ class Widget(anywidget.AnyWidget):
         # anywidget gives each widget a class of its own, but the same name.
         is_same = other._anywidget_id == self._anywidget_id and other._key == self._key
         return is_same and mine.cell_id == theirs.cell_id and mine.message_id != theirs.message_id
-
-
-def _cut(message: str) -> str:
-    left = len(message) - _LONGEST_MESSAGE
-    return message if left <= 0 else f"{message[:_LONGEST_MESSAGE]} ... and {left} more characters"

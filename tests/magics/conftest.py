@@ -58,6 +58,7 @@ def bare_shell(one_shell: RaisingShell, tmp_path: Path, monkeypatch: pytest.Monk
     embedl_nb.unload_ipython_extension(one_shell)
     for name in MAGICS:
         one_shell.magics_manager.magics["line"].pop(name, None)
+    one_shell.config.pop("EmbedlMagics", None)  # where IPython keeps what %config has set
     one_shell.user_ns.clear()  # reset() collects garbage and takes a second
     one_shell.user_ns.update(variables)
 

@@ -107,6 +107,55 @@ def test_model_files_and_folders_are_offered(shell: Any) -> None:
     assert shell.completions("%embedl_compile ./") == ["./net.onnx", "./net.pt2", "./small.tflite", "./smallest/"]
 
 
+def test_a_path_with_a_blank_is_completed_in_quotes(shell: Any) -> None:
+    Path("my nets").mkdir()
+    for name in ("my nets/net one.tflite", "net two.tflite"):
+        Path(name).write_bytes(b"")
+    assert shell.completions("%embedl_benchmark net") == ['"net two.tflite"']
+    assert shell.completions("%embedl_benchmark 'net t") == ["'net two.tflite'"]
+    assert shell.completions("%embedl_benchmark my") == ['"my nets/'], "the quotation goes on in the folder"
+    assert shell.completions('%embedl_benchmark "my nets/') == ['"my nets/net one.tflite"']
+
+
+def test_an_option_and_its_value_in_one_word_are_completed_too(shell: Any) -> None:
+    assert shell.completions("%embedl_benchmark net --device=ho") == ["host://"]
+    assert shell.completions("%embedl_benchmark net --compute-unit=g") == ["gpu"]
+    assert shell.completions("%embedl_quantize net --override SOFTMAX=static_wi8_ai1") == ["static_wi8_ai16"]
+
+
+def test_a_variable_is_offered_in_braces_and_behind_a_dollar(shell: Any) -> None:
+    shell.user_ns.update(result=fake_benchmark(2), resolution=3)
+    assert shell.completions("%embedl_compare {res") == ["{result}"]
+    assert shell.completions("%embedl_compare $res") == ["$result"]
+
+
+def test_addresses_in_variables_are_offered_as_devices(shell: Any) -> None:
+    shell.user_ns.update(phone="adb://R58M12ABCDE", phonetic="text")
+    assert shell.completions("%embedl_benchmark net --device phon") == ["phone"]
+
+
+def test_names_of_the_catalog_are_offered_to_search_it(shell: Any) -> None:
+    assert shell.completions("%embedl_catalog --tier ") == ["entry", "mid", "flagship"]
+    assert "Samsung" in shell.completions("%embedl_catalog --brand s")
+    assert shell.completions("%embedl_catalog --chip sm8650") == ["SM8650"]
+    assert "qualcomm" in shell.completions("%embedl_catalog --npu qual")
+    assert '"Google Pixel 7"' in shell.completions('%embedl_catalog "google pix')
+
+
+def test_columns_are_offered_in_a_query(shell: Any) -> None:
+    assert shell.completions("%embedl_runs ki") == ["kind"]
+    assert shell.completions('%embedl_runs "kind == benchmark and p95') == ["p95_ms"]
+    assert shell.completions("%embedl_pick result --minimize energy") == ["energy_mj"]
+    assert shell.completions('%embedl_pick result --where "p95_ms <= 10 and degr') == ["degradation"]
+    assert shell.completions("%embedl_devices memory") == ["memory_mib"]
+    assert "npu_sdk" in shell.completions('%embedl_catalog "brand == Samsung and npu_')
+
+
+def test_a_magic_without_its_sign_is_completed_at_the_beginning_of_a_line_only(shell: Any) -> None:
+    assert shell.completions("embedl_benchmark net --th") == ["--threads"]
+    assert "--threads" not in shell.completions("x = embedl_benchmark net --th")
+
+
 def test_the_magics_themselves_are_offered(shell: Any) -> None:
     assert shell.completions("%embedl_ben") == ["%embedl_benchmark"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from embedl_nb import errors
 from embedl_nb.errors import CompileError, EmbedlError, EmbedlWarning, InputError, UnknownNameError
 from embedl_nb.magics.line import show_in_two_lines
 
@@ -84,6 +85,32 @@ def test_a_warning_of_a_magic_is_one_line_without_a_place_in_our_files(
     monkeypatch.setattr(pipeline, "benchmark", warn)
     shell.value("small = 1\n%embedl_benchmark small")
     assert capsys.readouterr().err == "Warning: busy machine: load 9\n"
+
+
+def test_a_message_of_a_megabyte_is_cut_in_the_lines_and_in_the_notebook(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "the log says " + "x" * 2**20
+    fake_pipeline.errors["runs"] = CompileError(message, hint="y" * 2**20)
+    with pytest.raises(CompileError) as caught:
+        shell.value("%embedl_runs")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:20] for line in lines] == ["CompileError: the lo", "Try: yyyyyyyyyyyyyyy"]
+    assert "more characters" in lines[0]
+    assert len(str(caught.value)) < 5000, "a front end keeps it beside the lines"
+    assert caught.value.details == message
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, EmbedlError)]
+)
+def test_each_error_of_the_tree_is_two_lines(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str], kind: type[EmbedlError]
+) -> None:
+    fake_pipeline.errors["runs"] = kind("what happened", hint="what to do")
+    with pytest.raises(kind):
+        shell.value("%embedl_runs")
+    assert capsys.readouterr().out.splitlines() == [f"{kind.__name__}: what happened", "Try: what to do"]
 
 
 def test_an_error_without_a_hint_is_one_line(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import embedl_nb
+from embedl_nb.errors import EmbedlError
+from embedl_nb.magics.examples import EXAMPLES
 from embedl_nb.magics.line import MAGICS
+from embedl_nb.magics.reference import reference
 
 
 def state(shell: Any) -> dict[str, Any]:
@@ -18,6 +22,9 @@ def state(shell: Any) -> dict[str, Any]:
         "user_magics": dict(vars(shell.magics_manager.user_magics)),
         "matchers": list(shell.Completer.custom_matchers),
         "callbacks": {name: list(found) for name, found in shell.events.callbacks.items()},
+        "configurables": list(shell.configurables),
+        "error handlers": (shell.custom_exceptions, shell.CustomTB),
+        "hooks": dict(shell.hooks),
         "variables": dict(shell.user_ns),
         "transformers": list(shell.input_transformers_post),
         "formatters": {name: dict(each.type_printers) for name, each in shell.display_formatter.formatters.items()},
@@ -31,6 +38,23 @@ def test_unloading_undoes_what_loading_did(bare_shell: Any) -> None:
     assert len(bare_shell.Completer.custom_matchers) == len(before["matchers"]) + 1
     bare_shell.extension_manager.unload_extension("embedl_nb")
     assert state(bare_shell) == before
+
+
+def test_using_the_magics_leaves_nothing_either(bare_shell: Any, fake_pipeline: Any) -> None:
+    fake_pipeline.errors["runs"] = EmbedlError("broken")
+    bare_shell.value("%config")  # which loads the magics that IPython had not loaded yet
+    before = state(bare_shell)
+    bare_shell.run_line_magic("load_ext", "embedl_nb")
+    with pytest.raises(EmbedlError):
+        bare_shell.run_line_magic("embedl_runs", "")
+    bare_shell.run_line_magic("embedl_doctor", "--help")
+    bare_shell.completions("%embedl_runs ")
+    bare_shell.run_line_magic("unload_ext", "embedl_nb")
+    after = state(bare_shell)
+    for variables in (before["variables"], after["variables"]):
+        for name in [name for name in variables if name.startswith(("_", "In", "Out"))]:
+            del variables[name]  # the cells that ran here
+    assert after == before
 
 
 def test_a_magic_of_the_user_comes_back(bare_shell: Any) -> None:
@@ -71,7 +95,23 @@ def test_every_magic_is_a_command() -> None:
 @pytest.mark.parametrize("magic", sorted(MAGICS))
 def test_a_question_mark_shows_the_help(shell: Any, capsys: pytest.CaptureFixture[str], magic: str) -> None:
     shell.value(f"%{magic}?")
-    assert f"Usage: %{magic} [OPTIONS]" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Usage: %{magic} [OPTIONS]" in shown
+    assert f"Example:\n  {EXAMPLES[magic]}" in shown
+
+
+@pytest.mark.parametrize("magic", sorted(MAGICS))
+def test_the_example_of_the_help_can_be_run(shell: Any, fake_pipeline: Any, magic: str) -> None:
+    names = ("net", "image", "model", "images", "small", "result", "results")
+    shell.user_ns.update(dict.fromkeys(names, "an object"))
+    shell.value(EXAMPLES[magic].removesuffix(" --explore"))
+    if magic != "embedl_devices":  # a widget: nothing is listed
+        assert [call[0] for call in fake_pipeline.calls] == [MAGICS[magic]]
+
+
+def test_the_page_of_magics_is_up_to_date(project_root: Path) -> None:
+    page = (project_root / "docs" / "magics.md").read_text(encoding="utf-8")
+    assert page == reference(), "run: python -m embedl_nb.magics.reference > docs/magics.md"
 
 
 def test_the_list_of_magics_is_still_listed(shell: Any) -> None:
