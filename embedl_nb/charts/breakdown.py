@@ -10,7 +10,7 @@ from embedl_nb.charts.canvas import Spec, plain
 from embedl_nb.charts.palette import colour_of
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
 from embedl_nb.measure.benchmark import Layer
-from embedl_nb.units import Provenance, format_ratio
+from embedl_nb.units import Provenance, counted, format_ratio
 
 __all__ = ["operators_figure"]
 
@@ -48,15 +48,17 @@ def operators_figure(result: Any) -> Any:
         for unit in dict.fromkeys(layer.compute_unit for layer in layers)
     ]
     rows = [plain(operator) for operator in operators]
+    longest_ms = max(sum(map(_time_ms, units.values())) for units in groups.values())
     remainder = remainder_of(benchmark)
     if remainder is not None:
         rows.append(REMAINDER_NAME)
+        longest_ms = max(longest_ms, remainder.length_ms)
         traces.append(_remainder_trace(remainder.length_ms, remainder.share))
     return canvas.build(
         traces,
         title=f"{title(benchmark)}: operators",
         caption=caption(benchmark),
-        layout=_layout(rows, longest_ms=max(sum(map(_time_ms, units.values())) for units in groups.values())),
+        layout=_layout(rows, longest_ms=longest_ms),
     )
 
 
@@ -103,8 +105,7 @@ def _unit_trace(
 
 
 def _label(layers: list[Layer]) -> str:
-    count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
-    return f"{format_ratio(sum(layer.share for layer in layers))} ({count})"
+    return f"{format_ratio(sum(layer.share for layer in layers))} ({counted(len(layers), 'layer')})"
 
 
 def _remainder_trace(length_ms: float, share: float) -> Spec:

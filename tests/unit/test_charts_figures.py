@@ -71,6 +71,13 @@ def test_the_operator_that_takes_most_is_on_top():
     assert figure["layout"]["yaxis"]["autorange"] == "reversed"
 
 
+def test_time_that_belongs_to_no_layer_is_not_cut_off_where_it_is_the_longest():
+    result = dataclasses.replace(fake_benchmark(4), unattributed_ms=40.0, profiled_mean_ms=48.0)
+    figure = charts.draw("operators", result).to_dict()
+    assert list(figure["data"][-1]["x"]) == [40.0]
+    assert figure["layout"]["xaxis"]["range"][1] > 40.0
+
+
 def test_an_operator_says_its_share_and_its_number_of_layers():
     trace = charts.draw("operators", fake_benchmark(40)).to_dict()["data"][0]
     assert all("%" in text and "layer" in text for text in trace["text"])
