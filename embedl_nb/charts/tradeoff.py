@@ -57,7 +57,8 @@ def tradeoff_figure(result: Any) -> Any:
         )
     has_metric = all(point.metric is not None for point in points)
     heights = _heights(points, has_metric=has_metric)
-    traces = [_path(points, heights)]
+    is_higher_better = not has_metric or fidelity.evaluation is None or fidelity.evaluation.higher_is_better
+    traces = [_path(points, heights, is_higher_better=is_higher_better)]
     for is_estimated in (True, False):
         pairs = [pair for pair in zip(points, heights, strict=True) if is_hatched(pair[0].provenance) is is_estimated]
         traces += [_dots(pairs, points, hollow=is_estimated)] if pairs else []
@@ -84,9 +85,10 @@ def _value(point: CurvePoint, *, has_metric: bool) -> float:
     return point.metric if has_metric and point.metric is not None else point.sqnr_db
 
 
-def _path(points: list[CurvePoint], heights: list[float]) -> Spec:
+def _path(points: list[CurvePoint], heights: list[float], *, is_higher_better: bool) -> Spec:
     """Join the models that no other beats in both; one that is slower and worse stands beside the line."""
-    front = [place for place, height in enumerate(heights) if height > max(heights[:place], default=-math.inf)]
+    merits = heights if is_higher_better else [-height for height in heights]
+    front = [place for place, merit in enumerate(merits) if merit > max(merits[:place], default=-math.inf)]
     return {
         "type": "scatter",
         "mode": "lines",

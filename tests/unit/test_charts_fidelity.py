@@ -163,6 +163,15 @@ def test_a_model_that_another_beats_stands_beside_the_line_and_all_quantized_is_
     assert slow.label in [note["text"] for note in figure["layout"]["annotations"]]
 
 
+def test_of_a_metric_that_is_better_lower_the_line_joins_the_lowest() -> None:
+    fidelity = fake_fidelity(2)
+    losses = [0.9, 0.5, 0.7, 0.4]
+    curve = tuple(dataclasses.replace(each, metric=loss) for each, loss in zip(fidelity.curve, losses, strict=False))
+    evaluation = dataclasses.replace(fidelity.evaluation, higher_is_better=False)
+    line = drawn("tradeoff", dataclasses.replace(fidelity, curve=curve, evaluation=evaluation))["data"][0]
+    assert list(line["y"]) == [0.9, 0.5, 0.4]
+
+
 def test_names_in_the_right_half_stand_at_the_left_of_their_points() -> None:
     figure = drawn("tradeoff", fake_fidelity(2))
     half_ms = max(figure["data"][1]["x"]) / 2
