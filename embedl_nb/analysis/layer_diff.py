@@ -140,16 +140,16 @@ class LayerDiff(Displayable):
         """How many layers explain how much of the gap, and which."""
         if not self.gap_ms:
             return "both take the same in their profiled inferences"
+        way = "slower" if self.gap_ms > 0 else "faster"
+        gap = f"the gap of {format_ms(abs(self.gap_ms))} by which {self.second_name} is {way} than {self.first_name}"
         chosen = self.explaining
+        if not chosen:
+            return f"no layer explains {gap}: it belongs to none"
         share = sum(change.change_ms for change in chosen) / self.gap_ms
         names = ", ".join(shortened(change.name, _LONGEST_NAME) for change in chosen[:_MOST_NAMED])
         more = f" and {len(chosen) - _MOST_NAMED} more" if len(chosen) > _MOST_NAMED else ""
         verb = "explains" if len(chosen) == 1 else "explain"
-        way = "slower" if self.gap_ms > 0 else "faster"
-        return (
-            f"{counted(len(chosen), 'layer')} {verb} {share * 100:.0f} % of the gap of {format_ms(abs(self.gap_ms))} "
-            f"by which {self.second_name} is {way} than {self.first_name}: {names}{more}"
-        )
+        return f"{counted(len(chosen), 'layer')} {verb} {share * 100:.0f} % of {gap}: {names}{more}"
 
     @property
     def operators_sentence(self) -> str:

@@ -141,6 +141,12 @@ def test_equal_profiles_have_no_gap() -> None:
     assert charts.draw("layer_diff", found).to_dict()["data"]
 
 
+def test_a_gap_that_no_layer_makes_is_said_to_be_between_them() -> None:
+    layers = rows(("a", "CONV_2D", 2.0))
+    found = diff(profile(layers, gaps_ms=0.5), profile(layers, sha="b", gaps_ms=1.5))
+    assert found.sentence == "no layer explains the gap of 1 ms by which int8 is slower than float: it belongs to none"
+
+
 def test_a_result_without_layers_is_refused_by_its_name() -> None:
     with pytest.raises(InputError, match="the benchmark of int8 has no layers"):
         diff(profile(rows(("a", "CONV_2D", 2.0))), fake_benchmark(0))
