@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.model import LiteRTModel
+from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.fidelity_rows import LayerFidelity
 from embedl_nb.model.graph import Subgraph
 from embedl_nb.model.operators import OperatorInfo, describe_operators
@@ -103,11 +104,8 @@ def facts_of_layers(result: Benchmark, model: LiteRTModel | None) -> ModelLayers
 
 
 def _subgraph_index(result: Benchmark, model: LiteRTModel) -> int:
-    """Return the subgraph that was measured: of several signatures the result's name has the key."""
-    for signature in model.signatures:
-        if signature.key and result.model_name.endswith(f"({signature.key})"):
-            return signature.subgraph_index
-    return model.signatures[0].subgraph_index
+    """Return the subgraph that was measured."""
+    return pick_signature(model.signatures, result.signature_key or None).subgraph_index
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

@@ -314,6 +314,9 @@ class Benchmark(Displayable):
 
     Attributes
     ----------
+    signature_key
+        Which signature was measured; empty where the model has one without a name, and in records from before it was
+        told apart.
     init_ms
         Loading and compiling in the runtime, median of the processes: of the cold ones, where some found what an
         earlier one had cached.
@@ -368,6 +371,7 @@ class Benchmark(Displayable):
     in_turns: str = ""
     provenance: Provenance = Provenance.MEASURED
     run_id: str | None = None
+    signature_key: str = ""
     init_kind: str = ""
     init_cached_ms: float | None = None
     schema_version: int = SCHEMA_VERSION

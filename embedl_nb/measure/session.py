@@ -331,6 +331,7 @@ def as_benchmark(
     return Benchmark(
         model_name=subject.title,
         model_sha256=subject.model.sha256,
+        signature_key=subject.signature.key,
         precision=subject.model.precision,
         device=target.info,
         latency=_latency(runs),

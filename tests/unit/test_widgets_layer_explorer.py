@@ -70,6 +70,15 @@ def test_weights_are_moved_too_and_their_work_is_counted(tmp_path):
     assert side.facts.moved_bytes == model.operators.parameter_bytes[0] + 4 * (8 + 4)
 
 
+def test_the_work_is_that_of_the_signature_that_was_measured(tmp_path):
+    model = LiteRTModel.open(models.write(tmp_path, models.two_signatures()))
+    macs = {
+        key: layer_table(measured(model, [(0,)], signature_key=key), models=[model]).rows[0].sides[0].facts.macs
+        for key in ("first", "second")
+    }
+    assert macs == {"first": 8 * 4, "second": 8 * 6}
+
+
 def test_a_layer_that_could_not_be_mapped_has_no_figures_instead_of_zeros(chain):
     table = layer_table(measured(chain, [(0,), ()]), models=[chain])
     side = table.rows[1].sides[0]
