@@ -23,6 +23,7 @@ _HOMES = {
     "LiteRTModel": "embedl_nb.model",
     "Placement": "embedl_nb.placement",
     "ResultSet": "embedl_nb.display",
+    "RunBrowser": "embedl_nb.widgets",
     "benchmark": "embedl_nb.pipeline",
     "bisect": "embedl_nb.pipeline",
     "catalog": "embedl_nb.pipeline",

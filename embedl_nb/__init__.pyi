@@ -30,6 +30,7 @@ from embedl_nb.placement import Placement as Placement
 from embedl_nb.quantizer import images as images
 from embedl_nb.widgets import DevicePicker as DevicePicker
 from embedl_nb.widgets import LayerExplorer as LayerExplorer
+from embedl_nb.widgets import RunBrowser as RunBrowser
 
 __version__: str
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from embedl_nb.errors import EmbedlError
 
-__all__ = ["Event", "Job", "Listener", "Reading", "emit", "emit_event", "listening"]
+__all__ = ["Event", "Job", "Listener", "Reading", "emit", "emit_event", "is_shown", "listening", "showing_alone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +130,22 @@ def listening(listener: Listener, *, alone: bool = False) -> Iterator[None]:
         yield
     finally:
         _listeners.reset(token)
+
+
+_is_shown: ContextVar[bool] = ContextVar("embedl_nb_is_shown", default=False)
+
+
+def is_shown() -> bool:
+    """Say whether somebody shows the progress of this context already, so that a verb needs no bar of its own."""
+    return _is_shown.get()
+
+
+@contextmanager
+def showing_alone(listener: Listener) -> Iterator[None]:
+    """Send the events of this context to ``listener`` only, which shows them in place of a bar."""
+    token = _is_shown.set(True)
+    try:
+        with listening(listener, alone=True):
+            yield
+    finally:
+        _is_shown.reset(token)

@@ -259,13 +259,15 @@ def _one_or_all(given: tuple[str, ...], *, default: str) -> str | tuple[str, ...
 @click.command("runs")
 @click.argument("query", type=RUNS_QUERY, nargs=-1)
 @click.option("--limit", type=int, default=200, show_default=True, help="How many at most.")
+@click.option("--browse", is_flag=True, help="In a notebook: search, compare and report runs, or do them again.")
 @verbose
-def _runs(query: tuple[str, ...], limit: int) -> Any:
+@click.pass_obj
+def _runs(names: Names, /, query: tuple[str, ...], *, limit: int, browse: bool) -> Any:
     """List what was recorded, newest first.
 
     QUERY is what is to hold of the columns: "kind == benchmark and p50_ms < 10 and device ~ 'S24'".
     """
-    return pipeline.runs(" ".join(query) or None, limit=limit)
+    return names.browse_runs(" ".join(query)) if browse else pipeline.runs(" ".join(query) or None, limit=limit)
 
 
 @click.command("devices")

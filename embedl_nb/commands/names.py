@@ -74,6 +74,13 @@ class Names(ABC):
             raise InputError(f"{name} is {len(found)} devices, and one is asked for", hint="name one of them")
         return found[0]
 
+    def browse_runs(self, query: str) -> Any:  # noqa: ARG002 - a notebook searches for it
+        """Return what runs are browsed with, which only a notebook has."""
+        raise InputError(
+            "runs can be browsed in a notebook only",
+            hint="%embedl_runs --browse there; 'embedl-nb runs' and 'embedl-nb ui' show them here",
+        )
+
     def model(self, name: str) -> Any:
         """Return the compiled model called ``name``: an object, or the path of a file."""
         return self.source(name)
@@ -139,6 +146,8 @@ class NotebookNames(Names):
         Makes the widget with which devices are picked; None where nothing shows one.
     explorer
         Returns what shows the layers of a result; None where nothing does.
+    browse_runs
+        Makes the widget with which runs are browsed, of what is searched at first; None where nothing shows one.
     """
 
     def __init__(
@@ -147,10 +156,12 @@ class NotebookNames(Names):
         *,
         pick_devices: Callable[[], Any] | None = None,
         explorer: Callable[[], Callable[..., None]] | None = None,
+        browse_runs: Callable[[str], Any] | None = None,
     ) -> None:
         self._variables = variables
         self._pick_devices = pick_devices
         self._explorer = explorer
+        self._browse_runs = browse_runs
         self._shell = ShellNames()
 
     def source(self, name: str) -> Any:
@@ -224,6 +235,10 @@ class NotebookNames(Names):
         if not found:
             raise InputError(f"no device is picked in {name}", hint="pick one in it, or name one")
         return list(found)
+
+    def browse_runs(self, query: str) -> Any:
+        """Return the widget, where the front end has one."""
+        return super().browse_runs(query) if self._browse_runs is None else self._browse_runs(query)
 
     def _unknown(self, name: str) -> UnknownNameError:
         error = UnknownNameError.among(

@@ -93,6 +93,7 @@ class LineMagic:
                 variables.new_child(held),
                 pick_devices=_device_picker,
                 explorer=partial(explorer_below, self._shell),
+                browse_runs=_run_browser,
             )
             command = commands.COMMANDS[MAGICS[self.__name__]]
             with warnings_in_one_line():
@@ -121,6 +122,12 @@ def _device_picker() -> Any:
     from embedl_nb.widgets import DevicePicker
 
     return DevicePicker()
+
+
+def _run_browser(query: str) -> Any:
+    from embedl_nb.widgets import RunBrowser
+
+    return RunBrowser(query)
 
 
 def show_in_two_lines(error: EmbedlError) -> None:

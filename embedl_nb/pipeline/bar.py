@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from embedl_nb.progress import Event, Job, listening
+from embedl_nb.progress import Event, Job, is_shown, listening
 from embedl_nb.units import format_ms
 
 __all__ = ["TerminalLine", "showing", "words_of"]
@@ -31,8 +31,8 @@ def showing(verb: str) -> Iterator[None]:
     verb
         What the user asked for, e.g. ``"compile"``; it opens every line.
     """
-    draw, finish = _surface()
-    if draw is None:
+    draw, finish = (None, None) if is_shown() else _surface()
+    if draw is None or finish is None:
         yield
         return
     bar = _Bar(verb, draw)

@@ -7,6 +7,7 @@ MLflow; the kernel neither waits for it nor notices when the store is down.
 from __future__ import annotations
 
 from embedl_nb.runstore.archive import Archive, write_archive
+from embedl_nb.runstore.browsing import Listing, list_all
 from embedl_nb.runstore.reading import get, maker_of, model_path, records, runs
 from embedl_nb.runstore.store import Flushed, flush, idle, pausing, record, take_over
 from embedl_nb.runstore.ui import serve_ui
@@ -14,9 +15,11 @@ from embedl_nb.runstore.ui import serve_ui
 __all__ = [
     "Archive",
     "Flushed",
+    "Listing",
     "flush",
     "get",
     "idle",
+    "list_all",
     "maker_of",
     "model_path",
     "pausing",

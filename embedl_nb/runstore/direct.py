@@ -17,7 +17,18 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from embedl_nb.query import Query
-from embedl_nb.runstore.rows import COMMIT, EXPERIMENT, METRICS, SHORT_HASH, TAG_PREFIX, TAGS, row, when_recorded
+from embedl_nb.runstore.rows import (
+    COMMIT,
+    EXPERIMENT,
+    METRICS,
+    PARAMETERS,
+    ROW_METRICS,
+    SHORT_HASH,
+    TAG_PREFIX,
+    TAGS,
+    row,
+    when_recorded,
+)
 
 __all__ = ["Found", "NotReadable", "find_rows", "ids_beginning", "latest_ids", "read_record"]
 
@@ -47,9 +58,16 @@ def _metric(name: str) -> str:
     return f"(SELECT value FROM latest_metrics AS m WHERE m.run_uuid = runs.run_uuid AND m.key = '{name}')"  # noqa: S608 - constants
 
 
+def _parameter(key: str) -> str:
+    value = f"SELECT value FROM params WHERE params.run_uuid = runs.run_uuid AND params.key = '{key}'"  # noqa: S608 - constants
+    return f"coalesce(({value}), '')"
+
+
+_OWN = ("kind", "name", "device", "precision", "provenance", "notebook", "git_dirty", "imported_from")
 _COLUMNS = {
     "run_id": "id.value",
-    **{name: _text(name) for name in ("kind", "name", "device", "precision", "provenance", "notebook")},
+    **{name: _text(name) for name in _OWN},
+    **{name: _parameter(key) for name, key in PARAMETERS.items()},
     **{name: _metric(name) for name in METRICS},
     "model": f"substr({_text('model_sha256')}, 1, {SHORT_HASH})",
     "peak_memory_mib": f"({_metric('peak_memory_bytes')} / {2**20}.0)",
@@ -57,7 +75,6 @@ _COLUMNS = {
     "parent": _text("parent_run_id"),
     "status": "CASE runs.status WHEN 'FINISHED' THEN 'recorded' ELSE 'incomplete' END",
     "git_commit": _text(COMMIT, prefix=""),
-    "git_dirty": _text("git_dirty"),
 }
 """What each name of a query is in MLflow's tables."""
 
@@ -103,9 +120,10 @@ def find_rows(path: Path, query: Query | None, *, limit: int | None, leaving_out
         runs = connection.execute(select, values).fetchall()
         uuids = [uuid for uuid, *_ in runs]
         tags = _by_run(connection, "tags", TAGS, uuids)
-        metrics = _by_run(connection, "latest_metrics", METRICS, uuids)
+        metrics = _by_run(connection, "latest_metrics", ROW_METRICS, uuids)
+        params = _by_run(connection, "params", tuple(PARAMETERS.values()), uuids)
     rows = [
-        row(tags[uuid], metrics[uuid], started_ms=started_ms, is_finished=status == "FINISHED")
+        row(tags[uuid], metrics[uuid], params[uuid], started_ms=started_ms, is_finished=status == "FINISHED")
         for uuid, started_ms, status, _ in runs
     ]
     rows.sort(key=when_recorded, reverse=True)

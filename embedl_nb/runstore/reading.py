@@ -23,7 +23,7 @@ from embedl_nb.runstore.rows import NAMES, SHORT_HASH, complete, named, waiting_
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["get", "known_ids", "maker_of", "model_path", "records", "runs"]
+__all__ = ["find", "get", "known_ids", "maker_of", "model_path", "records", "runs"]
 
 _PAGE = 200
 _MOST = 2**63 - 1  # what SQLite counts up to
@@ -56,22 +56,27 @@ def runs(query: str | None = None, *, limit: int | None = _PAGE) -> pd.DataFrame
 
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MOST):
         raise InputError(f"limit={limit!r} is no number of runs", hint="give 1 or more, or None for all")
-    asked = None if query is None else parse(query, NAMES)
+    page, problems = find(None if query is None else parse(query, NAMES), limit=limit)
+    notices.tell(*problems)
+    return runs_table([named(row) for row in page.rows], total=page.total)
+
+
+def find(query: Query | None, *, limit: int | None) -> tuple[direct.Found, list[EmbedlError]]:
+    """Return the newest runs that ``query`` holds of, recorded and waiting, and what could not be read of them."""
     waiting, problems = _waiting_rows()
     ids = {row["run_id"] for row in waiting}
     found = direct.Found(rows=[], total=0)
     try:
-        found = _found(current_store(), asked, limit=limit, leaving_out=ids)
+        found = _found(current_store(), query, limit=limit, leaving_out=ids)
     except EmbedlError as err:
         problems.append(err)
     if ids:
         recorder().wake(current_store())
     elif not problems:
         notices.forget()
-    notices.tell(*recorder().problems(), *problems)
-    fitting = [row for row in waiting if asked is None or asked.matches(named(row))]
+    fitting = [row for row in waiting if query is None or query.matches(named(row))]
     rows = sorted([*fitting, *found.rows], key=when_recorded, reverse=True)[:limit]
-    return runs_table([named(row) for row in rows], total=len(fitting) + found.total)
+    return direct.Found(rows=rows, total=len(fitting) + found.total), [*recorder().problems(), *problems]
 
 
 def maker_of(sha256: str) -> dict[str, Any] | None:

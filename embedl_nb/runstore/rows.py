@@ -17,6 +17,8 @@ __all__ = [
     "EXPERIMENT",
     "METRICS",
     "NAMES",
+    "PARAMETERS",
+    "ROW_METRICS",
     "SECOND",
     "SHORT_HASH",
     "TAGS",
@@ -34,6 +36,9 @@ VIEW = "embedl_nb"
 """The key of the view of our runs that MLflow's page is opened with."""
 TAG_PREFIX = "embedl_nb."
 METRICS = ("p50_ms", "p95_ms", "peak_memory_bytes", "energy_mj")
+ROW_METRICS = (*METRICS, "size_bytes")
+PARAMETERS = {"compute_unit": "placement.got"}
+"""What a row has of MLflow's parameters, and how they are called there."""
 COMMIT = "mlflow.source.git.commit"
 SHORT_HASH = 12
 SECOND = len("20261122-170401")
@@ -45,6 +50,7 @@ COLUMNS = {
     "name": "name",
     "model": "model_sha256",
     "device": "device",
+    "compute_unit": "compute_unit",
     "precision": "precision",
     "p50_ms": "p50_ms",
     "p95_ms": "p95_ms",
@@ -57,6 +63,7 @@ COLUMNS = {
     "notebook": "notebook",
     "git_commit": "git_commit",
     "git_dirty": "git_dirty",
+    "imported_from": "imported_from",
 }
 """What a reader calls a column of the table of runs, and its key in a row."""
 
@@ -67,17 +74,26 @@ NAMES: dict[str, str] = {
 }
 """What may stand in a query for runs."""
 
-_OWN = ("run_id", "kind", *(field.name for field in fields(Summary)), "parent_run_id", "notebook", "git_dirty")
+_OWN = (
+    *("run_id", "kind", *(field.name for field in fields(Summary))),
+    *("parent_run_id", "notebook", "git_dirty", "imported_from"),
+)
 TAGS = (*(TAG_PREFIX + name for name in _OWN), COMMIT)
 
 
 def row(
-    tags: Mapping[str, str], metrics: Mapping[str, float], *, started_ms: int | None, is_finished: bool
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str],
+    *,
+    started_ms: int | None,
+    is_finished: bool,
 ) -> dict[str, Any]:
-    """Return the row of a run in MLflow, from its :data:`TAGS` and :data:`METRICS`."""
+    """Return the row of a run in MLflow, from its :data:`TAGS`, :data:`ROW_METRICS` and :data:`PARAMETERS`."""
     return {
         **{name: tags.get(TAG_PREFIX + name, "") for name in _OWN},
-        **{name: metrics.get(name) for name in METRICS},
+        **{name: metrics.get(name) for name in ROW_METRICS},
+        **{name: parameters.get(key, "") for name, key in PARAMETERS.items()},
         "git_commit": tags.get(COMMIT, ""),
         "started_ms": started_ms,
         "status": "recorded" if is_finished else "incomplete",
@@ -86,16 +102,18 @@ def row(
 
 def waiting_row(entry: Entry) -> dict[str, Any]:
     """Return the row of a result that no store has yet."""
-    _, metrics = flatten(entry.result)
+    parameters, metrics = flatten(entry.result)
     return {
         **asdict(entry.summary),
-        **{name: metrics.get(name) for name in METRICS},
+        **{name: metrics.get(name) for name in ROW_METRICS},
+        **{name: parameters.get(key, "") for name, key in PARAMETERS.items()},
         "run_id": entry.run_id,
         "kind": entry.kind,
         "parent_run_id": entry.parent_run_id or "",
         "notebook": entry.source.get("notebook", ""),
         "git_commit": entry.source.get("git_commit", ""),
         "git_dirty": "",
+        "imported_from": entry.imported_from,
         "started_ms": entry.started_ms,
         "status": "waiting",
     }

@@ -73,7 +73,11 @@ def list_rows(client: MlflowClient) -> list[dict[str, Any]]:
     if experiment is None:
         return []
     return [
-        row(run.data.tags, run.data.metrics, started_ms=run.info.start_time, is_finished=run.info.status == "FINISHED")
+        row(
+            *(run.data.tags, run.data.metrics, run.data.params),
+            started_ms=run.info.start_time,
+            is_finished=run.info.status == "FINISHED",
+        )
         for run in _search(client, experiment.experiment_id)
         if f"{TAG_PREFIX}run_id" in run.data.tags
     ]

@@ -22,6 +22,7 @@ PUBLIC = [
     "LiteRTModel",
     "Placement",
     "ResultSet",
+    "RunBrowser",
     "__version__",
     "benchmark",
     "bisect",

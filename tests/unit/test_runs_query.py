@@ -37,6 +37,7 @@ def database(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             " artifact_uri TEXT, experiment_id INTEGER);"
             "CREATE TABLE tags (key TEXT, value TEXT, run_uuid TEXT, PRIMARY KEY (key, run_uuid));"
             "CREATE TABLE latest_metrics (key TEXT, value REAL, run_uuid TEXT, PRIMARY KEY (key, run_uuid));"
+            "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT, PRIMARY KEY (key, run_uuid));"
         )
         connection.execute("INSERT INTO experiments VALUES (1, ?)", (EXPERIMENT,))
         for number in range(12):
@@ -52,6 +53,8 @@ def _insert(connection: sqlite3.Connection, number: int) -> None:
     kind = "compile" if number % 4 == 0 else "benchmark"
     tags = {"run_id": f"20261101-{number:02}0000-00{number:02x}", "kind": kind, "device": _DEVICES[number % 3]}
     tags["model_sha256"] = ("ab" if number % 2 else "cd") * 32
+    if number in (5, 6):
+        tags["imported_from"] = "lab"
     rows = [(TAG_PREFIX + key, value, uuid) for key, value in tags.items()]
     connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
     if kind == "benchmark":
@@ -59,6 +62,8 @@ def _insert(connection: sqlite3.Connection, number: int) -> None:
         connection.executemany(
             "INSERT INTO latest_metrics VALUES (?, ?, ?)", [(*pair, uuid) for pair in metrics.items()]
         )
+        unit = "npu" if number % 3 else "cpu"
+        connection.execute("INSERT INTO params VALUES ('placement.got', ?, ?)", (unit, uuid))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +80,7 @@ def _insert(connection: sqlite3.Connection, number: int) -> None:
         "not (p50_ms < 3 and device ~ pixel)",
         "parent == '' and run_id > '20261101-05'",
         "energy_mj < 5",
+        "compute_unit == npu and imported_from == lab",
         "git_commit == '' and notebook == '' and git_dirty == ''",
         'device == "\'; DROP TABLE runs; --"',
     ],

@@ -53,7 +53,7 @@ export function sorted(rows, columns, sort) {
  * @param {Column<Row>[]} options.columns
  * @param {(row: Row) => string} options.id
  * @param {(row: Row) => boolean} options.isSelected
- * @param {(row: Row) => void} options.onSelect Space, Enter or a click on a row
+ * @param {(row: Row, event: Event) => void} options.onSelect Space, Enter or a click on a row
  * @param {(row: Row | null) => void} [options.onActive] the row that the keyboard or a click went to
  * @param {(sort: Sort) => void} options.onSort a click on a header: up, down, as it was
  * @param {boolean} [options.isMultiple] whether several rows can be selected
@@ -188,7 +188,7 @@ export function createGrid(options) {
     const goals = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page };
     Object.assign(goals, { Home: 0, End: last });
     if (event.key in goals) setActive(Math.max(0, Math.min(last, goals[event.key])));
-    else if ((event.key === " " || event.key === "Enter") && rows[active]) options.onSelect(rows[active]);
+    else if ((event.key === " " || event.key === "Enter") && rows[active]) options.onSelect(rows[active], event);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -209,7 +209,7 @@ export function createGrid(options) {
     const row = clicked && rows[Number(clicked.getAttribute("data-index"))];
     if (!row) return;
     setActive(Number(clicked.getAttribute("data-index")));
-    options.onSelect(row);
+    options.onSelect(row, event);
   });
   setColumns(columns);
   const sizes = new ResizeObserver(fit);

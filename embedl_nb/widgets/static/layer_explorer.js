@@ -1,9 +1,9 @@
 // The layer explorer: a waterfall, a table and a detail of the same rows; what is selected in one is in all of them.
 
-import { element, frame, say, whenQuiet } from "./frame.js";
+import { element, frame, save, say, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
 import { createLayerChart } from "./layer_chart.js";
-import { layersAsCsv, layersAsPng, save } from "./layer_export.js";
+import { layersAsCsv, layersAsPng } from "./layer_export.js";
 import { themeOf } from "./layer_paint.js";
 import { LAYER_METRICS, layerChange, layerDetails, layerRows, layerText, layerValue, msText, signedText, unitText } from "./layer_rows.js";
 import { layerScene } from "./layer_scene.js";

@@ -1,0 +1,116 @@
+// What a result says of itself, drawn from plain data: every text stays text, and a picture is an image without script.
+
+import { element } from "./frame.js";
+
+/**
+ * @typedef {object} ResultTable
+ * @property {string} title
+ * @property {string[]} columns
+ * @property {string[]} numeric
+ * @property {string[][]} rows
+ * @property {number} numMore
+ * @property {string} note
+ *
+ * @typedef {object} ResultView
+ * @property {string} headline
+ * @property {string} provenance
+ * @property {string[][]} facts
+ * @property {string[]} warnings
+ * @property {ResultTable[]} tables
+ * @property {string} unknown
+ * @property {string} nextStep
+ */
+
+/**
+ * @param {ResultView} view
+ * @param {HTMLElement[]} [pictures] drawn between the facts and the tables
+ * @returns {HTMLElement}
+ */
+export function resultView(view, pictures = []) {
+  const closing = view.unknown || view.nextStep;
+  return element(
+    "div",
+    { class: "embedl-result" },
+    element("p", { class: "embedl-headline" }, view.headline, view.provenance && element("span", { class: "embedl-tag" }, view.provenance)),
+    ...view.warnings.map((sentence) => element("p", { class: "embedl-warning" }, sentence)),
+    view.facts.length > 0 && element("dl", {}, ...view.facts.flatMap(([label, value]) => [element("dt", {}, label), element("dd", {}, value)])),
+    ...pictures,
+    ...view.tables.map(foldedTable),
+    closing && element("p", { class: "embedl-closing" }, view.unknown, view.unknown ? " " : "", view.nextStep && element("code", {}, view.nextStep)),
+  );
+}
+
+/** @param {ResultTable} table */
+function foldedTable(table) {
+  const kind = (/** @type {string} */ column) => (table.numeric.includes(column) ? "embedl-number" : null);
+  const { columns } = table;
+  const more = table.numMore ? `${table.numMore.toLocaleString("en")} more rows` : "";
+  return element(
+    "details",
+    {},
+    element("summary", {}, table.title),
+    element(
+      "div",
+      { class: "embedl-scroll", tabindex: 0, role: "group", "aria-label": table.title },
+      element(
+        "table",
+        {},
+        element("thead", {}, element("tr", {}, ...columns.map((column) => element("th", { scope: "col", class: kind(column) }, column)))),
+        element(
+          "tbody",
+          {},
+          ...table.rows.map((row) => element("tr", {}, ...row.map((cell, place) => element("td", { class: kind(columns[place]) }, cell)))),
+        ),
+      ),
+    ),
+    (table.note || more) && element("p", { class: "embedl-closing" }, [more, table.note].filter(Boolean).join("; ")),
+  );
+}
+
+/** @param {{message: string, hint: string}} error */
+export function failure({ message, hint }) {
+  return element(
+    "div",
+    { class: "embedl-failure" },
+    element("p", {}, element("b", {}, "Error "), message),
+    hint && element("p", {}, "Try: ", element("code", {}, hint)),
+  );
+}
+
+/**
+ * Show a picture of the kernel's in the colours of the page.
+ *
+ * @param {string} svg a document with a style of its own, for a page of its own
+ * @param {string} words what is seen
+ * @param {HTMLElement} place where it will be
+ * @returns {HTMLImageElement}
+ */
+export function svgPicture(svg, words, place) {
+  const { color, backgroundColor } = getComputedStyle(place.closest(".embedl-widget") ?? place);
+  const style = `<style>svg{color:${color};background:${backgroundColor}}</style>`;
+  const coloured = svg.replace(/<style>[^<]*<\/style>/, style);
+  const picture = /** @type {HTMLImageElement} */ (element("img", { alt: words, class: "embedl-picture" }));
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(coloured)}`;
+  return picture;
+}
+
+/**
+ * @param {HTMLImageElement[]} pictures one below the other
+ * @returns {Promise<Blob>} a PNG of twice their size
+ */
+export function asPng(pictures) {
+  const scale = 2;
+  const canvas = document.createElement("canvas");
+  canvas.width = scale * Math.max(...pictures.map((picture) => picture.naturalWidth));
+  canvas.height = scale * pictures.reduce((sum, picture) => sum + picture.naturalHeight, 0);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.scale(scale, scale);
+  let top = 0;
+  for (const picture of pictures) {
+    context.drawImage(picture, 0, top);
+    top += picture.naturalHeight;
+  }
+  return new Promise((done, failed) => {
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the browser made no picture"))), "image/png");
+  });
+}
