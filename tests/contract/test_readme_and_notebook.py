@@ -19,7 +19,9 @@ from embedl_nb.magics.line import MAGICS
 # The wheel alone does not bring it; these tests have been run from the checkout by then.
 nbformat = pytest.importorskip("nbformat", reason="reads notebooks: pip install 'embedl-nb[notebook]'")
 
-NOTEBOOKS = tuple(f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight", "phones"))
+NOTEBOOKS = tuple(
+    f"notebooks/{name}.ipynb" for name in ("quickstart", "compile", "quantize", "preflight", "phones", "tour")
+)
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *NOTEBOOKS)
 
 
