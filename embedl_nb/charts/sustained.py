@@ -82,7 +82,8 @@ def _heat(sustained: Sustained) -> tuple[str, list[float | None]]:
         "skin": [point.skin_celsius for point in sustained.points],
         "CPU": [point.temperature_celsius for point in sustained.points],
     }
-    return next(((name, values) for name, values in sensors.items() if any(values)), ("", []))
+    said = ((name, values) for name, values in sensors.items() if any(value is not None for value in values))
+    return next(said, ("", []))
 
 
 def _temperature(name: str, heat: list[float | None], times: list[float]) -> Spec:

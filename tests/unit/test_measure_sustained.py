@@ -132,6 +132,14 @@ def test_the_figure_has_units_and_marks_where_throttling_began() -> None:
     assert figure["layout"]["shapes"][0]["x0"] == pytest.approx(50 / 60)
 
 
+def test_a_skin_at_zero_degrees_is_drawn_too() -> None:
+    found = sustained_by(WarmingPhone())
+    frozen = tuple(dataclasses.replace(point, skin_celsius=0.0) for point in found.points)
+    sustained = dataclasses.replace(found, points=frozen)
+    figure = dataclasses.replace(fake_benchmark(4), sustained=sustained).sustained_curve().to_dict()
+    assert [trace["name"] for trace in figure["data"]] == ["p50", "skin temperature"]
+
+
 def test_a_benchmark_that_was_not_sustained_says_how_it_would_be() -> None:
     with pytest.raises(InputError, match="was not run for minutes") as caught:
         fake_benchmark(4).sustained_curve()
