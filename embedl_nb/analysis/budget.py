@@ -172,8 +172,10 @@ def value_text(name: str, value: Any, *, exact: bool = False) -> str:
     unit = name.rpartition("_")[2]
     if unit == "ms":
         return f"{value:.6g} ms" if exact else format_ms(value)
-    if unit in ("mib", "bytes"):
-        return format_bytes(value * 2**20 if unit == "mib" else value) if not exact else f"{value:,.6f} {unit}"
+    if unit == "mib":
+        return f"{value:,.6f} MiB" if exact else format_bytes(value * 2**20)
+    if unit == "bytes":
+        return f"{value:,.0f} bytes" if exact else format_bytes(value)
     digits = ".6g" if exact else ".3g"
     return f"{value:{digits}}" + {"mj": " mJ", "db": " dB"}.get(unit, "")
 

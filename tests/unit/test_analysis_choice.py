@@ -46,6 +46,12 @@ def test_the_answer_comes_first_and_every_loser_has_its_reasons() -> None:
     assert list(choice.frame()["standing"]) == ["meets", "meets", "ruled out"]
 
 
+def test_a_size_that_misses_its_bound_by_a_byte_is_told_from_it_in_mib() -> None:
+    heavy = result("heavy", 4.0, memory_mib=150 + 2**-20)
+    (rejected,) = enb.pick([heavy], where="peak_memory_mib <= 150").rejected
+    assert rejected.reasons == ("peak memory 150.000001 MiB > 150.000000 MiB",)
+
+
 def test_a_model_that_meets_the_budget_by_luck_is_not_picked() -> None:
     latency = dataclasses.replace(SMALL.latency, p50_ms=9.8, ci95_ms=(9.1, 10.9))
     lucky = dataclasses.replace(SMALL, latency=latency)
