@@ -11,6 +11,7 @@ from typing import Any
 
 from embedl_nb import charts
 from embedl_nb.charts.stills import still
+from embedl_nb.charts.stills.words import lines
 from embedl_nb.display import Displayable, Table, html
 from embedl_nb.display.markup import Markup, element, join
 from embedl_nb.errors import InputError
@@ -94,7 +95,7 @@ def _box(name: str, figure: Any, *, has_still: bool) -> Markup:
         class_="embedl-chart",
         tabindex=0,  # on a narrow screen it scrolls
         role="group",
-        aria_label=str(figure.layout.title.text),
+        aria_label=" ".join(lines(figure.layout.title.text)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -146,6 +147,14 @@ def test_hostile_names_stay_text_in_the_page_and_in_the_data(tmp_path):
     assert [kind for kind, _ in attacked.scripts] == [kind for kind, _ in plain.scripts]
     assert _HOSTILE in attacked.text
     assert "window.attacked" in json.dumps(attacked.figures())
+
+
+def test_a_screen_reader_hears_the_name_of_a_chart_as_it_is_written(tmp_path):
+    result = dataclasses.replace(fake_benchmark(3), model_name="a<b & c")
+    page = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+    labels = [html.unescape(label) for label in re.findall('class="embedl-chart"[^>]*aria-label="([^"]*)"', page)]
+    assert labels
+    assert all(label.startswith("a<b & c f32 on virtual bench") for label in labels), labels
 
 
 def test_parity_is_a_table(tmp_path):
