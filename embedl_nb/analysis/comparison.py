@@ -16,7 +16,7 @@ from embedl_nb.display import Displayable, ResultSet, View
 from embedl_nb.display.figures import draw
 from embedl_nb.errors import InputError, SchemaTooNewError
 from embedl_nb.measure.benchmark import Benchmark
-from embedl_nb.units import Provenance
+from embedl_nb.units import Provenance, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +218,7 @@ def compare_results(results: Sequence[Benchmark], *, margin: float = MARGIN) -> 
             )
     if len(results) < 2:
         raise InputError(
-            f"there is nothing to compare: {len(results)} result" + ("" if len(results) == 1 else "s"),
+            f"there is nothing to compare: {counted(len(results), 'result')}",
             hint="give two or more results, or two or more models to be measured in turns",
         )
     run_ids = [result.run_id for result in results if result.run_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedl_nb.display import Fact, Table, View
-from embedl_nb.units import Provenance, format_ms
+from embedl_nb.units import Provenance, counted, format_ms
 
 if TYPE_CHECKING:
     from embedl_nb.analysis.comparison import Comparison, Comparisons
@@ -85,7 +85,8 @@ def _latency(result: Benchmark) -> str:
     run = f", run {result.run_id}" if result.run_id else ""
     return (
         f"p50 {format_ms(result.latency.p50_ms)}, 95 % interval {format_ms(low)} to {format_ms(high)} "
-        f"({result.provenance}, {result.latency.num_processes} processes, n = {result.latency.n}{run})"
+        f"({result.provenance}, {counted(result.latency.num_processes, 'process', 'processes')}, "
+        f"n = {result.latency.n}{run})"
     )
 
 

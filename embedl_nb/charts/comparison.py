@@ -19,7 +19,7 @@ from embedl_nb.display.markup import Markup, element
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
-from embedl_nb.units import Provenance, format_ms
+from embedl_nb.units import Provenance, counted, format_ms
 
 __all__ = ["comparison_figure", "comparison_picture"]
 
@@ -146,7 +146,7 @@ def _hover(result: Benchmark) -> str:
     low, high = latency.ci95_ms
     return plain(
         f"p50 {format_ms(latency.p50_ms)} ({format_ms(low)} to {format_ms(high)}), p95 {format_ms(latency.p95_ms)}, "
-        f"n = {latency.n} in {latency.num_processes} processes, {result.provenance}"
+        f"{_counts(result)}, {result.provenance}"
     )
 
 
@@ -159,13 +159,17 @@ def _title(result: Any, named: Named) -> str:
 
 
 def _caption(result: Any, named: Named) -> str:
-    counts = ", ".join(dict.fromkeys(f"n = {each.latency.n} in {each.latency.num_processes}" for _, each in named[:3]))
-    said = result.sentence if isinstance(result, Comparison) else f"{counts} processes"
+    counts = ", ".join(dict.fromkeys(_counts(each) for _, each in named[:3]))
+    said = result.sentence if isinstance(result, Comparison) else counts
     kinds = dict.fromkeys(each.provenance for _, each in named)
     if all(kind is Provenance.MEASURED for kind in kinds):
         return said
     words = " and ".join(kinds) if len(kinds) > 1 else f"{next(iter(kinds))}, not measured"
     return f"{said}; {words}" + (": not to be held against each other" if len(kinds) > 1 else "")
+
+
+def _counts(result: Benchmark) -> str:
+    return f"n = {result.latency.n} in {counted(result.latency.num_processes, 'process', 'processes')}"
 
 
 def _row(name: str, result: Benchmark, top: float, scale: float) -> Markup:

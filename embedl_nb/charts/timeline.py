@@ -11,7 +11,7 @@ from typing import Any
 
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark, Layer
-from embedl_nb.units import Provenance, format_ms, format_ratio
+from embedl_nb.units import Provenance, counted, format_ms, format_ratio
 
 __all__ = [
     "REMAINDER_NAME",
@@ -122,7 +122,7 @@ def caption(benchmark: Benchmark) -> str:
 def latency_words(benchmark: Benchmark) -> str:
     """Return the headline latency with its n."""
     latency = benchmark.latency
-    processes = "1 process" if latency.num_processes == 1 else f"{latency.num_processes} processes"
+    processes = counted(latency.num_processes, "process", "processes")
     return f"p50 {format_ms(latency.p50_ms)}, p95 {format_ms(latency.p95_ms)} (n = {latency.n} in {processes})"
 
 

@@ -176,6 +176,13 @@ def test_the_figure_has_a_bar_and_an_interval_of_each() -> None:
     assert figure["layout"]["xaxis"]["rangemode"] == "tozero"
 
 
+def test_one_process_is_no_processes() -> None:
+    alone = enb.compare(BIG, replace(SMALL, latency=fake_benchmark(0, num_processes=1).latency))
+    assert "(virtual, 1 process, n = 200" in repr(alone)
+    hovers = charts.draw("comparison", alone).to_dict()["data"][0]["customdata"]
+    assert hovers[1][0].endswith("n = 200 in 1 process, virtual")
+
+
 def test_numbers_of_different_provenance_are_different_traces_that_say_so() -> None:
     figure = charts.draw("comparison", enb.compare(BIG, replace(SMALL, provenance=Provenance.MEASURED))).to_dict()
     assert [trace["name"] for trace in figure["data"]] == ["cpu (virtual)", "cpu"]
