@@ -16,6 +16,7 @@ from embedl_nb.charts.svg_bars import BAR_LEFT, ROW, bar, clipped, scale_of, tic
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.charts.timeline import unit_label
 from embedl_nb.display.markup import Markup, element
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark
 from embedl_nb.measure.benchmarks import Benchmarks
@@ -180,7 +181,7 @@ def _row(name: str, result: Benchmark, top: float, scale: float) -> Markup:
     return element(
         "g",
         element("title", f"{name}: {_hover(result)}"),
-        text(0, middle + 4, clipped(name, 34)),
+        text(0, middle + 4, shortened(name, 34)),
         bar(
             BAR_LEFT,
             middle,

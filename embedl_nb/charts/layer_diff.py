@@ -15,6 +15,7 @@ from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES, is_ha
 from embedl_nb.charts.svg_bars import BAR_LEFT, ROW, bar, clipped, scale_of, ticks
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.display.markup import Markup, element
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError
 from embedl_nb.units import Provenance, format_ms
 
@@ -185,7 +186,7 @@ def _drawn(step: _Step, top: float, scale: float, provenance: Provenance) -> Mar
     return element(
         "g",
         element("title", step.hover),
-        text(0, middle + 4, clipped(step.label, _NAME_LETTERS), font_weight=400 if step.kind else 600),
+        text(0, middle + 4, shortened(step.label, _NAME_LETTERS), font_weight=400 if step.kind else 600),
         bar(
             BAR_LEFT + left * scale,
             middle,

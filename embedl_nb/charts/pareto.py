@@ -19,6 +19,7 @@ from embedl_nb.charts.svg_bars import clipped, nice_step
 from embedl_nb.charts.svg_frame import digest, framed, text
 from embedl_nb.charts.timeline import unit_label
 from embedl_nb.display.markup import Markup, element
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError
 from embedl_nb.units import Provenance
 
@@ -252,7 +253,7 @@ def _dot(choice: Choice, each: Candidate, place: tuple[float, float], *, is_on_f
         if is_picked
         else element("circle", cx=x, cy=y, r=5.0, **look)
     )
-    name = text(x + 10, y - 6, clipped(each.name, 30)) if is_on_front or is_picked else Markup("")
+    name = text(x + 10, y - 6, shortened(each.name, 30)) if is_on_front or is_picked else Markup("")
     return element("g", element("title", _words(choice, each)), shape, name)
 
 

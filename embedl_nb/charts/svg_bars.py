@@ -53,5 +53,5 @@ def nice_step(end_ms: float) -> float:
 
 
 def clipped(words: str, letters: int) -> str:
-    """Shorten at the end."""
+    """Shorten a sentence at its end; names are told apart by theirs, see ``display.names``."""
     return words if len(words) <= letters else f"{words[: letters - 1]}…"

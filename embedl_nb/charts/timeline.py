@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from embedl_nb.display.names import shortened
 from embedl_nb.errors import InputError
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance, counted, format_ms, format_ratio
@@ -138,8 +139,5 @@ def unit_label(compute_unit: str, provenance: Provenance) -> str:
 
 def layer_label(layer: Layer) -> str:
     """Return the layer's place in the source model, shortened in its middle, and its operator."""
-    name = layer.source or layer.name
     room = max(8, _LONGEST_LABEL - len(layer.operator))
-    if len(name) > room:
-        name = f"{name[: room // 3]}…{name[-(room - room // 3 - 1) :]}"
-    return f"{name}  {layer.operator}"
+    return f"{shortened(layer.source or layer.name, room)}  {layer.operator}"

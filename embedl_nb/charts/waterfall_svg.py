@@ -14,6 +14,7 @@ from embedl_nb.charts.svg_bars import nice_step
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
 from embedl_nb.display.markup import Markup, element, join
+from embedl_nb.display.names import shortened
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance, format_ratio
 
@@ -76,7 +77,7 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
         text(0, height - 8, note, opacity=0.75),
         kind="waterfall",
         heading=heading,
-        shown_heading=_clipped(heading, _TITLE_LETTERS),
+        shown_heading=shortened(heading, _TITLE_LETTERS),
         words=caption(benchmark),
         note=note,
         height=height,
@@ -156,8 +157,8 @@ def _drawn(row: _Row, top: float, scale: float) -> Markup:
     return element(
         "g",
         element("title", row.hover),
-        text(0, base, _clipped(row.source, _SOURCE_LETTERS)),
-        text(_OPERATOR_X, base, _clipped(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
+        text(0, base, shortened(row.source, _SOURCE_LETTERS)),
+        text(_OPERATOR_X, base, shortened(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
         body,
         text(_MS_X, base, f"{row.length_ms:.3f}", text_anchor="end"),
         text(_SHARE_X, base, format_ratio(row.share), text_anchor="end", opacity=0.75),
@@ -208,8 +209,3 @@ def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
         text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),
         text(_SHARE_X, _TOP - 9, "share", text_anchor="end", opacity=0.75),
     )
-
-
-def _clipped(words: str, letters: int) -> str:
-    """Shorten from the front: the end of a module's path says which one it is."""
-    return words if len(words) <= letters else f"…{words[-(letters - 1) :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -167,6 +168,16 @@ def test_the_waterfall_leads_from_the_first_time_to_the_second() -> None:
 
 def _of(trace: dict[str, list[float]]) -> tuple[list[float], list[float], list[float]]:
     return trace["y"], trace["base"], trace["x"]
+
+
+def test_the_picture_tells_layers_apart_whose_long_names_begin_alike() -> None:
+    names = [f"transformer.encoder.blocks.attention.projection.{end}" for end in ("query", "value")]
+    first, second = (
+        profile(rows(*((name, "CONV_2D", ms) for name in names)), sha=sha) for sha, ms in (("a", 2.0), ("b", 1.0))
+    )
+    picture = charts.draw("layer_diff_svg", diff(first, second))
+    shown = re.findall(r"<text[^>]*>(transformer[^<]*)</text>", picture)
+    assert len(set(shown)) == 2, shown
 
 
 def test_the_picture_names_the_largest_changes() -> None:

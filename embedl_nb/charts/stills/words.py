@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from embedl_nb.display.names import shortened
+
 __all__ = ["LETTER_PX", "clipped", "lines"]
 
 LETTER_PX = 6.1
@@ -20,7 +22,4 @@ def lines(text: object) -> list[str]:
 
 def clipped(text: str, width_px: float) -> str:
     """Return as much of ``text`` as fits: its beginning says what it is, its end which one."""
-    room = max(4, int(width_px / LETTER_PX))
-    if len(text) <= room:
-        return text
-    return f"{text[: room // 2]}…{text[len(text) - (room - room // 2 - 1) :]}"
+    return shortened(text, max(4, int(width_px / LETTER_PX)))
