@@ -12,6 +12,7 @@ from typing import Any
 
 from embedl_nb.charts.fidelity import caption, drawable, heights, marked_layer, worst_layers
 from embedl_nb.charts.palette import FIRST_SERIES, NEUTRAL, SECOND_SERIES
+from embedl_nb.charts.svg_bars import nice_step
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.display.markup import Markup, element
 from embedl_nb.model.fidelity import LEAST_SQNR_DB
@@ -20,7 +21,6 @@ from embedl_nb.model.fidelity_rows import LayerFidelity
 __all__ = ["fidelity_picture"]
 
 _LEFT, _TOP, _PLOT_HEIGHT, _FOOT, _LINE = 40, 66, 200, 38, 15
-_MAX_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,9 @@ def _legend() -> Markup:
 
 
 def _grid(scale: _Scale) -> Markup:
-    span = scale.highest_db - scale.lowest_db
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, math.inf) if span / step <= _MAX_TICKS)
-    first = math.ceil(scale.lowest_db / step) if step < math.inf else 0
-    ticks = [first * step + i * step for i in range(_MAX_TICKS + 1)] if step < math.inf else []
-    ticks = [tick for tick in ticks if tick <= scale.highest_db]
+    step = max(1.0, nice_step(scale.highest_db - scale.lowest_db))
+    first, last = math.ceil(scale.lowest_db / step), math.floor(scale.highest_db / step)
+    ticks = [step * place for place in range(first, last + 1)]
     lines = "".join(f"M{_LEFT} {scale.y(tick):.1f}H{WIDTH}" for tick in ticks)
     floor, bottom = scale.y(LEAST_SQNR_DB), _TOP + _PLOT_HEIGHT
     floor_words = f"floor of the outputs, {LEAST_SQNR_DB:.0f} dB"

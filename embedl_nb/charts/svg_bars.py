@@ -13,41 +13,43 @@ ROW, _BAR = 20, 12
 BAR_LEFT, BAR_WIDTH = 226, 520
 
 
-def scale_of(end_ms: float) -> float:
+def scale_of(end_ms: float, *, width: float = BAR_WIDTH) -> float:
     """Return how wide a millisecond is, so that ``end_ms`` fits."""
-    return BAR_WIDTH / end_ms if end_ms > 0 else 0.0
+    return width / end_ms if end_ms > 0 else 0.0
 
 
-def bar(x: float, middle: float, width: float, *, colour: str, hatched: bool, hollow: bool = False) -> Markup:
+def bar(
+    x: float, middle: float, width: float, *, colour: str, hatched: bool, hollow: bool = False, height: int = _BAR
+) -> Markup:
     """Return a bar; stripes come from a dashed line, as a pattern needs an id that two pictures could share."""
     width = max(0.75, width)
-    place = {"x": x, "y": middle - _BAR / 2, "width": width, "height": _BAR}
+    place = {"x": x, "y": middle - height / 2, "width": width, "height": height}
     if hollow:
         return element("rect", **place, fill=colour, fill_opacity=0.18, stroke=colour)
     if not hatched:
         return element("rect", **place, fill=colour)
     stripes = element(
-        "path", d=f"M{x:.2f} {middle:.2f}h{width:.2f}", stroke=colour, stroke_width=_BAR, stroke_dasharray="2 2"
+        "path", d=f"M{x:.2f} {middle:.2f}h{width:.2f}", stroke=colour, stroke_width=height, stroke_dasharray="2 2"
     )
     return join((element("rect", **place, fill=colour, fill_opacity=0.25, stroke=colour), stripes))
 
 
-def ticks(scale: float, *, top: float, bottom: float, start_ms: float = 0.0) -> Markup:
-    """Return grid lines with their times; ``start_ms`` stands at the left edge."""
-    end_ms = BAR_WIDTH / scale if scale else 0.0
+def ticks(scale: float, *, top: float, bottom: float, left: float = BAR_LEFT, width: float = BAR_WIDTH) -> Markup:
+    """Return grid lines with their times; 0 ms stands at the left edge."""
+    end_ms = width / scale if scale else 0.0
     step = nice_step(end_ms)
-    first = math.ceil(start_ms / step - 1e-9)
-    places = [step * number for number in range(first, first + math.floor(end_ms / step + 1e-9) + 1)]
-    x = [BAR_LEFT + (place - start_ms) * scale for place in places]
-    shown = [(at, place) for at, place in zip(x, places, strict=True) if at <= BAR_LEFT + BAR_WIDTH + 1]
-    lines = "".join(f"M{at:.1f} {top - 4}V{bottom}" for at, _ in shown)
-    labels = (text(at, top - 9, f"{place:.6g} ms", text_anchor="middle", opacity=0.75) for at, place in shown)
+    times_ms = [step * number for number in range(math.floor(end_ms / step + 1e-9) + 1)]
+    lines = "".join(f"M{left + time_ms * scale:.1f} {top - 4}V{bottom}" for time_ms in times_ms)
+    labels = (
+        text(left + time_ms * scale, top - 9, f"{time_ms:.6g} ms", text_anchor="middle", opacity=0.75)
+        for time_ms in times_ms
+    )
     return element("g", element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"), *labels)
 
 
-def nice_step(end_ms: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten that makes at most seven ticks."""
-    rough = max(end_ms, 1e-9) / 6
+def nice_step(length: float) -> float:
+    """Return a step of 1, 2 or 5 times a power of ten that makes at most seven ticks along ``length``."""
+    rough = max(length, 1e-9) / 6 * 0.999  # so that a length of 0.3 is not rounded out of steps of 0.05
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
 

@@ -5,15 +5,14 @@ The rows of the interactive figure with their names and numbers, at most 80 of t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from embedl_nb.charts.palette import NEUTRAL, colour_of, is_hatched
-from embedl_nb.charts.svg_bars import nice_step
+from embedl_nb.charts.svg_bars import bar, scale_of, ticks
 from embedl_nb.charts.svg_frame import WIDTH, digest, framed, text
 from embedl_nb.charts.timeline import REMAINDER_NAME, caption, profiled, remainder_of, title, unit_label
-from embedl_nb.display.markup import Markup, element, join
+from embedl_nb.display.markup import Markup, element
 from embedl_nb.display.names import shortened
 from embedl_nb.measure.benchmark import Benchmark, Layer
 from embedl_nb.units import Provenance, format_ratio
@@ -65,14 +64,13 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
     """
     benchmark = profiled(result)
     rows, note = _rows(benchmark, benchmark.layer_table)
-    end_ms = max(row.start_ms + row.length_ms for row in rows)
-    step = nice_step(end_ms)
-    scale = _PLOT_WIDTH / end_ms if end_ms > 0 else 0.0
+    scale = scale_of(max(row.start_ms + row.length_ms for row in rows), width=_PLOT_WIDTH)
     height = _TOP + _ROW * len(rows) + _BOTTOM
     heading = f"{title(benchmark)}: time of each layer"
     return framed(
         _legend(rows),
-        _grid(step, end_ms, scale, height),
+        ticks(scale, top=_TOP, bottom=height - _BOTTOM, left=_PLOT_X, width=_PLOT_WIDTH),
+        _columns(),
         *(_drawn(row, _TOP + _ROW * place, scale) for place, row in enumerate(rows)),
         text(0, height - 8, note, opacity=0.75),
         kind="waterfall",
@@ -153,33 +151,19 @@ def _others_row(others: list[Layer]) -> _Row:
 
 def _drawn(row: _Row, top: float, scale: float) -> Markup:
     base = top + _ROW - 4
-    body = _bar(row, _PLOT_X + row.start_ms * scale, top + _ROW / 2, max(0.75, row.length_ms * scale))
     return element(
         "g",
         element("title", row.hover),
         text(0, base, shortened(row.source, _SOURCE_LETTERS)),
         text(_OPERATOR_X, base, shortened(row.operator, _OPERATOR_LETTERS), opacity=0.75) if row.operator else None,
-        body,
+        _bar(row, _PLOT_X + row.start_ms * scale, top + _ROW / 2, row.length_ms * scale),
         text(_MS_X, base, f"{row.length_ms:.3f}", text_anchor="end"),
         text(_SHARE_X, base, format_ratio(row.share), text_anchor="end", opacity=0.75),
     )
 
 
 def _bar(row: _Row, x: float, middle: float, width: float) -> Markup:
-    place = {"x": x, "y": middle - _BAR / 2, "width": width, "height": _BAR}
-    if row.hollow:
-        return element("rect", **place, fill=row.colour, fill_opacity=0.18, stroke=row.colour)
-    if not row.hatched:
-        return element("rect", **place, fill=row.colour)
-    # Stripes from a dashed line: a pattern would need an id, which two pictures on one page could share.
-    stripes = element(
-        "path",
-        d=f"M{x:.2f} {middle:.2f}h{width:.2f}",
-        stroke=row.colour,
-        stroke_width=_BAR,
-        stroke_dasharray="2 2",
-    )
-    return join((element("rect", **place, fill=row.colour, fill_opacity=0.25, stroke=row.colour), stripes))
+    return bar(x, middle, width, colour=row.colour, hatched=row.hatched, hollow=row.hollow, height=_BAR)
 
 
 def _legend(rows: list[_Row]) -> Markup:
@@ -194,16 +178,9 @@ def _legend(rows: list[_Row]) -> Markup:
     return element("g", *parts)
 
 
-def _grid(step: float, end_ms: float, scale: float, height: float) -> Markup:
-    ticks = [step * index for index in range(math.floor(end_ms / step + 1e-9) + 1)]
-    lines = "".join(f"M{_PLOT_X + tick * scale:.1f} {_TOP - 4}V{height - _BOTTOM}" for tick in ticks)
-    labels = (
-        text(_PLOT_X + tick * scale, _TOP - 9, f"{tick:.6g} ms", text_anchor="middle", opacity=0.75) for tick in ticks
-    )
+def _columns() -> Markup:
     return element(
         "g",
-        element("path", d=lines, stroke="currentColor", stroke_opacity=0.16, fill="none"),
-        *labels,
         text(0, _TOP - 9, "source module", opacity=0.75),
         text(_OPERATOR_X, _TOP - 9, "operator", opacity=0.75),
         text(_MS_X, _TOP - 9, "mean ms", text_anchor="end", opacity=0.75),

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embedl_nb.charts.svg_bars import nice_step
+
 __all__ = ["Axis", "axis", "numbers"]
 
 _ROOM = 0.06
-_NUM_TICKS = 6
 _MANY_CATEGORIES = 80
 
 
@@ -63,7 +64,7 @@ class Axis:
         if self.is_log:
             powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
             return [(self.at(10.0**power), f"{10.0**power:g}") for power in powers]
-        step = _nice_step(high - low)
+        step = nice_step(high - low)
         first = math.ceil(low / step - 1e-9)
         values = [place * step for place in range(first, math.floor(high / step + 1e-9) + 1)]
         return [(self.at(value), self._label(value)) for value in values]
@@ -119,9 +120,3 @@ def _extent(values: list[float], *, is_log: bool, from_zero: bool) -> tuple[floa
         low, high = min(low, 0.0), max(high, 0.0)
     room = (high - low) * _ROOM or abs(high) or 1.0
     return (low if from_zero and low == 0 else low - room), (high if from_zero and high == 0 else high + room)
-
-
-def _nice_step(length: float) -> float:
-    raw = (length or 1.0) / _NUM_TICKS
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
