@@ -93,7 +93,6 @@ class Widget(anywidget.AnyWidget):
         return newest
 
     def _follows(self, other: Widget) -> bool:
-        mine, theirs = self._execution, other._execution
         # anywidget gives each widget a class of its own, but the same name.
         is_same = other._anywidget_id == self._anywidget_id and other._key == self._key
-        return is_same and mine.cell_id == theirs.cell_id and mine.message_id != theirs.message_id
+        return is_same and self._execution.is_again(other._execution)

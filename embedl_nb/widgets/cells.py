@@ -17,10 +17,18 @@ class Execution:
         The same each time that the cell is run; ``""`` where the front end does not name its cells.
     message_id
         Of this run; ``""`` outside a kernel.
+    code
+        What was run, which tells cells apart where they have no name.
     """
 
     cell_id: str
     message_id: str
+    code: str = ""
+
+    def is_again(self, other: Execution) -> bool:
+        """Say whether this is another run of the same cell; of one without a name, as far as its code says that."""
+        is_same_cell = self.cell_id == other.cell_id if self.cell_id else not other.cell_id and self.code == other.code
+        return is_same_cell and self.message_id != other.message_id
 
 
 def current_execution() -> Execution:
@@ -31,4 +39,8 @@ def current_execution() -> Execution:
     if shell is None or not hasattr(shell, "get_parent"):
         return Execution("", "")
     parent = shell.get_parent()
-    return Execution(parent.get("metadata", {}).get("cellId", ""), parent.get("header", {}).get("msg_id", ""))
+    return Execution(
+        parent.get("metadata", {}).get("cellId", ""),
+        parent.get("header", {}).get("msg_id", ""),
+        parent.get("content", {}).get("code", ""),
+    )

@@ -38,8 +38,8 @@ def run_in_cell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., widgets.Device
     """Return ``run_in_cell(cell_id)``, which makes a picker as one more run of that cell does."""
     runs = iter(range(100))
 
-    def run(cell_id: str, *, key: str = "") -> widgets.DevicePicker:
-        execution = Execution(cell_id, f"run {next(runs)}")
+    def run(cell_id: str, *, code: str = "", key: str = "") -> widgets.DevicePicker:
+        execution = Execution(cell_id, f"run {next(runs)}", code)
         monkeypatch.setattr(base, "current_execution", lambda: execution)
         return widgets.DevicePicker(key=key)
 
@@ -116,6 +116,15 @@ def test_the_choice_survives_a_re_run_of_the_cell(run_in_cell):
     assert second._query == {"search": "pixel"}
     assert first.comm is None, "the widget that nobody can see any more is closed"
     assert run_in_cell("b").value == []
+
+
+def test_where_cells_have_no_names_their_code_tells_them_apart(run_in_cell):
+    first = run_in_cell("", code="a = enb.DevicePicker(); a")
+    first.value = ["Google Pixel 8"]
+    assert run_in_cell("", code="b = enb.DevicePicker(); b").value == [], "nobody picked anything there"
+    assert run_in_cell("named", code="a = enb.DevicePicker(); a").value == []
+    assert run_in_cell("", code="a = enb.DevicePicker(); a").value == ["Google Pixel 8"]
+    assert first.comm is not None, "a cell of the same code may be another one, and still be seen"
 
 
 def test_two_pickers_of_one_cell_are_told_apart_by_their_key(run_in_cell):
