@@ -7,7 +7,8 @@ as under Ctrl-C itself, by a KeyboardInterrupt, and cleans up after itself as it
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -29,9 +30,15 @@ class Stop:
 
     def covering(self, work: Callable[[], _Result]) -> _Result:
         """Do ``work`` in this thread, so that it can be stopped."""
+        with self.at_work():
+            return work()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have the work of the block, in this thread, be what is stopped."""
         token = _current.set(self)
         try:
-            return work()
+            yield
         finally:
             _current.reset(token)
 

@@ -17,10 +17,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = _LONGEST) -> str:
     """Return ``text``, cut where it is longer than anybody reads: a message of a megabyte would freeze a page."""
-    left = len(text) - _LONGEST
-    return text if left <= 0 else f"{text[:_LONGEST]} ... and {left} more characters"
+    left = len(text) - longest
+    return text if left <= 0 else f"{text[:longest]} ... and {left} more characters"
 
 
 @contextmanager

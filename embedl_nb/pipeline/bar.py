@@ -1,25 +1,41 @@
-"""Progress as the place allows: a bar in a notebook, one line in a terminal, nothing when piped.
+"""Progress as the place allows: a monitor or a bar in a notebook, one line in a terminal, nothing when piped.
 
-Lower layers only emit events; this module listens while a verb runs and draws them. When the verb ends, the bar shrinks
-to one line that says where the time went.
+Lower layers only emit events; this module listens while a verb runs and shows them. When the verb ends, what is shown
+shrinks to one line that says where the time went. The monitor is a widget, which stands above the pipeline; it is found
+by name here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import html
+import importlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
+from embedl_nb.imports import is_installed
 from embedl_nb.progress import Event, Job, is_shown, listening
+from embedl_nb.stopping import Stop
 from embedl_nb.units import format_ms
 
-__all__ = ["TerminalLine", "showing", "words_of"]
+__all__ = ["Surface", "TerminalLine", "showing", "words_of"]
 
+_MONITOR = "embedl_nb.widgets.run_monitor"
 _MIN_INTERVAL_S = 0.1
+
+
+class Surface(Protocol):
+    """Where progress is seen."""
+
+    def on_event(self, event: Event) -> None:
+        """Show where the work stands now."""
+
+    def finish(self, summary: str) -> None:
+        """Leave one line of it."""
 
 
 @contextmanager
@@ -31,18 +47,19 @@ def showing(verb: str) -> Iterator[None]:
     verb
         What the user asked for, e.g. ``"compile"``; it opens every line.
     """
-    draw, finish = (None, None) if is_shown() else _surface()
-    if draw is None or finish is None:
-        yield
-        return
-    bar = _Bar(verb, draw)
-    try:
-        with listening(bar.on_event):
+    with contextlib.ExitStack() as stack:
+        surface = None if is_shown() else _surface(verb, stack)
+        if surface is None:
             yield
-    except BaseException:
-        finish(bar.summary("stopped after"))
-        raise
-    finish(bar.summary("took"))
+            return
+        watch = _StopWatch(verb)
+        try:
+            with listening(watch.on_event), listening(surface.on_event):
+                yield
+        except BaseException:
+            surface.finish(watch.summary("stopped after"))
+            raise
+        surface.finish(watch.summary("took"))
 
 
 def words_of(event: Event) -> str:
@@ -70,29 +87,19 @@ class TerminalLine:
         self._stream.flush()
 
 
-class _Bar:
-    """Turns events into lines, at most ten a second, and keeps the time of each stage."""
+class _StopWatch:
+    """Keeps the time of each stage."""
 
-    def __init__(self, verb: str, draw: Callable[[str, Event], None]) -> None:
+    def __init__(self, verb: str) -> None:
         self._verb = verb
-        self._draw = draw
         self._started = self._stage_started = time.perf_counter()
-        self._drawn = 0.0
         self._stage = ""
         self._seconds: dict[str, float] = {}
 
     def on_event(self, event: Event) -> None:
-        now = time.perf_counter()
-        is_new_stage = event.stage != self._stage
-        if is_new_stage:
-            self._close_stage(now)
+        if event.stage != self._stage:
+            self._close_stage(time.perf_counter())
             self._stage = event.stage
-        if is_new_stage or now - self._drawn >= _MIN_INTERVAL_S:
-            self._drawn = now
-            percent = "" if event.share is None else f" {event.share:.0%}"
-            words = words_of(event)
-            message = f": {words}" if words else ""
-            self._draw(f"{self._verb} | {event.stage}{percent}{message}", event)
 
     def summary(self, how: str) -> str:
         now = time.perf_counter()
@@ -106,55 +113,82 @@ class _Bar:
         self._stage_started = now
 
 
-_Surface = tuple[Callable[[str, Event], None] | None, Callable[[str], None]]
-
-
-def _surface() -> _Surface:
+def _surface(verb: str, stack: contextlib.ExitStack) -> Surface | None:
+    """Return what suits the place; what it needs meanwhile is entered into ``stack``."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None and getattr(shell, "kernel", None) is not None:
-        return _notebook()
-    if sys.stderr.isatty():
-        return _terminal(sys.stderr)
-    return None, lambda _: None
+        return _monitor(verb, stack) if is_installed("anywidget") else _NotebookBar(verb)
+    return _Terminal(verb, sys.stderr) if sys.stderr.isatty() else None
 
 
-def _terminal(stream: TextIO) -> _Surface:
-    shown = TerminalLine(stream)
-
-    def draw(line: str, _event: Event) -> None:
-        shown.show(line)
-
-    def finish(summary: str) -> None:
-        shown.clear()
-        stream.write(f"{summary}\n")
-        stream.flush()
-
-    return draw, finish
+def _monitor(verb: str, stack: contextlib.ExitStack) -> Surface:
+    """Open the monitor, whose Cancel ends the work where that waits, or says where it stands."""
+    stop = Stop()
+    monitor: Surface = importlib.import_module(_MONITOR).open_monitor(verb, stop.ask)
+    stack.enter_context(stop.at_work())
+    stack.enter_context(listening(lambda _event: stop.check()))
+    return monitor
 
 
-def _notebook() -> _Surface:
-    from IPython.display import DisplayHandle
+class _Line:
+    """Turns events into lines, at most ten a second."""
 
-    handle: Any = DisplayHandle()
-    is_shown = False
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._drawn = 0.0
+        self._stage = ""
 
-    def show(line: str, markup: str) -> None:
-        nonlocal is_shown
-        bundle = {"text/plain": line, "text/html": markup}
-        (handle.update if is_shown else handle.display)(bundle, raw=True)
-        is_shown = True
+    def on_event(self, event: Event) -> None:
+        now = time.perf_counter()
+        if event.stage == self._stage and now - self._drawn < _MIN_INTERVAL_S:
+            return
+        self._drawn, self._stage = now, event.stage
+        percent = "" if event.share is None else f" {event.share:.0%}"
+        words = words_of(event)
+        message = f": {words}" if words else ""
+        self._draw(f"{self._verb} | {event.stage}{percent}{message}", event)
 
-    def draw(line: str, event: Event) -> None:
+    def _draw(self, line: str, event: Event) -> None:
+        raise NotImplementedError
+
+
+class _Terminal(_Line):
+    def __init__(self, verb: str, stream: TextIO) -> None:
+        super().__init__(verb)
+        self._stream = stream
+        self._shown = TerminalLine(stream)
+
+    def finish(self, summary: str) -> None:
+        self._shown.clear()
+        self._stream.write(f"{summary}\n")
+        self._stream.flush()
+
+    def _draw(self, line: str, _event: Event) -> None:
+        self._shown.show(line)
+
+
+class _NotebookBar(_Line):
+    def __init__(self, verb: str) -> None:
+        from IPython.display import DisplayHandle
+
+        super().__init__(verb)
+        self._handle: Any = DisplayHandle()
+        self._is_shown = False
+
+    def finish(self, summary: str) -> None:
+        self._show(summary, f"<small>{html.escape(summary)}</small>")
+
+    def _draw(self, line: str, event: Event) -> None:
         jobs = [_markup(f"{job.name}: {_standing(job)}", 1.0 if job.is_over else job.event.share) for job in event.jobs]
         # With a bar for each job, one line about all of them would say it twice.
         whole = line if not jobs else line.partition(": ")[0]
-        show(line, "<br>".join([_markup(whole, event.share), *jobs]))
+        self._show(line, "<br>".join([_markup(whole, event.share), *jobs]))
 
-    def finish(summary: str) -> None:
-        show(summary, f"<small>{html.escape(summary)}</small>")
-
-    return draw, finish
+    def _show(self, line: str, markup: str) -> None:
+        bundle = {"text/plain": line, "text/html": markup}
+        (self._handle.update if self._is_shown else self._handle.display)(bundle, raw=True)
+        self._is_shown = True
 
 
 def _standing(job: Job) -> str:

@@ -20,7 +20,7 @@ __all__ = ["widget_page"]
 _SCRIPT = Markup("""
 const read = id => JSON.parse(document.getElementById(id).textContent);
 const listeners = {};
-const fire = name => (listeners[name] ?? []).forEach(act => act());
+const fire = (name, ...args) => (listeners[name] ?? []).forEach(act => act(...args));
 const model = window.model = {
   state: read("state"),
   sent: [],
