@@ -7,6 +7,7 @@ those that have none keep a sliver. Coloured runs on the unit, grey does not, an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from embedl_nb.charts import canvas
@@ -47,9 +48,13 @@ def placement_strip_figure(result: Any) -> Any:
         raise InputError(f"{type(result).__name__} is no Placement", hint="draw what enb.preflight returned")
     checked = [answer for answer in result.answers if not answer.not_checked]
     if not checked:
-        raise InputError("no unit was checked, so there is nothing to draw", hint="its repr says what to do")
+        step = next((answer.next_step for answer in result.answers if answer.next_step), "")
+        raise InputError(
+            f"no unit of {result.chip} was checked for {result.model_name}, so there is nothing to draw",
+            hint=step or "its repr says of each unit why it was not checked",
+        )
     widths = _widths(result)
-    starts = [sum(widths[:index]) for index in range(len(widths))]
+    starts = list(accumulate(widths[:-1], initial=0.0))
     traces = [trace for answer in reversed(checked) for trace in _bars(result, answer, starts, widths)]
     layout: Spec = {
         "height": canvas.HEAD_PX + _ROW_PX * len(checked) + 56,

@@ -203,7 +203,7 @@ class Recorder:
             if not self._was_stopped:  # its time ran out while it was stopped for a measurement: once more
                 self._give_up(err)
         except Exception as err:
-            self._give_up(err if isinstance(err, EmbedlError) else RunStoreError(f"the recorder failed: {err}"))
+            self._give_up(err if isinstance(err, EmbedlError) else _failed(path, err))
         else:
             self._after(path, answer)
 
@@ -249,6 +249,11 @@ class Recorder:
         if child is not None and number is not None and child.is_alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, number)
+
+
+def _failed(path: Path, err: Exception) -> RunStoreError:
+    what = f"the recorder failed on {path.name}: {type(err).__name__}: {err}"
+    return RunStoreError(what, hint="the result stays in its file; embedl_nb.runs() has it tried again")
 
 
 _recorder = Recorder()

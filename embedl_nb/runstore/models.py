@@ -20,6 +20,7 @@ __all__ = ["find", "keep"]
 
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 _CHUNK_BYTES = 2**20
+_SHOWN, _MOST_SHOWN = 12, 5
 
 
 def keep(source: Path, sha256: str) -> Path:
@@ -70,7 +71,9 @@ def find(sha256: str) -> Path:
         return kept[0]
     if kept:
         raise UnknownNameError(
-            f"{len(kept)} kept models begin with {sha256!r}", candidates=tuple(path.stem for path in kept)
+            f"{len(kept)} kept models begin with {sha256!r}",
+            candidates=tuple(path.stem for path in kept),
+            hint=f"give more of its digits: {', '.join(path.stem[:_SHOWN] for path in kept[:_MOST_SHOWN])}",
         )
     raise UnknownNameError(
         f"no kept model has the hash {sha256[:12]!r} in {_folder()}",

@@ -225,6 +225,10 @@ def test_the_strip_is_as_wide_as_the_work_and_its_hover_says_why() -> None:
 def test_a_strip_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="no Placement"):
         charts.draw("placement", 3)
+    unchecked = dataclasses.replace(placement(), answers=(GPU,), splits={})
+    with pytest.raises(InputError, match=r"no unit of Snapdragon 8 Gen 3 \(SM8650\) was checked for net") as caught:
+        charts.draw("placement", unchecked)
+    assert caught.value.hint == "apt-get install chromium"
 
 
 def test_several_placements_are_a_matrix_of_chips_and_units() -> None:

@@ -95,6 +95,22 @@ def test_time_that_ran_out_otherwise_is_told(recorder: client.Recorder, monkeypa
     assert [type(err) for err in recorder.problems()] == [RuntimeTimeoutError]
 
 
+def test_whatever_else_goes_wrong_names_the_file_and_says_that_it_stays(
+    recorder: client.Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(payload: dict[str, Any]) -> dict[str, Any]:
+        raise BrokenPipeError("the pipe broke")
+
+    give(FakeChild(break_down), monkeypatch)
+    path = waiting_file()
+    recorder.wake(current_store(), after_s=0)
+    assert recorder.wait(_LIMIT_S, drained=True)
+    (problem,) = recorder.problems()
+    assert problem.message == f"the recorder failed on {path.name}: BrokenPipeError: the pipe broke"
+    assert "stays in its file" in problem.hint
+    assert path.exists()
+
+
 def test_a_thread_that_died_of_a_broken_disk_is_started_again(
     recorder: client.Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,17 @@ def test_a_model_is_found_by_the_beginning_of_its_hash(tmp_path: Path) -> None:
     assert models.find(kept.stem) == models.find(kept.stem[:8].upper()) == kept
 
 
+def test_a_beginning_that_several_models_have_asks_for_more_of_it() -> None:
+    folder = config.data_dir() / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    for end in ("0", "1"):
+        (folder / f"{'abcd' * 15}abc{end}.tflite").write_bytes(b"m")
+    with pytest.raises(UnknownNameError, match="2 kept models begin with 'abcd'") as caught:
+        models.find("abcd")
+    assert caught.value.hint.startswith("give more of its digits: ")
+    assert len(caught.value.candidates) == 2
+
+
 @pytest.mark.parametrize("wanted", ["", "abc", "../../etc/passwd", "*", "0" * 64])
 def test_a_hash_that_is_not_kept_is_unknown(wanted: str) -> None:
     with pytest.raises(UnknownNameError, match="no kept model"):

@@ -61,7 +61,10 @@ class AdbServer:
             status = _read(connection, 4)
             text = _read(connection, int(_read(connection, 4), 16)).decode(errors="replace")
         if status != b"OKAY":
-            raise DeviceError(f"the adb server refused {service!r}: {text}")
+            raise DeviceError(
+                f"the adb server at {self.host}:{self.port} refused {service!r}: {text}",
+                hint="see that the phone is still plugged in, and connect to it again",
+            )
         return text
 
 
@@ -134,6 +137,6 @@ def _read(connection: socket.socket, size: int) -> bytes:
     while len(data) < size:
         more = connection.recv(size - len(data))
         if not more:
-            raise DeviceError("the adb server hung up")
+            raise DeviceError("the adb server hung up in the middle of its answer", hint="start another server")
         data += more
     return data
