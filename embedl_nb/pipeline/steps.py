@@ -324,6 +324,13 @@ def runs(query: str | None = None, *, limit: int | None = 200) -> pd.DataFrame:
     limit
         How many at most; None for all. Where there are more, the table says so below.
 
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: ``run_id kind name model device compute_unit precision p50_ms p95_ms peak_memory_bytes energy_mj
+        provenance started parent status notebook git_commit git_dirty imported_from``. ``model`` is the beginning of
+        its hash, ``started`` is in UTC; numbers that a step does not have are NaN.
+
     Raises
     ------
     InputError
@@ -347,6 +354,11 @@ def load(run_id: str) -> LiteRTModel | Benchmark | Placement:
     ----------
     run_id
         As shown by :func:`runs`; a unique beginning is enough.
+
+    Returns
+    -------
+    LiteRTModel, Benchmark or Placement
+        As the verb returned it, with its ``run_id``; a model with the store's copy of its file.
 
     Raises
     ------
@@ -386,6 +398,12 @@ def devices(query: str | None = None) -> pd.DataFrame:
     query
         Words that the row has: ``"s24 ready"``; or what is to hold of the columns: ``"state == ready and num_cores
         >= 8"``, as in :func:`runs`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: ``address name state soc cpu num_cores memory_mib os compute_units next_step``, memory in MiB; what is
+        not known of a device is empty.
 
     Raises
     ------

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import pkgutil
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,25 @@ def test_the_public_names_are_these() -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_can_be_used(name: str) -> None:
     assert getattr(embedl_nb, name) is not None
+
+
+def test_every_public_function_says_what_it_takes_and_what_it_returns() -> None:
+    functions = {name: getattr(embedl_nb, name) for name in PUBLIC if inspect.isfunction(getattr(embedl_nb, name))}
+    unsaid = {name: missing for name, function in functions.items() if (missing := _not_documented(function))}
+    assert unsaid == {}
+
+
+def _not_documented(function: Callable[..., object]) -> set[str]:
+    sections = re.split(r"\n(?=\w+\n-+\n)", inspect.getdoc(function) or "")
+    named = {section.partition("\n")[0]: section for section in sections[1:]}
+    taken = {word.strip("*") for line in named.get("Parameters", "").splitlines() for word in line.split(", ")}
+    return (set(inspect.signature(function).parameters) - taken) | ({"Returns"} - named.keys())
+
+
+def test_the_columns_of_public_tables_are_those_that_their_functions_document(empty_home: Path) -> None:
+    for table in (embedl_nb.runs, embedl_nb.devices):
+        documented = (inspect.getdoc(table) or "").partition("Columns: ``")[2].partition("``")[0].split()
+        assert list(table().columns) == documented
 
 
 def test_all_names_can_be_imported_at_once() -> None:

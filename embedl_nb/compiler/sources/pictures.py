@@ -123,6 +123,11 @@ def image_input(
     crop
         Share of a picture's largest centred box that is kept, in (0, 1]; ``"none"`` squeezes the whole picture.
 
+    Returns
+    -------
+    ImageInput
+        What stands for that input, with its examples: pixels of shape (height, width, 3), uint8.
+
     Raises
     ------
     InputError

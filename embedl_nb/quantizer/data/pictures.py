@@ -142,6 +142,11 @@ def images(
     order
         Of the channels.
 
+    Returns
+    -------
+    ImageSet
+        A sequence of samples, shape (1, 3, H, W) or (1, H, W, 3), float32, each read when it is asked for.
+
     Raises
     ------
     InputError
