@@ -1,7 +1,8 @@
 """The kernel's side of the recorder: one thread that owns the child process and feeds it, one file at a time.
 
 The kernel never waits for it, except where it asks a question. While something is measured the recorder does nothing:
-what is under way is given a moment to end and is then stopped by a signal until the measurement is over.
+what is under way is given a moment to end and is then stopped by a signal until the measurement is over. A recorder
+that still starts would, stopped, outlive a kernel that is killed: it is ended instead, and started again afterwards.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Recorder:
         self._is_stopped = False
         self._was_stopped = False
         self._child: Child | None = None
+        self._child_has_begun = False
         self._login: dict[str, str] = {}
 
     def wake(self, store: Store, *, after_s: float = _QUIET_S) -> None:
@@ -108,8 +110,11 @@ class Recorder:
         with self._changed:
             self._num_pauses += 1
             if not self._changed.wait_for(lambda: not self._is_busy or self._is_stopped, _GRACE_S):
-                self._signal("SIGSTOP")
                 self._is_stopped = self._was_stopped = True
+                if self._child_has_begun:
+                    self._signal("SIGSTOP")
+                elif self._child is not None:
+                    self._child.kill()
         try:
             yield
         finally:
@@ -197,10 +202,12 @@ class Recorder:
     def _record(self, path: Path, store: Store) -> None:
         try:
             answer = self._request("record", {"path": str(path), "store": store.to_json()}, _REQUEST_S)
-        except RuntimeCrashedError as err:
-            self._note(err)  # killed by somebody or by this very file: once more, then the next one
-        except RuntimeTimeoutError as err:
-            if not self._was_stopped:  # its time ran out while it was stopped for a measurement: once more
+        except (RuntimeCrashedError, RuntimeTimeoutError) as err:
+            if self._was_stopped:  # it was ended for a measurement, or its time ran out meanwhile
+                self._tries.pop(path, None)
+            elif isinstance(err, RuntimeCrashedError):
+                self._note(err)  # killed by somebody or by this very file: once more, then the next one
+            else:
                 self._give_up(err)
         except Exception as err:
             self._give_up(err if isinstance(err, EmbedlError) else _failed(path, err))
@@ -234,13 +241,24 @@ class Recorder:
         }
         if self._child is not None and (login != self._login or not self._child.is_alive):
             self._let_child_go()
-        if self._child is None:
+        child = self._child
+        if child is None:
             self._login = login
-            self._child = Child(_MODULE, what="the recorder")
-        return self._child.request(command, payload, timeout_s=timeout_s)
+            child = self._start_child()
+        return child.request(command, payload, timeout_s=timeout_s)
+
+    def _start_child(self) -> Child:
+        child = Child(_MODULE, what="the recorder")
+        with self._changed:
+            self._child = child
+            if self._is_stopped:  # too late to be stopped, and nothing was asked of it yet
+                child.kill()
+        child.request("begin", {}, timeout_s=_REQUEST_S)
+        self._child_has_begun = True
+        return child
 
     def _let_child_go(self) -> None:
-        child, self._child = self._child, None
+        child, self._child, self._child_has_begun = self._child, None, False
         if child is not None:
             child.close()
 

@@ -52,6 +52,11 @@ _PATIENCE = {
 }
 
 
+def begin(_payload: dict[str, Any]) -> dict[str, Any]:
+    """Answer: from now on this process dies with the kernel, also while it is stopped."""
+    return {}
+
+
 def record(payload: dict[str, Any]) -> dict[str, Any]:
     """Write the waiting file ``path`` into ``store`` and remove it; says what became of it."""
     store, path = Store(**payload["store"]), Path(payload["path"])
@@ -157,7 +162,7 @@ def main() -> None:
     os.environ.update(_ENVIRONMENT)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
-    serve({"record": record, "rows": rows, "get": get, "model": model, "prepare": prepare})
+    serve({"begin": begin, "record": record, "rows": rows, "get": get, "model": model, "prepare": prepare})
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ command.upgrade(config, directory.get_revision(directory.get_current_head()).dow
 RECORD_AND_DIE_WHILE_MEASURING = """
 import json, os, signal, sys, time
 from embedl_nb import runstore
+from embedl_nb.runstore import client
 from embedl_nb.runstore.client import recorder
+client._GRACE_S = float(sys.argv[2])
 runstore.record("benchmark", json.loads(sys.argv[1]))
 while recorder()._child is None:
     time.sleep(0.01)
@@ -423,9 +425,28 @@ def test_a_recorder_that_is_killed_while_it_makes_the_store_leaves_no_broken_one
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel for the parent's death signal")
-def test_a_kernel_that_is_killed_while_measuring_leaves_no_recorder_behind(empty_home: Path) -> None:
+def test_a_recorder_that_is_ended_as_it_starts_is_started_again(
+    database: Path, recorder: client.Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runstore.flush(PATIENCE_S)
+    recorder._let_child_go()
+    monkeypatch.setattr(client, "_GRACE_S", 0.0)
+    run_id = runstore.record("benchmark", RECORD)
+    recorder.wake(current_store(), after_s=0)
+    assert eventually(lambda: recorder._is_busy)
+    with runstore.pausing():
+        assert eventually(lambda: not recorder._is_busy)
+        assert len(spool.paths()) == 1
+    assert runstore.flush(PATIENCE_S).sentence == ""
+    assert finished(database) == [run_id]
+
+
+@pytest.mark.parametrize("grace_s", [client._GRACE_S, 0.0], ids=["it-has-begun", "it-still-starts"])
+def test_a_kernel_that_is_killed_while_measuring_leaves_no_recorder_behind(empty_home: Path, grace_s: float) -> None:
     kernel = subprocess.Popen(
-        [sys.executable, "-c", RECORD_AND_DIE_WHILE_MEASURING, json.dumps(RECORD)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", RECORD_AND_DIE_WHILE_MEASURING, json.dumps(RECORD), str(grace_s)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     pid = int(kernel.communicate(timeout=PATIENCE_S)[0])
     assert kernel.returncode == -signal.SIGKILL
