@@ -35,6 +35,8 @@ _CHROMIUM_ARGS = (
     "--no-first-run",
     "--disable-quic",
 )
+# A path of several parts, as a hub and its proxies have it: whatever takes the server for the root of its host fails.
+_BASE_URL = "/user/someone/proxy/"
 # Machines are shared: a generous limit costs nothing when the condition holds at once.
 _PATIENCE_MS = 120_000
 # A kernel is there in five seconds, or never: ipykernel 7 can lose the front end's first question (ipykernel#1554).
@@ -123,6 +125,7 @@ class LabServer:
         return [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"),
             f"--ServerApp.root_dir={self.notebooks}",
+            f"--ServerApp.base_url={_BASE_URL}",
             f"--IdentityProvider.token={self.token}",
             "--LabApp.expose_app_in_browser=True",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

@@ -19,7 +19,7 @@ _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
 
 # Each with why it must not be in a script.
 _FORBIDDEN = {
-    r"\bimport\s*[\({\"'*\w]": "a front end hands the script over as a text: it has nothing to import from",
+    r"(?<![.\w])import(\s+[\w*{\"']|\s*[({\"'])": "a script is handed over as text: nothing is beside it",
     r"https?:|wss?:|[\"'`]//\w": "nothing is fetched: there may be no network, or a proxy in between",
     r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|importScripts|sendBeacon)\b": "nothing is fetched",
     r"\beval\(|new Function\b|\bsetTimeout\(\s*[\"'`]": "VS Code and careful servers forbid text that is run as code",
@@ -29,7 +29,8 @@ _FORBIDDEN = {
     r"\b(jupyterapp|jupyterlab|requirejs|require\(|define\(|google\.colab|acquireVsCodeApi)\b": "of one front end only",
     r"\.jp-|\.lm-|\.cm-|\.vscode-|#notebook": "the elements of one front end",
     r"\b(document|window|body|documentElement)\.addEventListener\b": "a listener on the page outlives the output",
-    r"getElementById\(|\bdocument\.querySelector": "an id or a class is found in the other view as well",
+    # But for what the notebook's server says of itself, where there is one.
+    r"getElementById\((?!\"jupyter-config-data\")|\bdocument\.querySelector": "the other view has them as well",
 }
 
 
