@@ -202,12 +202,13 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 
 def _read(paths: Iterable[Path]) -> list[Any]:
+    from google.protobuf.message import DecodeError
     from onnx import TensorProto
 
     tensors = []
     for path in paths:
         tensor = TensorProto()
-        with contextlib.suppress(Exception):  # a sequence: its case is told apart by its graph's types
+        with contextlib.suppress(DecodeError):  # a sequence: its case is told apart by its graph's types
             tensor.ParseFromString(path.read_bytes())
         tensors.append(tensor)
     return tensors
