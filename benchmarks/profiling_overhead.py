@@ -23,8 +23,6 @@ from embedl_nb.runtime.session import CompiledModel, LoadedModel
 
 LIMIT = 1.05
 WARMUP = 20
-
-
 BLOCK = 5
 
 

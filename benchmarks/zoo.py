@@ -29,8 +29,8 @@ ran there, and on sizes that were chosen to be small: they say nothing of the ar
 """
 
 
-def main() -> None:
-    """Compile, measure, write."""
+def main() -> int:
+    """Compile, measure, write; 1 where an architecture does not compile."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=None)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "zoo.md")
@@ -47,9 +47,11 @@ def main() -> None:
             try:
                 rows.append(_row(ZOO[name]))
             except Exception as err:
-                failures.append(f"- {name}: {type(err).__name__}: {str(err).splitlines()[0][:400]}")
+                reason = next(iter(str(err).splitlines()), "")
+                failures.append(f"- {name}: {type(err).__name__}: {reason[:400]}")
             print((failures or [""])[-1] if not rows or rows[-1][0] != name else " | ".join(rows[-1]), flush=True)
             options.output.write_text(_page(rows, failures), encoding="utf-8")
+    return int(bool(failures))
 
 
 def _row(entry: Any) -> tuple[str, ...]:
@@ -90,4 +92,4 @@ def _page(rows: list[tuple[str, ...]], failures: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
