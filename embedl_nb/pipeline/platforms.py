@@ -21,7 +21,7 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """Whether something can be had on a platform, and from what, or why not.
 
@@ -84,13 +84,22 @@ _TITLES = {
     "phones": "phones over adb",
 }
 
-_YES = Capability(True, "")
-_WEBGPU = Capability(True, "WebGPU")
-_NO_CONVERTER = Capability(False, "no wheel of litert-converter")
-_NO_TENSORFLOW = Capability(False, "no wheel of tensorflow 2.18")
-_NO_RUNTIME = Capability(False, "no wheel of ai-edge-litert 2.3")
-_NO_PLUGIN = Capability(False, "no compiler plug-in in the wheel")
-_NO_ADB = Capability(False, "no wheel of adbutils")
+
+def _yes(by: str = "") -> Capability:
+    return Capability(is_available=True, reason=by)
+
+
+def _no(why: str) -> Capability:
+    return Capability(is_available=False, reason=why)
+
+
+_YES = _yes()
+_WEBGPU = _yes("WebGPU")
+_NO_CONVERTER = _no("no wheel of litert-converter")
+_NO_TENSORFLOW = _no("no wheel of tensorflow 2.18")
+_NO_RUNTIME = _no("no wheel of ai-edge-litert 2.3")
+_NO_PLUGIN = _no("no compiler plug-in in the wheel")
+_NO_ADB = _no("no wheel of adbutils")
 
 PLATFORMS: dict[tuple[str, str], Platform] = {
     ("linux", "x86_64"): Platform(
@@ -101,7 +110,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
-        npu=Capability(True, "Qualcomm/MediaTek/Google/Intel"),
+        npu=_yes("Qualcomm/MediaTek/Google/Intel"),
         phones=_YES,
     ),
     ("linux", "aarch64"): Platform(
@@ -122,7 +131,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         keras=_YES,
         quantize=_YES,
         cpu=_YES,
-        gpu=Capability(True, "Metal"),
+        gpu=_yes("Metal"),
         npu=_NO_PLUGIN,
         phones=_NO_ADB,
     ),
@@ -145,7 +154,7 @@ PLATFORMS: dict[tuple[str, str], Platform] = {
         quantize=_YES,
         cpu=_YES,
         gpu=_WEBGPU,
-        npu=Capability(True, "Intel"),
+        npu=_yes("Intel"),
         phones=_YES,
     ),
 }

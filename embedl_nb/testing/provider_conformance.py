@@ -45,7 +45,7 @@ class ProviderConformance:
 
     def test_the_scheme_is_lower_case_and_has_no_slashes(self) -> None:
         scheme = self.provider().scheme
-        _expect(scheme == scheme.lower() and scheme != "" and "/" not in scheme, f"scheme {scheme!r}")
+        _expect(scheme == scheme.lower() and bool(scheme) and "/" not in scheme, f"scheme {scheme!r}")
 
     def test_every_listed_address_is_its_own_and_opens(self) -> None:
         provider = self.provider()
@@ -80,9 +80,9 @@ class ProviderConformance:
             provider.open(missing)
         except (InputError, DeviceError) as err:
             _expect("no-such-device-93b1" in str(err), f"the error does not name the device: {err}")
-            _expect(err.hint != "", "the error has no hint")
+            _expect(bool(err.hint), "the error has no hint")
         else:
-            _expect(False, f"{missing} opened")
+            raise AssertionError(f"{missing} opened")
 
     def test_the_lease_can_be_taken_again_after_an_error(self) -> None:
         device = self.device()
@@ -128,7 +128,7 @@ class ProviderConformance:
         except (InputError, BenchmarkError) as err:
             _expect("missing.tflite" in str(err), f"the error does not name the file: {err}")
         else:
-            _expect(False, "a model that is not there was measured")
+            raise AssertionError("a model that is not there was measured")
         with device.lease():
             pass
 

@@ -47,10 +47,11 @@ def bars(shown: list[Bar], values: Axis, *, is_horizontal: bool) -> Markup:
             f"M{x:.1f} {y:.1f}h{max(width, 0.3):.1f}v{max(height, 0.3):.1f}h{-max(width, 0.3):.1f}z"
         )
         rest += _beside(bar, values, is_horizontal=is_horizontal)
-    return join((*(_path(" ".join(parts), *look) for look, parts in looks.items()), *rest))
+    drawn = (_path(" ".join(parts), fill, is_hatched=is_hatched) for (fill, is_hatched), parts in looks.items())
+    return join((*drawn, *rest))
 
 
-def _path(drawn: str, fill: str, is_hatched: bool) -> Markup:
+def _path(drawn: str, fill: str, *, is_hatched: bool) -> Markup:
     # What was not measured is hollow and dashed: a pattern would need an id that is unique in the page.
     if is_hatched:
         return element(
@@ -211,4 +212,4 @@ def swatch(trace: dict[str, Any], x: float, y: float) -> Markup:
         )
     if trace["type"] == "scatter":
         return _dot(marker | {"size": 9}, 0, x + 7, y - 4)
-    return _path(f"M{x + 2:.1f} {y - 9:.1f}h10v10h-10z", fill, bool(marker.get("pattern")))
+    return _path(f"M{x + 2:.1f} {y - 9:.1f}h10v10h-10z", fill, is_hatched=bool(marker.get("pattern")))
