@@ -27,6 +27,15 @@ from embedl_nb.units import Provenance
 
 __all__ = ["fake_benchmark", "fake_fidelity"]
 
+_DEVICE = DeviceInfo(
+    address="virtual://bench",
+    name="virtual bench",
+    cpu="Made-up CPU",
+    num_cores=4,
+    memory_bytes=8 * 2**30,
+    os="Virtual 1.0",
+    provenance=Provenance.VIRTUAL,
+)
 _OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD")
 _KERNELS = {
     "CONV_2D": "Convolution (NHWC, F32) IGEMM",
@@ -72,15 +81,7 @@ def fake_benchmark(
         model_name=model_name,
         model_sha256="0" * 64,
         precision="f32",
-        device=DeviceInfo(
-            address="virtual://bench",
-            name="virtual bench",
-            cpu="Made-up CPU",
-            num_cores=4,
-            memory_bytes=8 * 2**30,
-            os="Virtual 1.0",
-            provenance=Provenance.VIRTUAL,
-        ),
+        device=_DEVICE,
         latency=_latency(samples),
         init_ms=42.0,
         first_ms=p50_ms * 1.8,
@@ -91,21 +92,25 @@ def fake_benchmark(
         ),
         placement=PlacementSummary(asked="cpu", got="cpu", sentence="asked cpu, got cpu"),
         outputs=OutputCheck(state=OutputState.MATCH, sentence="made up"),
-        environment=Environment(
-            hostname="virtual",
-            cpu="Made-up CPU",
-            num_cores=4,
-            num_usable_cores=4,
-            os="Virtual 1.0",
-            num_threads=1,
-            versions={"ai-edge-litert": "2.3.0"},
-            started_at="2026-11-22T17:04:01+00:00",
-        ),
+        environment=_environment(),
         input_source=InputSource.EXAMPLE,
         layer_table=layers,
         profiled_mean_ms=profiled_ms if layers else None,
         unattributed_ms=profiled_ms - sum(layer.mean_ms for layer in layers) if layers else None,
         provenance=Provenance.VIRTUAL,
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        hostname="virtual",
+        cpu=_DEVICE.cpu,
+        num_cores=_DEVICE.num_cores,
+        num_usable_cores=_DEVICE.num_cores,
+        os=_DEVICE.os,
+        num_threads=1,
+        versions={"ai-edge-litert": "2.3.0"},
+        started_at="2026-11-22T17:04:01+00:00",
     )
 
 
