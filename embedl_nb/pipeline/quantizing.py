@@ -105,39 +105,25 @@ def quantize(
     from embedl_nb.model import as_model
     from embedl_nb.quantizer import QuantizeOptions, quantize_model
 
-    options = QuantizeOptions.checked(
-        num_samples=num_samples,
-        seed=seed,
-        effort=effort,
-        evaluate=evaluate,
-        higher_is_better=higher_is_better,
-        max_degradation=max_degradation,
-        min_sqnr_db=min_sqnr_db,
-        device=device,
-        name=name,
-    )
+    asked: dict[str, Any] = {
+        "num_samples": num_samples,
+        "seed": seed,
+        "effort": effort,
+        "evaluate": evaluate,
+        "higher_is_better": higher_is_better,
+        "max_degradation": max_degradation,
+        "min_sqnr_db": min_sqnr_db,
+        "device": device,
+        "name": name,
+    }
+    options = QuantizeOptions.checked(**asked)
     subject = as_model(model)
     with showing("quantize"), runstore.pausing():
         result = quantize_model(subject, data, recipe=recipe, overrides=overrides, options=options)
     if result.fidelity is not None:
         for sentence in (*result.notes[len(subject.notes) :], *result.fidelity.warnings):
             warnings.warn(sentence, EmbedlWarning, stacklevel=2)
-    call = call_of(
-        files=("data",),
-        model=subject,
-        data=data,
-        recipe=_repeatable(recipe),
-        num_samples=num_samples,
-        seed=seed,
-        effort=effort,
-        overrides=overrides,
-        evaluate=evaluate,
-        higher_is_better=higher_is_better,
-        max_degradation=max_degradation,
-        min_sqnr_db=min_sqnr_db,
-        device=device,
-        name=name,
-    )
+    call = call_of(files=("data",), model=subject, data=data, recipe=_repeatable(recipe), overrides=overrides, **asked)
     result = recorded("quantize", result, model=result, parent_run_id=subject.run_id, call=call)
     return dataclasses.replace(result, path=kept_path(result))
 

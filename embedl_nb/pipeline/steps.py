@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from embedl_nb.compiler.explaining.reproducing import Repro
+    from embedl_nb.device import DeviceAddress
     from embedl_nb.device.adb.tool.binary import ToolBinary
     from embedl_nb.measure import Benchmark
     from embedl_nb.measure.benchmarks import Benchmarks
     from embedl_nb.model import LiteRTModel
+    from embedl_nb.pipeline.device_worker import MeasureOne
     from embedl_nb.placement import Placement
 
 __all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "runs", "ui"]
@@ -277,7 +279,6 @@ def benchmark(
     """
     from embedl_nb import runstore
     from embedl_nb.measure import measure
-    from embedl_nb.measure.afterwards import InterruptedAfterwards
     from embedl_nb.model import as_model
     from embedl_nb.pipeline.benchmarks import benchmark_many, the_one
 
@@ -304,12 +305,21 @@ def benchmark(
     with showing("benchmark"), runstore.pausing():
         if single is None:
             return benchmark_many(measure_one, device, compute_unit, record=keep)
-        try:
-            result = measure_one(single[0], compute_unit=single[1])
-        except InterruptedAfterwards as stopped:
-            stopped.add_note(f'enb.load("{keep(stopped.result).run_id}") has it')
-            raise
+        result = _measured_alone(measure_one, *single, keep=keep)
     return keep(result)
+
+
+def _measured_alone(
+    measure_one: MeasureOne, device: str | DeviceAddress, unit: str, *, keep: Callable[[Benchmark], Benchmark]
+) -> Benchmark:
+    """Measure on one device; what an interrupt leaves is recorded, and a note says how to get it."""
+    from embedl_nb.measure.afterwards import InterruptedAfterwards
+
+    try:
+        return measure_one(device, compute_unit=unit)
+    except InterruptedAfterwards as stopped:
+        stopped.add_note(f'enb.load("{keep(stopped.result).run_id}") has it')
+        raise
 
 
 def runs(query: str | None = None, *, limit: int | None = 200) -> pd.DataFrame:
