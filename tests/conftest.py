@@ -56,6 +56,20 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture
+def spooled_home(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home, into whose files alone results are recorded: no recorder is started."""
+    from embedl_nb.runstore import reading, store
+    from embedl_nb.runstore.client import Recorder
+
+    monkeypatch.setattr(Recorder, "_start_thread", lambda self: None)
+    for module in (store, reading):
+        recorder = Recorder()
+        monkeypatch.setattr(module, "recorder", lambda recorder=recorder: recorder)
+    monkeypatch.setattr(store, "_drain_at_exit_of_a_script", lambda: None)
+    return empty_home
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """Return the folder of pyproject.toml."""

@@ -23,7 +23,7 @@ from embedl_nb.pipeline.bar import words_of
 from embedl_nb.pipeline.device_worker import EVERY_UNIT, MeasureOne, Outcome, Said, Worker
 from embedl_nb.units import ComputeUnit
 
-__all__ = ["EVERY_UNIT", "benchmark_many", "the_one"]
+__all__ = ["benchmark_many", "the_one"]
 
 _WARN_CALLER = 3  # the caller of the verb, which calls benchmark_many
 _POLL_S = 0.2

@@ -17,7 +17,7 @@ from embedl_nb.units import Provenance, counted, format_ms
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Difference", "Rerun", "differences_between"]
+__all__ = ["Difference", "Rerun", "differences_between", "outcome_of"]
 
 _WORDS = {False: "no", True: "yes"}
 _TOLD_OTHERWISE = {FlagKind.LAYERS_INCOMPLETE, FlagKind.GOVERNOR, FlagKind.FALLBACK, FlagKind.OUTPUTS_DIFFER}

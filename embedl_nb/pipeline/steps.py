@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from embedl_nb.pipeline.device_worker import MeasureOne
     from embedl_nb.placement import Placement
 
-__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "runs", "ui"]
+__all__ = ["benchmark", "bisect", "cache_clear", "compile", "devices", "fetch_tool", "load", "result_of", "runs", "ui"]
 
 
 def compile(  # noqa: A001 - the public verb of the field

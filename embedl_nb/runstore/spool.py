@@ -22,7 +22,17 @@ from embedl_nb.errors import InputError, RunStoreError, SchemaTooNewError
 from embedl_nb.runstore.fields import wrong_field
 from embedl_nb.runstore.summary import Summary
 
-__all__ = ["Entry", "folder", "paths", "read", "run_id_of", "set_aside", "write"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Entry",
+    "folder",
+    "new_run_id",
+    "paths",
+    "read",
+    "run_id_of",
+    "set_aside",
+    "write",
+]
 
 SCHEMA_VERSION = 1
 

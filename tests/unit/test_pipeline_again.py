@@ -21,8 +21,7 @@ from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmark import Flag, FlagKind
 from embedl_nb.pipeline.calls import LostArgument, call_of, given_again, recorded_call
 from embedl_nb.pipeline.rerun_result import differences_between, outcome_of
-from embedl_nb.runstore import reading, spool, store
-from embedl_nb.runstore.client import Recorder
+from embedl_nb.runstore import spool
 from embedl_nb.testing import models
 from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
 from embedl_nb.testing.results import fake_benchmark
@@ -31,18 +30,7 @@ SHORT: dict[str, Any] = {"processes": 2, "iterations": 20, "profile": False}
 
 
 @pytest.fixture
-def home(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Record into files only: no recorder is started."""
-    monkeypatch.setattr(Recorder, "_start_thread", lambda self: None)
-    for module in (store, reading):
-        recorder = Recorder()
-        monkeypatch.setattr(module, "recorder", lambda recorder=recorder: recorder)
-    monkeypatch.setattr(store, "_drain_at_exit_of_a_script", lambda: None)
-    return empty_home
-
-
-@pytest.fixture
-def bench(home: Path) -> Iterator[VirtualDevice]:
+def bench(spooled_home: Path) -> Iterator[VirtualDevice]:
     device = VirtualDevice()
     with using_provider(VirtualProvider(device)):
         yield device
@@ -198,7 +186,7 @@ def test_a_model_that_was_edited_by_hand_is_named(model: Any, said: str, recorde
     ],
     ids=["call", "arguments", "environment"],
 )
-def test_a_call_that_was_edited_by_hand_is_named(call: Any, said: str, home: Path) -> None:
+def test_a_call_that_was_edited_by_hand_is_named(call: Any, said: str, spooled_home: Path) -> None:
     record = {"run_id": "20261122-170401-3f9a", "call": call}
     with pytest.raises(InputError, match=f"run 20261122-170401-3f9a .*: {said}"):
         recorded_call(record)
@@ -213,7 +201,7 @@ def test_a_call_that_was_edited_by_hand_is_named(call: Any, said: str, home: Pat
     ],
 )
 def test_an_argument_too_many_or_too_few_for_the_step_is_named(
-    kind: str, arguments: dict[str, Any], named: str, home: Path, tmp_path: Path
+    kind: str, arguments: dict[str, Any], named: str, spooled_home: Path, tmp_path: Path
 ) -> None:
     model = enb.LiteRTModel.open(models.write(tmp_path, models.fully_connected(), name="net"))
     run_id = runstore.record(kind, model.to_record(), model_path=model.path, call=call_of(**arguments))
@@ -234,7 +222,7 @@ def test_an_object_that_the_step_does_not_take_is_refused(recorded: Benchmark) -
         enb.rerun(str(recorded.run_id), data=[1])
 
 
-def test_a_compile_of_a_live_module_names_it_and_what_can_be_done_instead(home: Path, tmp_path: Path) -> None:
+def test_a_compile_of_a_live_module_names_it_and_what_can_be_done_instead(spooled_home: Path, tmp_path: Path) -> None:
     class Net:
         __module__ = "torch.nn"
 
@@ -247,7 +235,7 @@ def test_a_compile_of_a_live_module_names_it_and_what_can_be_done_instead(home: 
     assert f"{later} (benchmark)" in caught.value.hint
 
 
-def test_nothing_is_taken_from_the_cache_meanwhile(home: Path, tmp_path: Path) -> None:
+def test_nothing_is_taken_from_the_cache_meanwhile(spooled_home: Path, tmp_path: Path) -> None:
     work = tmp_path / "entry"
     work.mkdir()
     data = models.fully_connected()
@@ -276,12 +264,12 @@ ARRAY = np.arange(6, dtype="int8").reshape(2, 3)
     ],
     ids=str,
 )
-def test_a_value_comes_back_as_it_was_given(value: Any, home: Path) -> None:
+def test_a_value_comes_back_as_it_was_given(value: Any, spooled_home: Path) -> None:
     described = json.loads(json.dumps(call_of(value=value)["arguments"]["value"]))
     np.testing.assert_equal(given_again("value", described), value)
 
 
-def test_a_file_that_has_changed_is_not_what_was_given(home: Path, tmp_path: Path) -> None:
+def test_a_file_that_has_changed_is_not_what_was_given(spooled_home: Path, tmp_path: Path) -> None:
     file = tmp_path / "net.onnx"
     file.write_bytes(b"one")
     described = call_of(files=("source",), source=str(file))["arguments"]["source"]
@@ -294,7 +282,7 @@ def test_a_file_that_has_changed_is_not_what_was_given(home: Path, tmp_path: Pat
         given_again("source", described)
 
 
-def test_pictures_come_back_by_their_paths(home: Path, tmp_path: Path) -> None:
+def test_pictures_come_back_by_their_paths(spooled_home: Path, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     for name in ("a.png", "b.png"):
         image.fromarray(np.full((8, 8, 3), 9, "uint8")).save(tmp_path / name)
@@ -305,7 +293,7 @@ def test_pictures_come_back_by_their_paths(home: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again[1], pictures[1])
 
 
-def test_arrays_beyond_the_limit_are_named_and_not_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_beyond_the_limit_are_named_and_not_kept(spooled_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedl_nb.runstore.samples.LARGEST_BYTES", 100)
     described = call_of(data=np.zeros(1000))["arguments"]["data"]
     with pytest.raises(LostArgument, match=r"7.8 KiB of arrays"):
@@ -313,13 +301,13 @@ def test_arrays_beyond_the_limit_are_named_and_not_kept(home: Path, monkeypatch:
     assert not (config.data_dir() / "samples").exists()
 
 
-def test_the_same_arrays_are_kept_once(home: Path) -> None:
+def test_the_same_arrays_are_kept_once(spooled_home: Path) -> None:
     for _ in range(2):
         call_of(data=ARRAY)
     assert len(list((config.data_dir() / "samples").iterdir())) == 1
 
 
-def test_kept_arrays_that_were_damaged_are_not_used(home: Path) -> None:
+def test_kept_arrays_that_were_damaged_are_not_used(spooled_home: Path) -> None:
     described = call_of(data=ARRAY)["arguments"]["data"]
     (file,) = (config.data_dir() / "samples").iterdir()
     file.write_bytes(file.read_bytes()[:-1] + b"x")

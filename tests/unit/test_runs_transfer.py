@@ -14,8 +14,7 @@ import pytest
 import embedl_nb as enb
 from embedl_nb import config, runstore
 from embedl_nb.errors import EmbedlError, EmbedlWarning, InputError, RunStoreError, SchemaTooNewError
-from embedl_nb.runstore import archive, reading, spool, store
-from embedl_nb.runstore.client import Recorder
+from embedl_nb.runstore import archive, reading, spool
 from embedl_nb.testing import models
 from embedl_nb.testing.results import fake_benchmark
 
@@ -23,18 +22,7 @@ RECORDS = Path(__file__).parent / "records"
 
 
 @pytest.fixture
-def home(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Record into files only: no recorder is started."""
-    monkeypatch.setattr(Recorder, "_start_thread", lambda self: None)
-    for module in (store, reading):
-        recorder = Recorder()
-        monkeypatch.setattr(module, "recorder", lambda recorder=recorder: recorder)
-    monkeypatch.setattr(store, "_drain_at_exit_of_a_script", lambda: None)
-    return empty_home
-
-
-@pytest.fixture
-def exported(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def exported(spooled_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a file with a compile and its benchmark; the home is empty again, as another machine's is."""
     model = enb.LiteRTModel.open(models.write(tmp_path, models.fully_connected(), name="net"))
     run_id = runstore.record("compile", model.to_record(), model_path=model.path)
@@ -42,7 +30,7 @@ def exported(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     runstore.record("benchmark", benchmark, parent_run_id=run_id)
     monkeypatch.setattr(archive.machine, "hostname", lambda: "lab-7")
     path: Path = enb.export_runs(tmp_path / "out" / "runs.zip")
-    shutil.rmtree(home)
+    shutil.rmtree(spooled_home)
     return path
 
 
@@ -113,7 +101,7 @@ def test_chosen_runs_without_models(exported: Path, tmp_path: Path) -> None:
     assert runstore.get(enb.runs()["run_id"][0])["imported_from"] == "lab-7"
 
 
-def test_an_empty_store_exports_nothing(home: Path, tmp_path: Path) -> None:
+def test_an_empty_store_exports_nothing(spooled_home: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run to export"):
         enb.export_runs(tmp_path / "runs.zip")
     assert not (tmp_path / "runs.zip").exists()
@@ -235,7 +223,7 @@ def test_a_folder_that_a_record_names_is_not_asked_for_its_state(exported: Path,
 
 
 @pytest.mark.parametrize("path", sorted(RECORDS.glob("v*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_records_of_every_schema_version_still_open(path: Path, home: Path) -> None:
+def test_records_of_every_schema_version_still_open(path: Path, spooled_home: Path) -> None:
     record = json.loads(path.read_text())
     assert f"v{record['schema_version']}" == path.parent.name
     entry = {**record, "store": "", "tables": {}, "pictures": {}, "model_file": ""}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["Heat"]
+__all__ = ["THRESHOLDS_CELSIUS", "Heat"]
 
 _AT_REST_CELSIUS = 29.5
 _COOLING_S = 120.0

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
-from embedl_nb.errors import UnknownNameError
+from embedl_nb.model.calling import pick_signature
 from embedl_nb.model.flatbuffer import read_model
 from embedl_nb.model.graph import ModelGraph, Subgraph
 from embedl_nb.model.spec import Signature
@@ -109,7 +109,7 @@ class Measurement:
 
     def _run(self) -> Measured:
         graph = read_model(self._model)
-        signature = _signature(graph, self._flags.text("signature_to_run_for"))
+        signature = pick_signature(graph.signatures, self._flags.text("signature_to_run_for") or None)
         operators = graph.subgraphs[signature.subgraph_index].operators
         if self._has_npu and any(operator.type_name == DISPATCH for operator in operators):
             return self._made_up(graph, signature)
@@ -225,12 +225,3 @@ def _cycled(values: Sequence[float], count: int) -> tuple[float, ...]:
 def _slower(event: ProfiledEvent, pace: float) -> ProfiledEvent:
     durations_ms = tuple(duration * pace for duration in event.durations_ms)
     return replace(event, start_ms=event.start_ms * pace, durations_ms=durations_ms)
-
-
-def _signature(graph: ModelGraph, key: str) -> Signature:
-    if not key:
-        return graph.signatures[0]
-    for signature in graph.signatures:
-        if signature.key == key:
-            return signature
-    raise UnknownNameError.among("signature", key, [each.key for each in graph.signatures])
