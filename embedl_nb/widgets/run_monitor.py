@@ -8,6 +8,7 @@ When the verb has ended, a line and a table of plain HTML take the monitor's pla
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import traitlets
 from IPython.display import DisplayHandle
 
-from embedl_nb.display import Table, View, html, text
+from embedl_nb.display import Table, View, text
 from embedl_nb.display.markup import element
 from embedl_nb.progress import Event
 from embedl_nb.widgets.assets import es_module, style_sheet
@@ -100,9 +101,7 @@ class RunMonitor(Widget):
         self._summary = summary
         self._tell()
         view = self._view()
-        # Without jobs a line says all; a frame around it would be more than what is in it.
-        markup = html.render(view) if view.tables else str(element("small", view.headline))
-        self._handle.update({"text/plain": text.render(view), "text/html": markup}, raw=True)
+        self._handle.update({"text/plain": text.render(view), "text/html": self._left()}, raw=True)
         # A page that was loaded meanwhile is not told of the change: there the monitor stays, and shows the end.
         if len(self._pages) < 2:
             self.close()
@@ -150,7 +149,15 @@ class RunMonitor(Widget):
     def _view(self) -> View:
         rows = tuple((row.name, row.outcome) for row in self._rows.values())
         ended = Table(title="What became of each", columns=("where", "outcome"), rows=rows)
-        return View(
-            headline=self._summary or f"{self._verb} | its end was not heard of",
-            tables=(ended,) if rows else (),
-        )
+        return View(headline=self._headline(), tables=(ended,) if rows else ())
+
+    def _headline(self) -> str:
+        standings = Counter(row.standing for row in self._rows.values())
+        counted = ", ".join(f"{number} {standing}" for standing, number in standings.items())
+        return ": ".join(filter(None, (self._summary, counted))) or f"{self._verb} | its end was not heard of"
+
+    def _left(self) -> str:
+        """Return a line that opens on what became of each job: the result that follows is what is to be seen."""
+        headline = element("small", self._headline())
+        rows = [element("tr", element("td", row.name), element("td", row.outcome)) for row in self._rows.values()]
+        return element("details", element("summary", headline), element("table", *rows)) if rows else headline

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from embedl_nb.commands.lines import shortened
-from embedl_nb.errors import EmbedlError
+from embedl_nb.errors import BenchmarkError, EmbedlError
 from embedl_nb.progress import Event, Job
 from embedl_nb.units import format_ms
 
@@ -80,13 +80,18 @@ class RunRow:
             return "cancelling" if self.is_cancelling else "running"
         if not self._errors:
             return "done"
-        return "cancelled" if self.is_cancelling else "failed"
+        return "cancelled" if self.is_cancelling and type(self._errors[-1]) is BenchmarkError else "failed"
+
+    @property
+    def _told_errors(self) -> tuple[EmbedlError, ...]:
+        """What went wrong, but for the error that stands for the Cancel."""
+        return self._errors[:-1] if self.standing == "cancelled" else self._errors
 
     @property
     def outcome(self) -> str:
         """What it came to, in a line."""
         latency = format_ms(self._latencies_ms[-1]) if self._latencies_ms else ""
-        told = [_told(error) for error in self._errors] or [latency]
+        told = [_told(error) for error in self._told_errors] or [latency]
         return ": ".join(filter(None, (self.standing, "; ".join(told))))
 
     def as_json(self) -> dict[str, Any]:
@@ -109,11 +114,11 @@ class RunRow:
             "got": self._got,
             "errors": [
                 {"kind": type(error).__name__, "message": shortened(error.message), "hint": shortened(error.hint)}
-                for error in self._errors
+                for error in self._told_errors
             ],
         }
 
 
 def _told(error: EmbedlError) -> str:
-    hint = f" Try: {error.hint}" if error.hint else ""
+    hint = f". Try: {error.hint}" if error.hint else ""
     return shortened(f"{type(error).__name__}: {error.message}{hint}")
