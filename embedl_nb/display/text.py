@@ -115,12 +115,19 @@ def _clip(text: str, width: int) -> str:
     """Shorten the middle: the start of a name says what it is, its end says which one."""
     if _width(text) <= width:
         return text
-    head, tail = text, text
-    while _width(head) > (width - 1) // 2:
-        head = head[:-1]
-    while _width(tail) > width - 1 - _width(head):
-        tail = tail[1:]
+    head = _beginning(text, (width - 1) // 2)
+    tail = _beginning(text[::-1], width - 1 - _width(head))[::-1]
     return f"{head}…{tail}"
+
+
+def _beginning(text: str, width: int) -> str:
+    """Return as much of ``text`` as fits, in one look at each letter: an error may have a million."""
+    left = width
+    for place, ch in enumerate(text):
+        left -= _width(ch)
+        if left < 0:
+            return text[:place]
+    return text
 
 
 def _pad(text: str, width: int, *, right: bool = False) -> str:

@@ -15,5 +15,6 @@ if not is_installed("anywidget"):
 from embedl_nb.widgets.device_picker import DevicePicker
 from embedl_nb.widgets.layer_explorer import LayerExplorer
 from embedl_nb.widgets.run_browser import RunBrowser
+from embedl_nb.widgets.run_monitor import RunMonitor
 
-__all__ = ["DevicePicker", "LayerExplorer", "RunBrowser"]
+__all__ = ["DevicePicker", "LayerExplorer", "RunBrowser", "RunMonitor"]

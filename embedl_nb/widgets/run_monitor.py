@@ -99,6 +99,8 @@ class RunMonitor(Widget):
     def finish(self, summary: str) -> None:
         """Leave what can be read without a kernel, and close."""
         self._summary = summary
+        for row in self._rows.values():
+            row.stop()
         self._tell()
         view = self._view()
         self._handle.update({"text/plain": text.render(view), "text/html": self._left()}, raw=True)

@@ -38,7 +38,7 @@ class RunRow:
         self.is_cancelling = False
         self._event = Event(stage="starting")
         self._errors: tuple[EmbedlError, ...] = ()
-        self._is_over = False
+        self._is_over = self._is_stopped = False
         self._process = ""
         self._latencies_ms: deque[float] = deque(maxlen=_NUM_LATENCIES)
         self._temperature_celsius: float | None = None
@@ -68,6 +68,10 @@ class RunRow:
         self.take(job.event)
         self._errors, self._is_over = job.errors, job.is_over
 
+    def stop(self) -> None:
+        """Take note that nothing more will be said."""
+        self._is_stopped = True
+
     @property
     def turn(self) -> tuple[object, ...]:
         """What is different where something has happened, and not only gone on."""
@@ -75,7 +79,9 @@ class RunRow:
 
     @property
     def standing(self) -> str:
-        """``"running"``, ``"cancelling"``, ``"done"``, ``"failed"`` or ``"cancelled"``."""
+        """``"running"``, ``"cancelling"``, or its end: ``"done"``, ``"failed"``, ``"cancelled"``, ``"stopped"``."""
+        if not self._is_over and self._is_stopped:
+            return "stopped"  # with all the others
         if not self._is_over:
             return "cancelling" if self.is_cancelling else "running"
         if not self._errors:

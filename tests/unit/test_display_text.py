@@ -60,6 +60,13 @@ def test_a_shortened_name_keeps_its_start_and_its_end():
     assert line.endswith("last")
 
 
+def test_a_cell_of_a_hundred_thousand_letters_is_cut_at_once():
+    table = Table(title="Errors", columns=("where", "error"), rows=(("phone", "a" + "x" * 2**17 + "z"),))
+    (line,) = [line for line in render(View(headline="x", tables=(table,))).splitlines() if "…" in line]
+    assert " ax" in line
+    assert line.endswith("xz")
+
+
 def test_a_long_fact_wraps_under_itself_and_a_path_stays_whole():
     path = "/home/somebody/" + "deep/" * 30 + "model.tflite"
     lines = render(View(headline="x", facts=(Fact("path", f"the file is at {path}"),))).splitlines()

@@ -10,7 +10,6 @@ const TELL_EVERY_MS = 3000;
 const LINE_WIDTH = 96;
 const LINE_HEIGHT = 22;
 const MOST_COUNTED = 100000;
-const SVG = "http://www.w3.org/2000/svg";
 
 // Another page is one that was loaded since.
 const PAGE = freshId();
@@ -20,7 +19,7 @@ const PAGE = freshId();
  *
  * @typedef {object} Row
  * @property {string} name the device's address; "" where the work is a single job
- * @property {string} standing running, cancelling, done, failed or cancelled
+ * @property {string} standing running, cancelling, done, failed, cancelled or stopped
  * @property {string} process which process of how many
  * @property {string} stage
  * @property {string} message
@@ -88,36 +87,46 @@ function news(run) {
 
 /** A line of the latest latencies; its text is beside it. */
 function latencyLine() {
-  const svg = document.createElementNS(SVG, "svg");
-  const line = document.createElementNS(SVG, "polyline");
-  const dot = document.createElementNS(SVG, "circle");
-  svg.setAttribute("width", String(LINE_WIDTH));
-  svg.setAttribute("height", String(LINE_HEIGHT));
-  svg.setAttribute("aria-hidden", "true");
-  dot.setAttribute("r", "2");
-  svg.append(line, dot);
+  const canvas = /** @type {HTMLCanvasElement} */ (element("canvas", { class: "embedl-line", "aria-hidden": "true" }));
   return {
-    svg,
+    canvas,
     /** @param {number[]} values */
     draw(values) {
-      svg.classList.toggle("embedl-empty", !values.length);
-      if (!values.length) return;
-      const ordered = values.toSorted((one, other) => one - other);
-      const middle = ordered[ordered.length >> 1];
-      // At least a tenth up and down: noise of a hundredth is to look like a flat line.
-      const low = Math.min(ordered[0], middle * 0.9);
-      const high = Math.max(ordered[ordered.length - 1], middle * 1.1);
-      const step = (LINE_WIDTH - 6) / Math.max(values.length - 1, 1);
-      const points = values.map((value, place) => [
-        3 + place * step,
-        3 + (LINE_HEIGHT - 6) * (1 - (value - low) / (high - low || 1)),
-      ]);
-      line.setAttribute("points", points.map((point) => point.map((each) => each.toFixed(1)).join(",")).join(" "));
+      const scale = devicePixelRatio || 1;
+      canvas.width = LINE_WIDTH * scale;
+      canvas.height = LINE_HEIGHT * scale;
+      const paint = canvas.getContext("2d");
+      if (!paint || !values.length) return;
+      paint.scale(scale, scale);
+      paint.strokeStyle = paint.fillStyle = getComputedStyle(canvas).color;
+      paint.lineWidth = 1.5;
+      const points = linePoints(values);
+      paint.beginPath();
+      for (const [x, y] of points) paint.lineTo(x, y);
+      paint.stroke();
       const [x, y] = points[points.length - 1];
-      dot.setAttribute("cx", x.toFixed(1));
-      dot.setAttribute("cy", y.toFixed(1));
+      paint.beginPath();
+      paint.arc(x, y, 2, 0, 2 * Math.PI);
+      paint.fill();
     },
   };
+}
+
+/**
+ * @param {number[]} values
+ * @returns {[number, number][]}
+ */
+function linePoints(values) {
+  const ordered = values.toSorted((one, other) => one - other);
+  const middle = ordered[ordered.length >> 1];
+  // At least a tenth up and down: noise of a hundredth is to look like a flat line.
+  const low = Math.min(ordered[0], middle * 0.9);
+  const high = Math.max(ordered[ordered.length - 1], middle * 1.1);
+  const across = (LINE_WIDTH - 6) / Math.max(values.length - 1, 1);
+  return values.map((value, place) => [
+    3 + place * across,
+    3 + (LINE_HEIGHT - 6) * (1 - (value - low) / (high - low || 1)),
+  ]);
 }
 
 /**
@@ -141,7 +150,7 @@ function jobRow(name, cancel) {
   const problems = element("tr", { class: "embedl-problem", hidden: true }, problem);
   const row = element(
     "tr", {}, where, element("td", { class: "embedl-step" }, element("div", {}, standing, progress), message),
-    element("td", { class: "embedl-latency" }, line.svg, latency), temperature, unitCell,
+    element("td", { class: "embedl-latency" }, line.canvas, latency), temperature, unitCell,
     element("td", { class: "embedl-cancel" }, button),
   );
   let shown = "";
@@ -151,15 +160,16 @@ function jobRow(name, cancel) {
     /**
      * @param {Row} state
      * @param {boolean} canCancel
+     * @param {boolean} isMoving
      */
-    update(state, canCancel) {
+    update(state, canCancel, isMoving) {
+      progress.hidden = isOver(state) || !isMoving;
       button.toggleAttribute("disabled", !canCancel || state.standing === "cancelling");
       const now = JSON.stringify(state);
       if (now === shown) return;
       shown = now;
       row.dataset.standing = state.standing;
       say(standing, step(state));
-      progress.hidden = isOver(state);
       if (state.share === null) progress.removeAttribute("value");
       else progress.setAttribute("value", String(state.share));
       say(message, isOver(state) ? "" : state.message);
@@ -206,8 +216,10 @@ function hearing() {
 /** @param {{model: import("./frame.js").Model, el: HTMLElement}} props */
 function render({ model, el }) {
   const { body, listen, end } = frame(model, el, "Run monitor");
+  body.classList.add("embedl-monitor");
   const kernel = hearing();
   let startedAt = performance.now();
+  let wasSilent = false;
   let toldAt = -TELL_EVERY_MS;
   let isGone = false;
   /** @type {Set<string>} */
@@ -225,7 +237,7 @@ function render({ model, el }) {
   const table = element("table", { "aria-label": "Jobs" }, element("thead", {}, element("tr", {}, ...heads)), tbody);
   body.append(
     element("div", { class: "embedl-bar" }, title, clock, status, cancelAll),
-    note, element("div", { class: "embedl-scroll" }, table),
+    note, element("div", { class: "embedl-jobs" }, table),
   );
 
   const run = () => /** @type {Run} */ (model.get("_run"));
@@ -250,15 +262,16 @@ function render({ model, el }) {
       const known = rows.get(each.name) ?? added(each.name);
       const standing = asked.has(each.name) && each.standing === "running" ? "cancelling" : each.standing;
       const hadFocus = known.button.matches(":focus");
-      known.update({ ...each, standing }, canCancel);
+      known.update({ ...each, standing }, canCancel, isRunning);
       if (hadFocus && known.button.hidden) cancelAll.focus();
     }
     const first = state.rows[0];
     table.classList.toggle("embedl-single", !first?.name);
+    table.hidden = !first?.name && Boolean(state.summary);
     table.classList.toggle("embedl-no-latency", !state.rows.some((row) => row.latencies.length));
     table.classList.toggle("embedl-no-temperature", state.rows.every((row) => row.temperature === null));
     table.classList.toggle("embedl-no-unit", !state.rows.some(unit));
-    body.classList.toggle("embedl-silent", !isRunning);
+    wasSilent = isSilent();
     tick();
   }
 
@@ -320,7 +333,6 @@ function render({ model, el }) {
     if (run().summary || isGone) return;
     ticks += 1;
     if (ticks % ASK_EVERY_TICKS === 0) ask();
-    const wasSilent = body.classList.contains("embedl-silent");
     if (wasSilent !== isSilent()) draw();
     else tick();
   }, TICK_MS);
