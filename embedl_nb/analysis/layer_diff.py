@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "LayerChange", "LayerDiff", "diff_layers"]
 
 SCHEMA_VERSION = 1
-UNATTRIBUTED = "unattributed"
+_UNATTRIBUTED = "unattributed"
 
 _ENOUGH = 0.8
 _MOST_NAMED = 3
@@ -240,7 +240,7 @@ def diff_layers(first: Benchmark, second: Benchmark, *, names: tuple[str, str]) 
     changes.append(
         _row(
             index=len(changes),
-            name=UNATTRIBUTED,
+            name=_UNATTRIBUTED,
             operator="",
             times_ms=(
                 first_ms - sum(change.first_ms for change in changes),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerRow", "LayerSide", "LayerTable", "layer_table"]
 
-METRICS = ("mean_ms", "macs", "moved_bytes", "relative_error")
+_METRICS = ("mean_ms", "macs", "moved_bytes", "relative_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def layer_table(result: Benchmark, other: Benchmark | None = None, *, models: Se
     facts = [facts_of_layers(each, at_hand.get(each.model_sha256)) for each in results]
     missing = {
         metric: "; ".join(dict.fromkeys(each.missing[metric] for each in facts))
-        for metric in METRICS
+        for metric in _METRICS
         if all(metric in each.missing for each in facts)
     }
     return LayerTable(
@@ -225,7 +225,7 @@ def _flat(row: LayerRow) -> dict[str, object]:
     first, second = (_values(side) for side in row.sides)
     for name, value in first.items():
         flat |= {f"first_{name}": value, f"second_{name}": second[name]}
-    return flat | {f"{metric}_change": _change(row, metric) for metric in METRICS}
+    return flat | {f"{metric}_change": _change(row, metric) for metric in _METRICS}
 
 
 def _change(row: LayerRow, metric: str) -> float | None:
@@ -239,4 +239,4 @@ def _values(side: LayerSide | None) -> dict[str, Any]:
     names = ("start_ms", "mean_ms", "p50_ms", "p95_ms", "share", "compute_unit", "kernel")
     own: dict[str, Any] = {name: getattr(side, name) if side else None for name in names}
     facts = side.facts if side else LayerFacts()
-    return own | {name: getattr(facts, name) for name in METRICS[1:]}
+    return own | {name: getattr(facts, name) for name in _METRICS[1:]}

@@ -139,22 +139,21 @@ class FaultyPhone:
         return sorted(path.name for path in found if path.is_file() and path.name != TOOL_NAME)
 
     def mend(self) -> None:
-        """Put everything right, and wait until the server sees the phone again."""
+        """Put everything right, and wait until the server sees the phone again.
+
+        Raises
+        ------
+        DeviceError
+            If it does not.
+        """
         self.phone.faults = Faults()
         self.phone.plug_in()
-        self._until(lambda: f"{self.phone.address}\tdevice" in self.server.ask("host:devices"), self._connect)
+        self.server.connect_again(self.phone)
 
     def settle(self) -> None:
         """Wait for what a kill brings about."""
-        self._until(lambda: self.phone.num_running == 0, lambda: None)
-
-    def _connect(self) -> None:
-        self.server.connect(self.phone)
-
-    def _until(self, holds: Callable[[], bool], again: Callable[[], object]) -> None:
         until = time.monotonic() + _PATIENCE_S
-        while not holds() and time.monotonic() < until:
-            again()
+        while self.phone.num_running and time.monotonic() < until:
             time.sleep(_POLL_S)
 
 
@@ -198,8 +197,8 @@ def _trial(rack: FaultyPhone, name: str, rng: Random) -> Trial:
     if not kind.cuts:
         rack.settle()
         wrongs += _left_behind(rack)
-    rack.mend()
     try:
+        rack.mend()
         with open_device(rack.address).lease():  # which cleans up what a cut run could not
             rack.settle()
             wrongs += _left_behind(rack)

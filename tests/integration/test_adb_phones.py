@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,15 +50,6 @@ def files_of(phone: VirtualPhone) -> dict[str, bytes]:
     """Return what lies in our folder on the phone."""
     folder = phone.root / FOLDER.lstrip("/")
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _wait_until_ready(server: AdbServer, phone: VirtualPhone) -> None:
-    """Wait until the server has noticed that the phone is back."""
-    until = time.monotonic() + 30
-    while f"{phone.address}\tdevice" not in server.ask("host:devices"):
-        assert time.monotonic() < until
-        server.connect(phone)
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -168,7 +158,7 @@ def test_a_cable_that_is_pulled_anywhere_in_a_push_leaves_nothing_that_counts(
             device.put(path)
         phone.faults = Faults()
         phone.plug_in()
-        _wait_until_ready(server, phone)
+        server.connect_again(phone)
         assert f"{digest}/model.tflite" not in files_of(phone)
     device.put(path)
     assert files_of(phone) == {f"{digest}/model.tflite": path.read_bytes()}

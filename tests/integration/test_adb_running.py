@@ -159,7 +159,7 @@ def test_every_fault_is_one_clear_error_and_the_phone_is_clean(
     if faults.unplug_after_output_bytes is not None:
         virtual.faults = Faults()
         virtual.plug_in()
-        _wait_until_ready(server, virtual)
+        server.connect_again(virtual)
         measured(profile=False)  # what the cut run has left goes with the next one
     assert files_of(virtual) == ["benchmark_model"]
     assert virtual.num_running == 0
@@ -204,13 +204,3 @@ def test_a_model_that_is_none_is_the_tools_error(
     with pytest.raises(BenchmarkError):
         run_on_phone(phone, MeasureRequest(model_path=str(path), iterations=3, profile=False), tool_path=tool)
     assert "model.tflite" not in files_of(virtual)
-
-
-def _wait_until_ready(server: AdbServer, phone: VirtualPhone) -> None:
-    import time
-
-    until = time.monotonic() + 30
-    while f"{phone.address}\tdevice" not in server.ask("host:devices"):
-        assert time.monotonic() < until
-        server.connect(phone)
-        time.sleep(0.02)

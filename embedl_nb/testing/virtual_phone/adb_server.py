@@ -20,7 +20,7 @@ from embedl_nb.testing.virtual_phone.phone import VirtualPhone
 __all__ = ["AdbServer", "adb_server"]
 
 _HOST = "127.0.0.1"
-_START_S, _ANSWER_S, _POLL_S = 20.0, 60.0, 0.02
+_START_S, _ANSWER_S, _READY_S, _POLL_S = 20.0, 60.0, 30.0, 0.02
 _TRIES = 5
 # It looks for no phone by itself, neither on USB (which takes 3 s where there is none) nor for emulators or on the net.
 _ALONE = {"ADB_USB": "0", "ADB_EMU": "0", "ADB_MDNS": "0", "ADB_MDNS_OPENSCREEN": "0"}
@@ -43,6 +43,25 @@ class AdbServer:
     def connect(self, phone: VirtualPhone) -> str:
         """Have it connect to a phone, and return what adb says to that."""
         return self.ask(f"host:connect:{phone.address}")
+
+    def connect_again(self, phone: VirtualPhone) -> None:
+        """Connect to a phone that was out of reach, until it is ready.
+
+        Raises
+        ------
+        DeviceError
+            If it does not get ready.
+        """
+        until = time.monotonic() + _READY_S
+        while f"{phone.address}\tdevice" not in (listed := self.ask("host:devices")):
+            if time.monotonic() > until:
+                raise DeviceError(
+                    f"{phone.address} is not ready after {_READY_S:g} s: the server lists {listed.split()}",
+                    address=phone.address,
+                    hint="plug it in, and take away its faults",
+                )
+            self.connect(phone)
+            time.sleep(_POLL_S)
 
     def disconnect(self, phone: VirtualPhone) -> str:
         """Have it forget a phone."""

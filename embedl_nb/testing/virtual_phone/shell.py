@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from contextlib import ExitStack
 
 from embedl_nb.testing.virtual_phone.files import FileWriter
@@ -140,7 +140,7 @@ def _into(writer: FileWriter) -> Sink:
         try:
             writer.write(data)
         except OSError as err:
-            if err.strerror != os.strerror(28):
+            if err.errno != errno.ENOSPC:
                 raise
 
     return write
