@@ -78,9 +78,10 @@ class Candidate:
     @property
     def label(self) -> str:
         """The name, and where it ran."""
-        unit = self.result.placement.got
-        where = f"on {self.result.device.name} {unit}"
-        return self.name if where in self.name else f"{self.name} {where}"
+        device, unit = f"on {self.result.device.name}", self.result.placement.got
+        named = self.name if device in self.name else f"{self.name} {device}"
+        # What follows the device may be its address, and then the unit.
+        return named if unit in named.rpartition(device)[2].split() else f"{named} {unit}"
 
     def value(self, name: str) -> Any:
         """Return one of :data:`NAMES`, in the unit that it states; None where it is not known."""

@@ -6,7 +6,7 @@ The winner is a diamond, what is not on the front is pale, what was not measured
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ _PLOT_PX = 360
 _PALE = 0.45
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 700, 64, 264
 _ROOM = 1.12
+_NAME_CHARS, _NAME_PX, _LINE_PX = 30, 190, 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ def pareto_picture(result: Any, *, uid: str | None = None) -> Markup:
         return x_scale.at(x), y_scale.at(y)
 
     front, joined = choice.front_candidates, pareto_front(shown, (across, upward))
+    named = _ids(front) | _ids(choice.meeting[:1])
     path = "L".join("{:.1f} {:.1f}".format(*at(each.value(across.name), each.value(upward.name))) for each in joined)
     lines = [f"M{x_scale.at(bound):.1f} {_TOP}V{_BOTTOM}" for bound in _bounds(choice, across)]
     lines += [f"M{_LEFT} {y_scale.at(bound):.1f}H{_RIGHT}" for bound in _bounds(choice, upward)]
@@ -111,6 +113,7 @@ def pareto_picture(result: Any, *, uid: str | None = None) -> Markup:
         ),
         element("path", d=f"M{path}" if path else "", stroke=NEUTRAL, fill="none"),
         *(_dot(choice, each, at(x, y), is_on_front=id(each) in _ids(front)) for each, x, y in points),
+        *_names((each, *at(x, y)) for each, x, y in points if id(each) in named),
         kind="pareto",
         heading=_heading(choice),
         shown_heading=clipped(_heading(choice), 120),
@@ -253,8 +256,18 @@ def _dot(choice: Choice, each: Candidate, place: tuple[float, float], *, is_on_f
         if is_picked
         else element("circle", cx=x, cy=y, r=5.0, **look)
     )
-    name = text(x + 10, y - 6, shortened(each.name, 30)) if is_on_front or is_picked else Markup("")
-    return element("g", element("title", _words(choice, each)), shape, name)
+    return element("g", element("title", _words(choice, each)), shape)
+
+
+def _names(points: Iterable[tuple[Candidate, float, float]]) -> Iterator[Markup]:
+    """Write the names of points beside them, each above those that it would cover."""
+    written: list[tuple[float, float]] = []
+    for each, x, y in sorted(points, key=lambda point: -point[1]):
+        height = y - 6
+        while any(abs(x - left) < _NAME_PX and abs(height - other) < _LINE_PX for left, other in written):
+            height -= _LINE_PX
+        written.append((x, height))
+        yield text(x + 10, height, shortened(each.name, _NAME_CHARS))
 
 
 def _is_picked(choice: Choice, each: Candidate) -> bool:

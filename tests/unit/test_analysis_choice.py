@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -152,6 +154,22 @@ def test_the_front_is_beaten_by_nobody_in_all_of_it() -> None:
     svg = str(charts.draw("pareto_svg", choice))
     assert svg.count("<circle") == 3
     assert "middle" in svg
+
+
+def test_a_name_that_already_says_the_device_does_not_say_it_twice() -> None:
+    device = dataclasses.replace(SMALL.device, name="Pixel 7")
+    elsewhere = dataclasses.replace(SMALL, device=device, run_id="20261128-093012-00000001")
+    choice = enb.pick([SMALL, elsewhere], where="p95_ms <= 10 and peak_memory_mib <= 150")
+    assert choice.sentence.startswith("small on virtual bench cpu: ")
+    assert "small on Pixel 7 cpu: " in repr(choice)
+
+
+def test_names_in_the_picture_do_not_cover_each_other() -> None:
+    near = [result(f"near_{place}", 4.0 + place / 10, memory_mib=40 - place / 10) for place in range(3)]
+    svg = str(charts.draw("pareto_svg", enb.pick(near, where="peak_memory_mib <= 150")))
+    heights = [float(height) for height in re.findall(r' y="([\d.]+)">near_', svg)]
+    assert len(heights) == 3
+    assert all(abs(one - other) >= 12 for one, other in itertools.combinations(heights, 2))
 
 
 def test_the_second_axis_has_another_unit_than_the_objective() -> None:
