@@ -24,7 +24,7 @@ LIMIT_MS = 50.0
 SEARCHES = ("samsung galaxy s24 ultra", "pixel 8", "snapdragon 8 gen 3", "redmi note", "zzz")
 
 # Types a word letter by letter, and takes it back; each time is [until laid out, until painted], ms.
-_TYPE = """async words => {
+TYPE = """async words => {
     const search = document.querySelector(".embedl-search");
     const typed = words.flatMap(word => [...word].map((_, place) => word.slice(0, place + 1)).concat(""));
     const times = [];
@@ -56,7 +56,7 @@ def main(num_rows: int = 2600) -> int:
         page.set_content(widget_page(picker))
         page.locator("body[data-is-ready]").wait_for()
         opened_s = time.monotonic() - started
-        times = page.evaluate(_TYPE, list(SEARCHES))
+        times = page.evaluate(TYPE, list(SEARCHES))
         page.locator(".embedl-search").fill("")
         scrolled = scroll_lines(page, "table", ".embedl-grid")
         browser.close()

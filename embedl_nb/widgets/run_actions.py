@@ -198,7 +198,7 @@ class Again:
             with showing_alone(self._on_event):
                 again = self._stop.covering(lambda: rerun(self._run_id))
         except KeyboardInterrupt:
-            return {"message": "cancelled: nothing new is recorded", "hint": ""}
+            return {"message": "cancelled", "hint": ""}
         except EmbedlError as err:
             return error_json(err)
         except Exception as err:  # whatever it is, there is no cell that could show it

@@ -169,3 +169,9 @@ def test_devices_are_picked_with_a_widget(shell: Any) -> None:
     pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
     shell.value("picker = %embedl_devices --pick\npicker.value = ['pixel 8']")
     assert shell.value("picker.value") == ["Google Pixel 8"]
+
+
+def test_runs_are_browsed_with_a_widget_that_searches_for_what_the_line_asks(shell: Any) -> None:
+    pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
+    shell.value("browser = %embedl_runs --browse kind == benchmark and p50_ms < 10")
+    assert shell.value("browser._query") == {"search": "kind == benchmark and p50_ms < 10"}

@@ -318,6 +318,11 @@ def test_devices_are_picked_in_a_notebook_only(fake_pipeline: Any) -> None:
         run("devices --pick")
 
 
+def test_runs_are_browsed_in_a_notebook_only(fake_pipeline: Any) -> None:
+    with pytest.raises(InputError, match="in a notebook only"):
+        run("runs --browse")
+
+
 def test_clearing_the_cache_says_what_it_freed(fake_pipeline: Any) -> None:
     fake_pipeline.results["cache_clear"] = 3 * 2**20
     assert run("cache clear") == "freed 3.0 MiB"

@@ -240,7 +240,7 @@ def test_cancel_ends_a_run_at_its_next_wait(ids, monkeypatch):
 
     monkeypatch.setattr(run_actions, "rerun", rerun)
     asyncio.run(telling())
-    assert browser._again == {"id": ids["fast"], "message": "cancelled: nothing new is recorded", "hint": ""}
+    assert browser._again == {"id": ids["fast"], "message": "cancelled", "hint": ""}
 
 
 def test_a_step_that_cannot_be_done_again_says_what_to_hand_over(ids):

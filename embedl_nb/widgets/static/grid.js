@@ -151,7 +151,9 @@ export function createGrid(options) {
       if (!last) break;
       fitting = fitting.filter((each) => each !== last);
     }
+    const wasHidden = !height;
     height = grid.clientHeight;
+    if (wasHidden) bringToSight(); // it could not be scrolled before
     if (fitting.length === shown.length) draw(false);
     else setColumns(fitting);
   }
@@ -166,15 +168,18 @@ export function createGrid(options) {
     draw();
   }
 
+  function bringToSight() {
+    if (active < 0 || !height) return;
+    const top = active * GRID_ROW_PX;
+    const room = height - GRID_ROW_PX; // the header stays in sight
+    if (top < grid.scrollTop) grid.scrollTop = top;
+    else if (top + GRID_ROW_PX > grid.scrollTop + room) grid.scrollTop = top + GRID_ROW_PX - room;
+  }
+
   /** @param {number} index */
   function setActive(index) {
     active = index;
-    if (active >= 0) {
-      const top = active * GRID_ROW_PX;
-      const room = height - GRID_ROW_PX; // the header stays in sight
-      if (top < grid.scrollTop) grid.scrollTop = top;
-      else if (top + GRID_ROW_PX > grid.scrollTop + room) grid.scrollTop = top + GRID_ROW_PX - room;
-    }
+    bringToSight();
     draw(false);
     options.onActive?.(rows[active] ?? null);
   }

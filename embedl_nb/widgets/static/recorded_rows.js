@@ -75,6 +75,14 @@ export function dayText(run) {
   return `${day} ${twoDigits(when.getHours())}:${twoDigits(when.getMinutes())}`;
 }
 
+/** @param {RecordedRun} run @returns {string} the same, short: a day of this year without its year, else without its time */
+export function whenText(run) {
+  const day = dayText(run);
+  const when = new Date(run.started_ms ?? 0);
+  if (!day.startsWith(String(new Date().getFullYear()))) return day.slice(0, 10);
+  return `${when.toLocaleString("en", { month: "short" })} ${when.getDate()} ${day.slice(-5)}`;
+}
+
 /** @param {number} ms */
 export function latencyText(ms) {
   if (ms >= 1000) return `${(ms / 1000).toPrecision(3)} s`;

@@ -1,4 +1,4 @@
-// What a result says of itself, drawn from plain data: every text stays text, and a picture is an image without script.
+// What a result says of itself, drawn from plain data: every text stays text, and a picture is made of shapes only.
 
 import { element } from "./frame.js";
 
@@ -23,7 +23,7 @@ import { element } from "./frame.js";
 
 /**
  * @param {ResultView} view
- * @param {HTMLElement[]} [pictures] drawn between the facts and the tables
+ * @param {Element[]} [pictures] drawn between the facts and the tables
  * @returns {HTMLElement}
  */
 export function resultView(view, pictures = []) {
@@ -77,33 +77,52 @@ export function failure({ message, hint }) {
   );
 }
 
+const DRAWN = new Set(["svg", "g", "rect", "path", "line", "circle", "text", "tspan", "title", "desc"]);
+const PLACED = /^(?:class|id|role|aria-labelledby|viewBox|width|height|x\d?|y\d?|c[xy]|r[xy]?|d|fill|opacity|transform|text-anchor|(?:fill|stroke|font)[a-z-]*)$/;
+
 /**
- * Show a picture of the kernel's in the colours of the page.
+ * Draw a picture of the kernel's into the page, whose colour it then takes: shapes and words only, whatever else is in
+ * it is left out.
  *
- * @param {string} svg a document with a style of its own, for a page of its own
- * @param {string} words what is seen
- * @param {HTMLElement} place where it will be
- * @returns {HTMLImageElement}
+ * @param {string} svg a document
+ * @returns {SVGElement}
  */
-export function svgPicture(svg, words, place) {
-  const { color, backgroundColor } = getComputedStyle(place.closest(".embedl-widget") ?? place);
-  const style = `<style>svg{color:${color};background:${backgroundColor}}</style>`;
-  const coloured = svg.replace(/<style>[^<]*<\/style>/, style);
-  const picture = /** @type {HTMLImageElement} */ (element("img", { alt: words, class: "embedl-picture" }));
-  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(coloured)}`;
+export function svgPicture(svg) {
+  const copied = (/** @type {Element} */ from) => {
+    const made = /** @type {SVGElement} */ (document.createElementNS(from.namespaceURI, from.localName));
+    for (const { name, value } of from.attributes) if (PLACED.test(name)) made.setAttribute(name, value);
+    for (const child of from.childNodes) {
+      if (child.nodeType === Node.TEXT_NODE) made.append(child.textContent ?? "");
+      else if (child instanceof Element && DRAWN.has(child.localName)) made.append(copied(child));
+    }
+    return made;
+  };
+  const picture = copied(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement);
+  picture.classList.add("embedl-picture");
   return picture;
 }
 
 /**
- * @param {HTMLImageElement[]} pictures one below the other
+ * @param {string[]} svgs documents, one below the other
+ * @param {HTMLElement} place whose colours they take
  * @returns {Promise<Blob>} a PNG of twice their size
  */
-export function asPng(pictures) {
+export async function asPng(svgs, place) {
+  const { color, backgroundColor } = getComputedStyle(place);
+  const style = `<style>svg{color:${color};background:${backgroundColor}}</style>`;
+  const pictures = await Promise.all(svgs.map(async (svg) => {
+    const picture = new Image();
+    picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg.replace(/<style>[^<]*<\/style>/, style))}`;
+    await picture.decode();
+    return picture;
+  }));
   const scale = 2;
   const canvas = document.createElement("canvas");
   canvas.width = scale * Math.max(...pictures.map((picture) => picture.naturalWidth));
   canvas.height = scale * pictures.reduce((sum, picture) => sum + picture.naturalHeight, 0);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = backgroundColor;
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.scale(scale, scale);
   let top = 0;
   for (const picture of pictures) {

@@ -3,7 +3,7 @@
 
 import { element, frame, save, say, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
-import { childrenOf, dayText, headlineNumber, presentRuns, relativesOf } from "./recorded_rows.js";
+import { childrenOf, dayText, headlineNumber, presentRuns, relativesOf, whenText } from "./recorded_rows.js";
 import { asPng, failure, resultView, svgPicture } from "./result_view.js";
 
 const ASK_EVERY_MS = 4000;
@@ -126,21 +126,21 @@ function render({ model, el }) {
     {
       key: "when",
       title: "When",
-      width: 168,
+      width: 128,
       value: (run) => run.started_ms,
       draw: (run, cell) => {
         cell.classList.add("embedl-tick");
-        cell.append(element("span", { class: "embedl-check", "aria-hidden": "true" }, ticked.has(run.run_id) ? "✓" : ""), dayText(run));
-        cell.title = run.run_id;
+        cell.append(element("span", { class: "embedl-check", "aria-hidden": "true" }, ticked.has(run.run_id) ? "✓" : ""), whenText(run));
+        cell.title = `${dayText(run)}, run ${run.run_id}`;
       },
     },
-    { key: "kind", title: "Verb", width: 92, value: (run) => run.kind },
-    { key: "name", title: "Model", width: 190, value: (run) => run.name, draw: (run, cell) => {
+    { key: "kind", title: "Verb", width: 84, value: (run) => run.kind },
+    { key: "name", title: "Model", width: 150, value: (run) => run.name, draw: (run, cell) => {
       cell.append(run.name, run.precision && element("span", { class: "embedl-aside" }, run.precision));
     } },
-    { key: "device", title: "Device", width: 170, value: (run) => run.device },
+    { key: "device", title: "Device", width: 150, isOptional: true, value: (run) => run.device },
     { key: "unit", title: "Unit", width: 56, isOptional: true, value: (run) => run.compute_unit },
-    { key: "number", title: "Number", width: 150, isNumber: true, value: (run) => run.p50_ms, draw: (run, cell) => {
+    { key: "number", title: "Number", width: 120, isNumber: true, value: (run) => run.p50_ms, draw: (run, cell) => {
       const text = headlineNumber(run);
       const isOther = run.provenance && run.provenance !== "measured" && run.p50_ms !== null;
       cell.append(isOther ? element("span", { class: "embedl-tag" }, run.provenance) : "", text && ` ${text}`);
@@ -150,8 +150,10 @@ function render({ model, el }) {
       cell.textContent = run.status;
       if (run.status !== "recorded") cell.classList.add("embedl-unready");
     } },
-    { key: "from", title: "From", width: 80, isOptional: true, value: (run) => run.imported_from },
   ];
+  if (presentRuns(model.get("_rows"), model.get("_news")).some((run) => run.imported_from)) {
+    columns.push({ key: "from", title: "From", width: 80, isOptional: true, value: (run) => run.imported_from });
+  }
   const grid = createGrid({
     label: "Runs",
     columns,
@@ -430,7 +432,7 @@ function render({ model, el }) {
       compared.replaceChildren(failure(said));
       return;
     }
-    const pictures = said.pictures.map((/** @type {string} */ svg) => svgPicture(svg, said.view.headline, body));
+    const pictures = said.pictures.map((/** @type {string} */ svg) => svgPicture(svg));
     const name = `comparison-${said.ids.join("-").slice(0, 80)}`;
     compared.replaceChildren(
       element(
@@ -440,7 +442,7 @@ function render({ model, el }) {
         isStale && element("p", { class: "embedl-hint" }, "Others are ticked now."),
         copyable(`enb.compare(${said.ids.map((/** @type {string} */ id) => JSON.stringify(id)).join(", ")})`),
         button("CSV", () => save(new Blob([said.csv], { type: "text/csv" }), `${name}.csv`), "Save the comparison as CSV"),
-        pictures.length > 0 && button("PNG", async () => save(await asPng(pictures), `${name}.png`), "Save the comparison as PNG"),
+        pictures.length > 0 && button("PNG", async () => save(await asPng(said.pictures, compared.closest(".embedl-widget") ?? body), `${name}.png`), "Save the comparison as PNG"),
         button("×", () => {
           model.set("_comparison", {});
           model.save_changes();
