@@ -27,6 +27,8 @@ __all__ = ["RunMonitor", "open_monitor"]
 
 # Whatever is sent is drawn, and drawing takes processor time from what is measured.
 _SEND_EVERY_S = 0.25
+# A page that is there asks every three seconds.
+_SILENT_S = 6.0
 
 
 def open_monitor(verb: str, cancel: Callable[[], None]) -> RunMonitor:
@@ -73,6 +75,7 @@ class RunMonitor(Widget):
         self._sent_s = 0.0
         self._turns: list[tuple[object, ...]] = []
         self._pages: set[str] = set()
+        self._heard_s: float | None = None
         self._handle: Any = DisplayHandle()
         self._tell()
         self.on_msg(self._on_message)
@@ -104,8 +107,7 @@ class RunMonitor(Widget):
         self._tell()
         view = self._view()
         self._handle.update({"text/plain": text.render(view), "text/html": self._left()}, raw=True)
-        # A page that was loaded meanwhile is not told of the change: there the monitor stays, and shows the end.
-        if len(self._pages) < 2:
+        if not self._is_page_lost:
             self.close()
 
     def close(self) -> None:
@@ -126,6 +128,11 @@ class RunMonitor(Widget):
         }
 
     @property
+    def _is_page_lost(self) -> bool:
+        """Whether the page was loaded again: it is told of no output's change, but finds a widget that stays."""
+        return len(self._pages) > 1 or (self._heard_s is not None and time.monotonic() - self._heard_s > _SILENT_S)
+
+    @property
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_s
 
@@ -137,6 +144,7 @@ class RunMonitor(Widget):
         }
         act = acts.get(str(content.get("type")))
         if act is not None and not self._summary:
+            self._heard_s = time.monotonic()
             act()
             cancelling = [row.name for row in (self._whole, *list(self._rows.values())) if row.is_cancelling]
             self.send({"type": "heard", "elapsed": round(self._elapsed_s, 1), "cancelling": cancelling})

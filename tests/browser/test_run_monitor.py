@@ -22,7 +22,8 @@ _HEARD = "elapsed => model.fire('msg:custom', {type: 'heard', elapsed, cancellin
 # How many columns of each canvas have something in them.
 _NUM_PAINTED = """canvases => canvases.map(canvas => {
     const {data, width} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    return new Set([...data.keys()].filter(place => data[place] && place % 4 === 3).map(place => (place >> 2) % width)).size;
+    const painted = [...data.keys()].filter(place => data[place] && place % 4 === 3);
+    return new Set(painted.map(place => (place >> 2) % width)).size;
 })"""
 
 

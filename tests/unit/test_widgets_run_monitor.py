@@ -161,6 +161,18 @@ def test_a_page_that_was_loaded_during_the_run_still_gets_the_end(monitor: RunMo
     monitor.close()
 
 
+def test_a_page_that_has_fallen_silent_finds_the_end_when_it_is_loaded_again(
+    monitor: RunMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor._on_message(monitor, {"type": "hello", "page": "a"}, [])
+    assert monitor._heard_s is not None
+    later_s = monitor._heard_s + 7
+    monkeypatch.setattr(run_monitor.time, "monotonic", lambda: later_s)
+    monitor.finish("benchmark took 7.0 s")
+    assert monitor.comm is not None
+    monitor.close()
+
+
 def test_what_a_kernel_that_died_leaves_does_not_pretend_to_go_on(monitor: RunMonitor, handle: Handle) -> None:
     assert "its end was not heard of" in handle.shown[0]["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in handle.shown[0]

@@ -292,7 +292,7 @@ function render({ model, el }) {
     const isRunning = !run().summary && !isSilent();
     if (isRunning) clock.textContent = duration((performance.now() - startedAt) / 1000);
     tell();
-    if (run().summary) say(note, "");
+    if (run().summary || isGone) say(note, ""); // the frame says that the kernel is gone
     else if (isSilent()) say(note, "Nothing is heard of this run any more: its kernel is gone or cut off. What was finished is in enb.runs().");
     else if (!kernel.answers && kernel.waited > UNANSWERED_MS) {
       say(note, "A busy kernel cannot be reached from this page. To stop, interrupt it: the stop button, or the keys i i.");
