@@ -7,6 +7,8 @@ view show the same. Its constructor takes keywords by name only.
 
 from __future__ import annotations
 
+import secrets
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import traitlets
 
 from embedl_nb.commands.lines import shortened
 from embedl_nb.display import View, html, text
+from embedl_nb.display.markup import Markup, element
 from embedl_nb.errors import EmbedlError
 from embedl_nb.widgets.cells import Execution, current_execution
 
@@ -35,6 +38,8 @@ class Widget(anywidget.AnyWidget):
     """
 
     _error = traitlets.Dict().tag(sync=True)
+    # Class of what is shown in its stead where no front end draws it; a page that does draw it hides that.
+    _instead = traitlets.Unicode().tag(sync=True)
 
     # Those that can be seen. ipywidgets keeps them alive until they are closed; here they are only found again.
     _open: ClassVar[weakref.WeakSet[Widget]] = weakref.WeakSet()
@@ -42,6 +47,7 @@ class Widget(anywidget.AnyWidget):
     def __init__(self, *, key: str = "") -> None:
         super().__init__()
         self._key = key
+        self._instead = f"embedl-instead-{secrets.token_hex(4)}"
         self._execution: Execution = current_execution()
         self._made_ns = time.monotonic_ns()
         Widget._open.add(self)
@@ -65,6 +71,23 @@ class Widget(anywidget.AnyWidget):
         data, metadata = bundle
         # GitHub, nbviewer and nbconvert take this; a front end with a kernel takes the widget.
         return {**data, "text/html": html.render(self._view())}, metadata
+
+    def _ipython_display_(self) -> None:
+        """Show the widget, and in an output of its own what stands in its stead.
+
+        Of all that one output offers, JupyterLab takes the widget where there is no kernel as well, and nbconvert where
+        the notebook keeps the states of widgets: one then shows an error, the other without a network nothing.
+        """
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        if bundle is None or current_execution().message_id == "":
+            sys.stdout.write(f"{self!r}\n")  # no front end, but a terminal
+            return
+        data, metadata = bundle
+        instead = element("div", Markup(data.pop("text/html")), class_=self._instead)
+        display({**data, "text/plain": self._view().headline}, metadata=metadata, raw=True)
+        display({"text/html": str(instead)}, raw=True)
 
     @contextmanager
     def _errors_shown(self) -> Iterator[None]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
 
-from embedl_nb import widgets
+from embedl_nb import charts, widgets
 from embedl_nb.testing.results import fake_benchmark
 from embedl_nb.testing.widget_page import widget_page
 from embedl_nb.widgets.base import Widget
@@ -51,6 +54,31 @@ _COUNT = """() => {
 }"""
 
 
+# The same, as a notebook's user types it; then the charts, as their own tests draw them.
+_CELLS = {
+    "DevicePicker": "picker = enb.DevicePicker()\npicker",
+    "LayerExplorer": "explorer = enb.LayerExplorer(fake_benchmark(40))\nexplorer",
+    "RunBrowser": "browser = enb.RunBrowser()\nbrowser",
+}
+_SETUP = """
+import sys
+import embedl_nb as enb
+from embedl_nb import charts
+from embedl_nb.testing.results import fake_benchmark
+sys.path.insert(0, {tests!r})
+from test_charts_stills import _DRAWN_FROM
+"""
+_CHARTS = [kind for kind in charts.FIGURES if not kind.endswith("_svg")]
+
+
+def notebook_of(cells: list[str]) -> nbformat.NotebookNode:
+    """Return a notebook for the Python that runs here."""
+    return nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(each) for each in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+
+
 @pytest.fixture(scope="module", params=widgets.__all__)
 def widget(request: Any) -> Widget:
     """Return one of each kind."""
@@ -80,3 +108,42 @@ def test_two_views_of_a_widget_share_no_id_and_leave_nothing_when_they_are_close
     assert page.evaluate("() => Object.values(model.listeners).flat().length") == 0
     assert page.locator(".view *").count() == 0
     assert page.evaluate("() => Object.getOwnPropertyNames(window).filter(name => !namesBefore.has(name))") == []
+
+
+@pytest.fixture(scope="module")
+def executed(project_root: Path) -> nbformat.NotebookNode:
+    """Run a notebook of every widget and every chart, with the states of its widgets kept in it."""
+    pytest.importorskip("nbclient", reason="needs a notebook client: pip install 'embedl-nb[notebook]'")
+    from jupyter_client.manager import KernelManager
+    from nbclient import NotebookClient
+
+    setup = _SETUP.format(tests=str(project_root / "tests" / "unit"))
+    drawn = [f"charts.draw({kind!r}, _DRAWN_FROM[{kind!r}]())" for kind in _CHARTS]
+    notebook = notebook_of([setup, *(_CELLS[name] for name in widgets.__all__), *drawn])
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    NotebookClient(notebook, km=manager, timeout=120).execute()
+    return notebook
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("keeps_states", [True, False])
+def test_a_page_that_nbconvert_makes_shows_a_table_or_a_picture_of_each_without_a_network(
+    counted_page, executed, keeps_states, tmp_path
+):
+    from nbconvert import HTMLExporter
+
+    notebook = nbformat.from_dict(executed)
+    if not keeps_states:
+        notebook.metadata = {key: value for key, value in executed.metadata.items() if key != "widgets"}
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    path = tmp_path / "executed.html"
+    path.write_text(html, encoding="utf-8")
+    page = counted_page
+    page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    cells = page.locator(".jp-CodeCell")
+    assert cells.count() == 1 + len(widgets.__all__) + len(_CHARTS)
+    for place, name in enumerate((*widgets.__all__, *_CHARTS), start=1):
+        shown = cells.nth(place).locator(".embedl-card, .jp-OutputArea svg, .jp-OutputArea img")
+        assert any(each.is_visible() for each in shown.all()), name

@@ -89,7 +89,10 @@ export function frame(model, el, label) {
   const body = element("div", { class: "embedl-body" });
   const error = element("div", { class: "embedl-error", role: "alert", hidden: true });
   const gone = element("p", { class: "embedl-gone", role: "status", hidden: true });
-  const root = element("section", { class: "embedl-widget", "aria-label": label }, gone, body, error);
+  // What a notebook shows where it cannot draw this is an output beside it, which goes while this is seen.
+  const instead = model.get("_instead");
+  const style = element("style", {}, instead ? `.${instead} { display: none; }` : "");
+  const root = element("section", { class: "embedl-widget", "aria-label": label }, style, gone, body, error);
   // JupyterLab takes arrows, Space and Enter for the notebook's own wherever it is not told otherwise.
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   el.append(root);
