@@ -23,6 +23,7 @@ _MADE: dict[str, Callable[[], Widget]] = {
     "DevicePicker": widgets.DevicePicker,
     "LayerExplorer": lambda: widgets.LayerExplorer(fake_benchmark(40), fake_benchmark(40, seed=2)),
     "RunBrowser": widgets.RunBrowser,
+    "RunMonitor": lambda: widgets.RunMonitor(verb="compile", cancel=lambda: None),
     "RunMonitor": lambda: widgets.RunMonitor(verb="benchmark", cancel=lambda: None),
 }
 # Counts what a widget's script, which a blob holds, starts outside of its own elements; Playwright's own is not meant.
@@ -59,11 +60,12 @@ _CELLS = {
     "DevicePicker": "picker = enb.DevicePicker()\npicker",
     "LayerExplorer": "explorer = enb.LayerExplorer(fake_benchmark(40))\nexplorer",
     "RunBrowser": "browser = enb.RunBrowser()\nbrowser",
+    "RunMonitor": "monitor = widgets.RunMonitor(verb='compile', cancel=print)\nmonitor",
 }
 _SETUP = """
 import sys
 import embedl_nb as enb
-from embedl_nb import charts
+from embedl_nb import charts, widgets
 from embedl_nb.testing.results import fake_benchmark
 sys.path.insert(0, {tests!r})
 from test_charts_stills import _DRAWN_FROM
