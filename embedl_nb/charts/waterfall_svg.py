@@ -86,7 +86,8 @@ def waterfall_picture(result: Any, *, uid: str | None = None) -> Markup:
 def _rows(benchmark: Benchmark, layers: tuple[Layer, ...]) -> tuple[list[_Row], str]:
     """Choose what is shown, in the order it ran, and say what was left out."""
     shown: set[int] = set(range(len(layers)))
-    note = "Hover a bar for its p95 and kernel."
+    has_p95 = any(layer.p95_ms is not None for layer in layers)  # a phone's tool gives means only
+    note = f"Hover a bar for its {'p95 and kernel' if has_p95 else 'kernel'}."
     if len(layers) > _MAX_ROWS:
         shown = set(sorted(shown, key=lambda place: -layers[place].mean_ms)[:_LONGEST_ROWS])
         share = format_ratio(sum(layers[place].share for place in shown))

@@ -129,6 +129,13 @@ def test_what_was_not_measured_is_striped(provenance, stripes):
     assert len(dashed) == stripes
 
 
+def test_a_p95_is_promised_where_there_is_one_only():
+    layers = tuple(dataclasses.replace(each, p50_ms=None, p95_ms=None) for each in fake_benchmark(3).layer_table)
+    assert "Hover a bar for its p95 and kernel." in "".join(_root(3).itertext())
+    assert "p95 and kernel" not in "".join(_root(3, layer_table=layers).itertext())
+    assert "Hover a bar for its kernel." in "".join(_root(3, layer_table=layers).itertext())
+
+
 def test_layers_that_took_no_time_are_drawn():
     result = fake_benchmark(3)
     layers = tuple(dataclasses.replace(layer, start_ms=0.0, mean_ms=0.0) for layer in result.layer_table)
