@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from embedl_nb import runstore
 from embedl_nb.display.figures import draw
 from embedl_nb.errors import EmbedlError, InputError
+from embedl_nb.measure import Benchmark
 from embedl_nb.pipeline import compare, report, rerun
 from embedl_nb.pipeline.bar import words_of
 from embedl_nb.pipeline.steps import load, result_of
@@ -84,44 +85,47 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def described(run_id: str) -> Json:
     """Return what a run's record says, whether or not its model is still here."""
-    try:
-        return {"id": run_id, "view": view_json(result_of(runstore.get(run_id))._view())}
-    except EmbedlError as err:
-        return {"id": run_id, **error_json(err)}
-    except Exception as err:  # a record of another make: whatever it trips over is said in its place
-        why = f"the record of run {run_id} cannot be read ({type(err).__name__}: {err})"
-        return {"id": run_id, **error_json(InputError(why, hint="the other runs can"))}
+    return _told({"id": run_id}, lambda: {"view": view_json(result_of(runstore.get(run_id))._view())})
 
 
 def compared(ids: Sequence[str]) -> Json:
     """Return a comparison of benchmarks: what it says, its pictures as SVG, and its numbers as CSV."""
-    try:
-        results = [load(run_id) for run_id in ids]
-        models = [run_id for run_id, result in zip(ids, results, strict=True) if not hasattr(result, "latency")]
-        if models:
-            raise InputError(
-                f"run {models[0]} is no benchmark: there is no latency to compare",
-                hint="tick benchmarks only; enb.compare(*browser.value) measures models in turns",
-            )
-        comparison: Any = compare(*results)  # type: ignore[arg-type]  # they are benchmarks
-        view = comparison._view()
-        pictures = [str(draw(kind, comparison)) for kind in view.pictures]
-        csv = comparison.frame().to_csv(index=False, lineterminator="\r\n")
-        return {"ids": list(ids), "view": view_json(view), "pictures": pictures, "csv": csv}
-    except EmbedlError as err:
-        return {"ids": list(ids), **error_json(err)}
+    return _told({"ids": list(ids)}, lambda: _comparison(ids))
+
+
+def _comparison(ids: Sequence[str]) -> Json:
+    results = [load(run_id) for run_id in ids]
+    models = [run_id for run_id, result in zip(ids, results, strict=True) if not isinstance(result, Benchmark)]
+    if models:
+        raise InputError(
+            f"run {models[0]} is no benchmark: there is no latency to compare",
+            hint="tick benchmarks only; enb.compare(*browser.value) measures models in turns",
+        )
+    comparison: Any = compare(*results)  # type: ignore[arg-type]  # they are benchmarks
+    view = comparison._view()
+    pictures = [str(draw(kind, comparison)) for kind in view.pictures]
+    csv = comparison.frame().to_csv(index=False, lineterminator="\r\n")
+    return {"view": view_json(view), "pictures": pictures, "csv": csv}
 
 
 def write_report(ids: Sequence[str], frame: pd.DataFrame, *, root: str, is_compared: bool) -> Json:
     """Write a report of runs beside the notebook, the comparison first; say where it is, and where under ``root``."""
-    more = f"_and_{len(ids) - 1}_more" if len(ids) > 1 else ""
-    name = f"embedl_nb_report_{ids[0]}{more}.html" if ids else "embedl_nb_report.html"
-    try:
+
+    def work() -> Json:
+        more = f"_and_{len(ids) - 1}_more" if len(ids) > 1 else ""
         results: Any = [compare(*ids), *ids] if is_compared else frame
-        path = report(results, name)
-    except EmbedlError as err:
-        return {"ids": list(ids), **error_json(err)}
-    return {"ids": list(ids), "path": str(path), "served": _served(path, root), "numBytes": path.stat().st_size}
+        path = report(results, f"embedl_nb_report_{''.join(ids[:1])}{more}.html")
+        return {"path": str(path), "served": _served(path, root)}
+
+    return _told({"ids": list(ids)}, work)
+
+
+def _told(about: Json, work: Callable[[], Json]) -> Json:
+    """Return what comes of ``work``, or what goes wrong: whatever that is, there is no cell that could show it."""
+    try:
+        return about | work()
+    except Exception as err:
+        return about | error_json(err)
 
 
 def report_file(written: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -190,20 +194,19 @@ class Again:
             answer = await asyncio.to_thread(now._work)
         finally:
             cls._now = None
-        now._widget._again = {"id": run_id, **answer}
+        now._widget._again = answer
         await now._widget._list(is_asked_for=True)
 
     def _work(self) -> Json:
-        try:
+        def work() -> Json:
             with showing_alone(self._on_event):
                 again = self._stop.covering(lambda: rerun(self._run_id))
+            return {"view": view_json(again._view()), "newId": str(again.after.run_id or "")}
+
+        try:
+            return _told({"id": self._run_id}, work)
         except KeyboardInterrupt:
-            return {"message": "cancelled", "hint": ""}
-        except EmbedlError as err:
-            return error_json(err)
-        except Exception as err:  # whatever it is, there is no cell that could show it
-            return error_json(err)
-        return {"view": view_json(again._view()), "newId": str(again.after.run_id or "")}
+            return {"id": self._run_id, "message": "cancelled", "hint": ""}
 
     def _on_event(self, event: Event) -> None:
         if time.monotonic() - self._told < _SEND_EVERY_S:

@@ -164,12 +164,13 @@ class RunBrowser(Widget):
             await self._waiting.pop(kind)()
 
     async def _list(self, *, is_asked_for: bool) -> None:
-        with self._errors_shown():
+        try:
             listing = await asyncio.to_thread(runstore.list_all, self._listing, is_asked_for=is_asked_for)
             if listing is not self._listing:
                 self._take(listing)
-        self._say_problems()
-        self._num_listed += 1
+            self._say_problems()
+        finally:
+            self._num_listed += 1
 
     def _take(self, listing: runstore.Listing) -> None:
         self._listing, self._store = listing, listing.store
@@ -186,17 +187,13 @@ class RunBrowser(Widget):
         self._error = error_json(*self._listing.problems)
 
     async def _filter(self, text: str) -> None:
-        with self._errors_shown():
-            self._found = await asyncio.to_thread(matching, text, self._listing, is_shown=True)
+        self._found = await asyncio.to_thread(matching, text, self._listing, is_shown=True)
 
     async def _show(self, run_id: str) -> None:
-        with self._errors_shown():
-            self._details = await asyncio.to_thread(described, run_id)
+        self._details = await asyncio.to_thread(described, run_id)
 
     async def _compare(self) -> None:
-        ids = list(self.value)
-        with self._errors_shown():
-            self._comparison = await asyncio.to_thread(compared, ids)
+        self._comparison = await asyncio.to_thread(compared, list(self.value))
 
     async def _write_report(self, root: str) -> None:
         ids = list(self.value)
@@ -214,12 +211,15 @@ class RunBrowser(Widget):
         known = self._listing.by_id
         ticked = [known[run_id] for run_id in self.value if run_id in known]
         shown = (("Ticked", ticked), (f"Newest {min(len(rows), _MOST_ROWS)} of {len(rows):,}", rows[:_MOST_ROWS]))
+        problems = tuple(str(each) for each in self._listing.problems)
+        if not rows and not problems:
+            headline = "Run browser | nothing is recorded yet: enb.compile(model, example_inputs) makes the first run"
+            return View(headline=headline)
         return View(
             headline=f"Run browser | {len(self.value) or 'none'} ticked | {counted(len(rows), 'recorded run')}",
-            warnings=tuple(str(each) for each in self._listing.problems),
+            warnings=problems,
             tables=tuple(_table(title, some) for title, some in shown if some),
-            unknown="nothing is recorded yet; this makes the first run:" if not rows else "",
-            next_step="enb.compile(model, example_inputs)" if not rows else "enb.RunBrowser()",
+            next_step="enb.RunBrowser()",
         )
 
 

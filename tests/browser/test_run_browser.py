@@ -164,7 +164,7 @@ def test_a_report_opens_below_the_servers_address_and_elsewhere_is_taken_from_th
     }""")
     page.get_by_role("button", name="Write report").click()
     assert sent(page, "report") == [{"type": "report", "root": "~/work"}]
-    said = {"ids": [ids["slow"]], "path": "/home/me/work/a b.html", "served": "a%20b.html", "numBytes": 1}
+    said = {"ids": [ids["slow"]], "path": "/home/me/work/a b.html", "served": "a%20b.html"}
     page.evaluate("said => model.receive('_report', said)", said)
     link = page.get_by_role("link", name="Open report")
     assert link.get_attribute("href") == "/user/me/files/a%20b.html"
@@ -226,6 +226,8 @@ def test_an_empty_store_says_first_how_to_make_a_run(tmp_path, monkeypatch, show
     page = show(RunBrowser())
     assert page.get_by_text("Nothing is recorded yet").is_visible()
     assert not page.get_by_role("grid").is_visible()
+    page.evaluate("() => model.receive('_error', {message: 'the store is down', hint: 'start it'})")
+    assert not page.get_by_text("Nothing is recorded yet").is_visible(), "nobody knows what is recorded"
 
 
 def test_two_views_agree_and_a_kernel_that_is_gone_is_said(browsed, ids, show):
@@ -247,7 +249,7 @@ def test_axe_finds_no_serious_violation_in_any_theme_at_any_zoom(browsed, ids, s
     pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install axe-playwright-python")
     browsed.value, browsed.selected = [ids["slow"], ids["fast"]], ids["quantized"]
     browsed._details, browsed._comparison = described(ids["quantized"]), compared(browsed.value)
-    browsed._report = {"ids": browsed.value, "path": "/a/b.html", "served": "", "numBytes": 1}
+    browsed._report = {"ids": browsed.value, "path": "/a/b.html", "served": ""}
     browsed._again = {"id": ids["fast"], "isRunning": True, "stage": "measure", "share": 0.4}
     found: list[str] = []
     for is_dark, width in ((False, 1100), (True, 550)):  # at 200 % zoom a page has half as many pixels

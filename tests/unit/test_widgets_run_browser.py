@@ -193,7 +193,7 @@ def test_a_report_that_cannot_be_written_says_why(ids, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     browser = RunBrowser()
     tell(browser, {"type": "report", "root": ""})
-    assert browser._report["message"]
+    assert "1 to 100 runs, not 0" in browser._report["message"]
     browser.value = [ids["fast"]]
     (tmp_path / f"embedl_nb_report_{ids['fast']}.html").mkdir()
     tell(browser, {"type": "report", "root": ""})
@@ -269,7 +269,12 @@ def test_a_store_that_is_down_is_said_and_what_was_read_before_stays(ids, monkey
     assert browser._error == {"message": "the run store http://localhost:1 does not answer", "hint": "start it"}
     assert len(browser.runs) == 0
     assert len(browser._listing.rows) == 5
+    told: list[Any] = []
+    browser.observe(told.append, "_error")
+    tell(browser, {"type": "list"})
+    assert told == [], "a screen reader is told once, not every few seconds"
     assert "does not answer" in repr(RunBrowser())
+    assert "nothing is recorded" not in repr(RunBrowser())
 
 
 def test_a_record_of_a_newer_version_and_one_that_is_damaged_are_said_and_the_others_shown(ids):

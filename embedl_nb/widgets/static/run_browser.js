@@ -26,6 +26,13 @@ const RUN_FILTERS = [
   { key: "from", label: "From", value: (run) => run.imported_from },
 ];
 
+/** @type {Record<string, string>} */
+const RUN_STATES = {
+  recorded: "it is in the store",
+  waiting: "it is safe on this machine and goes to the store as soon as that works",
+  incomplete: "the store was interrupted while it took it",
+};
+
 /** @param {string} text */
 async function copied(text) {
   try {
@@ -134,13 +141,13 @@ function render({ model, el }) {
         cell.title = `${dayText(run)}, run ${run.run_id}`;
       },
     },
-    { key: "kind", title: "Verb", width: 84, value: (run) => run.kind },
-    { key: "name", title: "Model", width: 150, value: (run) => run.name, draw: (run, cell) => {
+    { key: "kind", title: "Verb", width: 90, value: (run) => run.kind },
+    { key: "name", title: "Model", width: 130, value: (run) => run.name, draw: (run, cell) => {
       cell.append(run.name, run.precision && element("span", { class: "embedl-aside" }, run.precision));
     } },
     { key: "device", title: "Device", width: 150, isOptional: true, value: (run) => run.device },
     { key: "unit", title: "Unit", width: 56, isOptional: true, value: (run) => run.compute_unit },
-    { key: "number", title: "Number", width: 120, isNumber: true, value: (run) => run.p50_ms, draw: (run, cell) => {
+    { key: "number", title: "Number", width: 138, isNumber: true, value: (run) => run.p50_ms, draw: (run, cell) => {
       const text = headlineNumber(run);
       const isOther = run.provenance && run.provenance !== "measured" && run.p50_ms !== null;
       cell.append(isOther ? element("span", { class: "embedl-tag" }, run.provenance) : "", text && ` ${text}`);
@@ -148,6 +155,7 @@ function render({ model, el }) {
     } },
     { key: "state", title: "State", width: 84, isOptional: true, value: (run) => run.status, draw: (run, cell) => {
       cell.textContent = run.status;
+      cell.title = RUN_STATES[run.status] ?? run.status;
       if (run.status !== "recorded") cell.classList.add("embedl-unready");
     } },
   ];
@@ -269,7 +277,7 @@ function render({ model, el }) {
     searchHelp.hidden = !searchHelp.textContent;
     const asked = filters.filter((filter) => query[filter.key]);
     clear.hidden = !asked.length && !query.search;
-    empty.hidden = runs.length > 0;
+    empty.hidden = runs.length > 0 || Boolean(model.get("_error")?.message);
     grid.element.hidden = runs.length === 0;
     if (!fits) return;
     const fitting = ordered.filter((run) => fits(run) && asked.every((filter) => filter.value(run) === query[filter.key]));
@@ -535,6 +543,7 @@ function render({ model, el }) {
   listen("change:_rows", showRunsOnce);
   listen("change:_news", showRunsOnce);
   listen("change:_found", show);
+  listen("change:_error", show);
   listen("change:_num_listed", answered);
   listen("change:_details", showDetails);
   listen("change:selected", () => {
