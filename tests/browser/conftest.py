@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -128,6 +128,7 @@ class LabServer:
             f"--ServerApp.base_url={_BASE_URL}",
             f"--IdentityProvider.token={self.token}",
             "--LabApp.expose_app_in_browser=True",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.news_url=None",
         ]
@@ -181,6 +182,8 @@ def _pause() -> None:
 class LabPage:
     """One notebook in JupyterLab, and what went wrong while it was open."""
 
+    harmless: ClassVar[dict[str, str]] = _HARMLESS_ERRORS
+
     def __init__(self, page: Any, server: LabServer, screenshots: Path) -> None:
         self.page = page
         self.console_errors: list[str] = []
@@ -189,12 +192,16 @@ class LabPage:
         self._screenshots = screenshots
         page.set_default_timeout(_PATIENCE_MS)
         page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.on("pageerror", lambda error: self._note(str(error), ""))
         page.context.on("request", self._on_request)
 
     def _on_console(self, message: Any) -> None:
-        if message.type == "error" and not any(known in message.text for known in _HARMLESS_ERRORS):
-            self.console_errors.append(f"{message.text} ({message.location.get('url', '')})")
+        if message.type == "error":
+            self._note(message.text, f" ({message.location.get('url', '')})")
+
+    def _note(self, error: str, place: str) -> None:
+        if not any(known in error for known in self.harmless):
+            self.console_errors.append(f"{error}{place}")
 
     def _on_request(self, request: Any) -> None:
         parts = urlsplit(request.url)
@@ -215,6 +222,9 @@ class LabPage:
             self.console_errors.clear()
             self._go_to(name)
             self._wait_for_kernel("idle")
+        self._make_room()
+
+    def _make_room(self) -> None:
         self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
 
     def _go_to(self, name: str) -> None:
@@ -321,6 +331,22 @@ class LabPage:
         return path
 
 
+class NotebookPage(LabPage):
+    """The same in Notebook 7, which the same server has."""
+
+    harmless: ClassVar[dict[str, str]] = {
+        **_HARMLESS_ERRORS,
+        "(reading 'schema')": "Notebook's own, of a setting that JupyterLab has and it has not",
+    }
+
+    def _make_room(self) -> None:
+        """Leave it as it is: nothing is beside the notebook."""
+
+    def _go_to(self, name: str) -> None:
+        self.page.goto(f"{self._server.url}notebooks/{name}?token={self._server.token}")
+        self.page.locator(".jp-NotebookPanel:visible .jp-Cell").first.wait_for()
+
+
 @pytest.fixture(scope="module")
 def one_page(browser: Any) -> Iterator[Any]:
     """Open the page that the tests of widgets in one file share, because opening one takes long."""
@@ -369,19 +395,23 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 def open_notebook(browser: Any, lab_server: LabServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return ``open_notebook(path, size=...)``, a context manager that yields a :class:`LabPage`.
 
-    The notebook is copied first. At the end of the block there must have been no console error and no request that left
-    this machine.
+    ``front_end=NotebookPage`` opens it in Notebook 7. The notebook is copied first. At the end of the block there must
+    have been no console error and no request that left this machine.
     """
     screenshots = Path(os.environ.get("EMBEDL_NB_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots")).resolve()
 
     @contextmanager
     def opened(
-        path: Path, *, size: tuple[int, int] = (1280, 1000), kernel_start_ms: float = _KERNEL_START_MS
+        path: Path,
+        *,
+        size: tuple[int, int] = (1280, 1000),
+        kernel_start_ms: float = _KERNEL_START_MS,
+        front_end: type[LabPage] = LabPage,
     ) -> Iterator[LabPage]:
         shutil.copy(path, lab_server.notebooks / path.name)
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         try:
-            lab = LabPage(context.new_page(), lab_server, screenshots)
+            lab = front_end(context.new_page(), lab_server, screenshots)
             lab.open(path.name, kernel_start_ms=kernel_start_ms)
             yield lab
             assert lab.console_errors == []
