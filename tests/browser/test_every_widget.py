@@ -23,7 +23,6 @@ _MADE: dict[str, Callable[[], Widget]] = {
     "DevicePicker": widgets.DevicePicker,
     "LayerExplorer": lambda: widgets.LayerExplorer(fake_benchmark(40), fake_benchmark(40, seed=2)),
     "RunBrowser": widgets.RunBrowser,
-    "RunMonitor": lambda: widgets.RunMonitor(verb="compile", cancel=lambda: None),
     "RunMonitor": lambda: widgets.RunMonitor(verb="benchmark", cancel=lambda: None),
 }
 # Counts what a widget's script, which a blob holds, starts outside of its own elements; Playwright's own is not meant.
