@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from shown_widgets import WIDGET_CELLS, WIDGET_SETUP, notebook_of
 
 pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
 
@@ -54,30 +55,14 @@ _COUNT = """() => {
 }"""
 
 
-# The same, as a notebook's user types it; then the charts, as their own tests draw them.
-_CELLS = {
-    "DevicePicker": "picker = enb.DevicePicker()\npicker",
-    "LayerExplorer": "explorer = enb.LayerExplorer(fake_benchmark(40))\nexplorer",
-    "RunBrowser": "browser = enb.RunBrowser()\nbrowser",
-    "RunMonitor": "monitor = widgets.RunMonitor(verb='compile', cancel=print)\nmonitor",
-}
-_SETUP = """
+# Each chart as its own tests draw it.
+_CHARTS_SETUP = """
 import sys
-import embedl_nb as enb
-from embedl_nb import charts, widgets
-from embedl_nb.testing.results import fake_benchmark
+from embedl_nb import charts
 sys.path.insert(0, {tests!r})
 from test_charts_stills import _DRAWN_FROM
 """
 _CHARTS = [kind for kind in charts.FIGURES if not kind.endswith("_svg")]
-
-
-def notebook_of(cells: list[str]) -> nbformat.NotebookNode:
-    """Return a notebook for the Python that runs here."""
-    return nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(each) for each in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
 
 
 @pytest.fixture(scope="module", params=widgets.__all__)
@@ -118,9 +103,9 @@ def executed(project_root: Path) -> nbformat.NotebookNode:
     from jupyter_client.manager import KernelManager
     from nbclient import NotebookClient
 
-    setup = _SETUP.format(tests=str(project_root / "tests" / "unit"))
+    setup = WIDGET_SETUP + _CHARTS_SETUP.format(tests=str(project_root / "tests" / "unit"))
     drawn = [f"charts.draw({kind!r}, _DRAWN_FROM[{kind!r}]())" for kind in _CHARTS]
-    notebook = notebook_of([setup, *(_CELLS[name] for name in widgets.__all__), *drawn])
+    notebook = notebook_of(setup, *WIDGET_CELLS.values(), *drawn)
     manager = KernelManager(kernel_name="python3")
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     NotebookClient(notebook, km=manager, timeout=120).execute()
@@ -144,7 +129,8 @@ def test_a_page_that_nbconvert_makes_shows_a_table_or_a_picture_of_each_without_
     page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
     page.goto(path.as_uri(), wait_until="domcontentloaded")
     cells = page.locator(".jp-CodeCell")
-    assert cells.count() == 1 + len(widgets.__all__) + len(_CHARTS)
-    for place, name in enumerate((*widgets.__all__, *_CHARTS), start=1):
+    assert set(WIDGET_CELLS) == set(widgets.__all__)
+    assert cells.count() == 1 + len(WIDGET_CELLS) + len(_CHARTS)
+    for place, name in enumerate((*WIDGET_CELLS, *_CHARTS), start=1):
         shown = cells.nth(place).locator(".embedl-card, .jp-OutputArea svg, .jp-OutputArea img")
         assert any(each.is_visible() for each in shown.all()), name

@@ -8,21 +8,13 @@ from typing import Any
 import nbformat
 import pytest
 from conftest import NotebookPage
+from shown_widgets import WIDGET_CELLS, WIDGET_SETUP, notebook_of
 
 pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
 pytest.importorskip("notebook", reason="needs Notebook 7: pip install 'embedl-nb[test]'")
 
-from embedl_nb import widgets
-
 pytestmark = pytest.mark.browser
 
-_CELLS = {
-    "DevicePicker": "picker = enb.DevicePicker()\npicker",
-    "LayerExplorer": "explorer = enb.LayerExplorer(fake_benchmark(40))\nexplorer",
-    "RunBrowser": "browser = enb.RunBrowser()\nbrowser",
-    "RunMonitor": "monitor = widgets.RunMonitor(verb='compile', cancel=print)\nmonitor",
-}
-_SETUP = "import embedl_nb as enb\nfrom embedl_nb import widgets\nfrom embedl_nb.testing.results import fake_benchmark"
 _LAYERS = "Layer explorer"
 
 
@@ -30,22 +22,17 @@ _LAYERS = "Layer explorer"
 def page(open_notebook: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Open a notebook with every widget, for every test here, in this order."""
     path = tmp_path_factory.mktemp("notebook_7") / "widgets.ipynb"
-    cells = [_SETUP, *(_CELLS[name] for name in widgets.__all__), "picker", "explorer"]
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, path)
+    nbformat.write(notebook_of(WIDGET_SETUP, *WIDGET_CELLS.values(), "picker", "explorer"), path)
     with open_notebook(path, size=(1280, 1000), front_end=NotebookPage) as opened:
         opened.run_all(timeout_s=120)
         yield opened
 
 
 def test_every_widget_is_drawn_and_its_fallback_is_not_seen(page):
-    page.page.locator(".embedl-widget").nth(len(widgets.__all__) + 1).wait_for()
+    page.page.locator(".embedl-widget").nth(len(WIDGET_CELLS) + 1).wait_for()
     assert page.text_errors() == []
     fallbacks = page.page.locator("[class^=embedl-instead]")
-    assert fallbacks.count() == len(widgets.__all__) + 2
+    assert fallbacks.count() == len(WIDGET_CELLS) + 2
     assert not any(each.is_visible() for each in fallbacks.all())
     page.screenshot("notebook_7")
 

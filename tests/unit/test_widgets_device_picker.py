@@ -191,6 +191,25 @@ def test_without_a_kernel_there_is_a_table_of_what_was_picked():
     assert "1 picked" in bundle["text/plain"]
 
 
+def test_a_notebook_keeps_the_table_in_an_output_of_its_own(run_in_cell, monkeypatch):
+    outputs: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: outputs.append(data))
+    picker = run_in_cell("own output")
+    picker.value = ["Google Pixel 8"]
+    picker._ipython_display_()
+    widget, table = outputs
+    assert set(widget) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+    assert f'class="{picker._instead}"' in table["text/html"]
+    assert "<td>Google Pixel 8</td>" in table["text/html"]
+
+
+def test_a_terminal_shows_it_as_text(capsys):
+    picker = widgets.DevicePicker()
+    picker.value = ["Google Pixel 8"]
+    picker._ipython_display_()
+    assert "Google Pixel 8" in capsys.readouterr().out
+
+
 def test_a_page_that_nbconvert_makes_shows_the_table():
     nbformat = pytest.importorskip("nbformat", reason="needs nbconvert: pip install 'embedl-nb[notebook]'")
     from nbconvert import HTMLExporter
