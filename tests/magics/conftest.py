@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import embedl_nb
+from embedl_nb.errors import MissingDependencyError
 from embedl_nb.magics.line import MAGICS
+
+with suppress(MissingDependencyError):
+    import embedl_nb.widgets  # takes functions of the pipeline, before any test puts others in their place
 
 
 class RaisingShell(InteractiveShell):
