@@ -81,6 +81,14 @@ def test_without_samples_p95_is_as_uncertain_as_the_processes_are_apart() -> Non
     assert choice.rejected[0].reasons[0].startswith("too close to call: p95 9.8 ms (9.31 ms to 10.8 ms)")
 
 
+def test_a_runner_up_within_the_noise_may_be_the_better_one() -> None:
+    latency = dataclasses.replace(SMALL.latency, p50_ms=SMALL.latency.p50_ms * 1.01, ci95_ms=(3.9, 4.4))
+    near = dataclasses.replace(SMALL, model_name="near", latency=latency)
+    assert "runner-up near" in " ".join(repr(enb.pick([SMALL, near])).split())
+    assert "their intervals overlap, so it may be the better one" in " ".join(repr(enb.pick([SMALL, near])).split())
+    assert "intervals overlap" not in " ".join(repr(enb.pick([SMALL, MIDDLE])).split())
+
+
 def test_a_budget_that_nobody_meets_names_the_nearest_miss() -> None:
     choice = enb.pick([BIG, MIDDLE, SMALL], where="p50_ms < 3.9")
     assert choice.winner is None

@@ -129,6 +129,7 @@ def test_the_figure_has_units_and_marks_where_throttling_began() -> None:
     assert skin["yaxis"] == "y2"
     titles = [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis", "yaxis2")]
     assert titles == ["time [min]", "p50 of one inference [ms]", "skin [°C]"]
+    assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
     assert figure["layout"]["shapes"][0]["x0"] == pytest.approx(50 / 60)
 
 

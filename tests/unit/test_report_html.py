@@ -91,6 +91,16 @@ def test_a_benchmark_shows_its_headline_charts_layers_and_environment(tmp_path):
     assert result._view().unknown in page.text
 
 
+def test_percentiles_that_a_layer_does_not_have_are_empty(tmp_path):
+    made = fake_benchmark(2)
+    layers = tuple(dataclasses.replace(layer, p50_ms=None, p95_ms=None) for layer in made.layer_table)
+    text = write_report(dataclasses.replace(made, layer_table=layers), tmp_path / "r.html").read_text(encoding="utf-8")
+    table = text.partition("All layers, in the order they ran")[2].partition("</table>")[0]
+    for layer in layers:
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", table.partition(f">{layer.source}<")[2])
+        assert cells[2:6] == [f"{layer.start_ms:.3f}", f"{layer.mean_ms:.4f}", "", ""]
+
+
 def test_every_figure_finds_its_box(tmp_path):
     path = write_report([fake_benchmark(4), fake_benchmark(4)], tmp_path / "report.html")
     page = _Page(path.read_text(encoding="utf-8"))
