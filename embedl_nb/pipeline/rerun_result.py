@@ -143,7 +143,7 @@ def _of_benchmarks(before: Benchmark, after: Benchmark) -> tuple[bool | None, st
     if verdict.ratio is None or verdict.ci95 is None:
         return None, f"cannot tell whether it is the same: {said}; {verdict.reason}"
     low, high = verdict.ci95
-    figures = f"{said} (ratio {verdict.ratio:.3f}, {low:.2f} to {high:.2f})"
+    figures = f"{said} (ratio {verdict.ratio:.3f}, {low:.2f} to {high:.2f}){_of_sustained(before, after)}"
     if low <= 1 <= high and high / low > _TOO_WIDE:
         return None, f"too noisy to tell: {figures}"
     if low <= 1 <= high:
@@ -152,15 +152,31 @@ def _of_benchmarks(before: Benchmark, after: Benchmark) -> tuple[bool | None, st
     return False, f"{factor:.2g} times {word}: {figures}"
 
 
+def _of_sustained(before: Benchmark, after: Benchmark) -> str:
+    """Return both steady states, which have no interval to judge by; nothing where one was not sustained."""
+    then, now = before.sustained, after.sustained
+    if then is None or now is None:
+        return ""
+    return f", sustained {format_ms(then.steady_p50_ms)} before, {format_ms(now.steady_p50_ms)} now"
+
+
 def _of_models(before: LiteRTModel, after: LiteRTModel) -> tuple[bool | None, str]:
     if before.sha256 == after.sha256:
-        return True, f"the same file, byte for byte ({after.sha256[:12]})"
+        return True, f"the same file, byte for byte ({after.sha256[:12]}){_of_evaluations(before, after)}"
     said = f"another file: {before.sha256[:12]} before, {after.sha256[:12]} now"
     for evidence in ("fidelity", "parity"):
         first, second = getattr(before, evidence), getattr(after, evidence)
         if first is not None and second is not None:
             return False, f"{said}; {first.sentence} before, {second.sentence} now"
     return False, said
+
+
+def _of_evaluations(before: LiteRTModel, after: LiteRTModel) -> str:
+    """Return both judgements where they differ: the metric may be another one, or no function of the model alone."""
+    then, now = (model.fidelity.evaluation if model.fidelity else None for model in (before, after))
+    if then is None or now is None or then.sentence == now.sentence:
+        return ""
+    return f", evaluated otherwise: {then.sentence} before, {now.sentence} now"
 
 
 def _of_placements(before: Placement, after: Placement) -> tuple[bool | None, str]:
@@ -178,6 +194,10 @@ def _of_placements(before: Placement, after: Placement) -> tuple[bool | None, st
         return None, f"not comparable: the {', '.join(unchecked)} could be asked only once"
     if changed:
         return False, f"another answer for {', '.join(changed)}: {after.verdict}"
+    first, second = before.rehearsal, after.rehearsal
+    if first is not None and second is not None and first.against_cpu.sentence != second.against_cpu.sentence:
+        said = f"{first.against_cpu.sentence} before; {second.sentence}"
+        return False, f"the same answers, but rehearsed otherwise: {said}"
     return True, f"the same answers: {after.verdict}"
 
 

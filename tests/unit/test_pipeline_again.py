@@ -19,12 +19,17 @@ from embedl_nb.device.registry import using_provider
 from embedl_nb.errors import DeviceNotFound, InputError, SchemaTooNewError, UnknownNameError
 from embedl_nb.measure import Benchmark
 from embedl_nb.measure.benchmark import Flag, FlagKind
+from embedl_nb.model import LiteRTModel
+from embedl_nb.model.fidelity_rows import Evaluation
 from embedl_nb.pipeline.calls import LostArgument, call_of, given_again, recorded_call
 from embedl_nb.pipeline.rerun_result import differences_between, outcome_of
+from embedl_nb.placement import Placement
+from embedl_nb.placement.rehearsal.agreement import Agreement
+from embedl_nb.placement.rehearsal.result import Rehearsal
 from embedl_nb.runstore import spool
 from embedl_nb.testing import models
 from embedl_nb.testing.devices import VirtualDevice, VirtualProvider
-from embedl_nb.testing.results import fake_benchmark
+from embedl_nb.testing.results import fake_benchmark, fake_fidelity
 
 SHORT: dict[str, Any] = {"processes": 2, "iterations": 20, "profile": False}
 
@@ -50,6 +55,14 @@ def edit(run_id: str, **changes: Any) -> None:
     """Change a record that still waits."""
     path = next(path for path in spool.paths() if spool.run_id_of(path) == run_id)
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _rehearsal(output: dict[str, Any]) -> Rehearsal:
+    """Return one of a single sample, of which the figures do not matter but for those of ``output``."""
+    agreement = {"reference": "the CPU", "outputs": [output], "num_samples": 1, "worst_sample": 0, "worst_sqnr_db": 0.0}
+    words = dict.fromkeys(("model_name", "model_sha256", "precision", "chip", "htp_arch", "qairt", "simulator"), "")
+    counts = dict.fromkeys(("num_partitions", "num_npu_operators", "num_cpu_operators"), 1)
+    return Rehearsal(**words, **counts, samples="1 sample", against_cpu=Agreement.from_record(agreement))
 
 
 def test_a_benchmark_runs_again_with_its_options_and_inputs(recorded: Benchmark, bench: VirtualDevice) -> None:
@@ -85,6 +98,46 @@ def test_what_has_changed_around_it_is_said_one_row_each(recorded: Benchmark, be
     assert again.sentence.startswith("1.4 times slower: 5.0")
     assert "ai-edge-litert 2.2.9 -> " in again.sentence
     assert again.frame()["name"].iloc[0] == "ai-edge-litert"
+
+
+def test_a_sustained_benchmark_is_sustained_again_and_says_both_steady_states(
+    bench: VirtualDevice, tmp_path: Path
+) -> None:
+    path = models.write(tmp_path, models.fully_connected(), name="net")
+    result: Any = enb.benchmark(path, "virtual://bench", sustain="1s", **SHORT)
+    again = enb.rerun(result.run_id)
+    assert again.after.options.sustain_s == 1
+    assert again.after.sustained is not None
+    assert ", sustained " in again.sentence
+
+
+def test_an_npu_that_computes_otherwise_in_its_simulator_is_not_the_same(project_root: Path) -> None:
+    record = json.loads((project_root / "tests/unit/records/v1/preflight.json").read_text())["result"]
+    exact = {
+        "name": "scores",
+        "matches": True,
+        "sqnr_db": "inf",
+        "max_abs_error": 0.0,
+        "max_rel_error": 0.0,
+        "cosine": 1.0,
+    }
+    rehearsals = [_rehearsal(exact), _rehearsal({**exact, "matches": False, "sqnr_db": 3.0, "max_abs_error": 1.0})]
+    before, after = (replace(Placement.from_record(record), rehearsal=each) for each in rehearsals)
+    assert outcome_of(before, before)[0] is True
+    is_same, said = outcome_of(before, after)
+    assert is_same is False
+    assert "rehearsed otherwise: equal before; its NPU artifact" in said
+
+
+def test_a_metric_that_comes_out_otherwise_for_the_same_file_is_said(tmp_path: Path) -> None:
+    evaluation = Evaluation(metric="accuracy", float_score=0.9, quantized_score=0.8)
+    model = LiteRTModel.open(models.write(tmp_path, models.fully_connected(), name="net"))
+    before, after = (
+        replace(model, fidelity=replace(fake_fidelity(3), evaluation=each))
+        for each in (evaluation, replace(evaluation, quantized_score=0.7))
+    )
+    assert "otherwise" not in outcome_of(before, before)[1]
+    assert "evaluated otherwise: accuracy: float 0.9, quantized 0.8, drop 0.1" in outcome_of(before, after)[1]
 
 
 def test_a_load_that_is_about_the_same_is_no_difference() -> None:
