@@ -108,7 +108,7 @@ class DevicePicker(Widget):
         return View(
             headline=f"Device picker | {len(self.value) or 'none'} picked | {num_phones:,} phones in the catalog",
             tables=tuple(table for table in (picked, attached) if table.rows),
-            unknown="picking needs a kernel that runs:",
+            unknown="which device it will be; picking needs a kernel that runs",
             next_step="enb.DevicePicker()",
         )
 
