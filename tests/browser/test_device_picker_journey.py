@@ -23,6 +23,25 @@ pixel.faults = Faults(unauthorized=True)
 """
 
 
+# What is wider than the widget, or a control that cannot be brought into sight.
+_CUT_OFF = """() => {
+    const widget = document.querySelector(".embedl-widget");
+    const { left, right } = widget.getBoundingClientRect();
+    const output = widget.closest(".jp-OutputArea-output");
+    const found = [];
+    if (widget.scrollWidth > widget.clientWidth) found.push("the widget");
+    if (right > output.getBoundingClientRect().right + 1 || right > innerWidth) found.push("the widget in its output");
+    for (const node of widget.querySelectorAll("button, input, select, .embedl-details dd, .embedl-picked li")) {
+        if (node.closest("[hidden]")) continue;
+        node.scrollIntoView({block: "nearest"});
+        const box = node.getBoundingClientRect();
+        const isIn = box.width > 0 && box.left >= left - 1 && box.right <= right + 1 && box.bottom <= innerHeight + 1;
+        if (!isIn) found.push(node.outerHTML.slice(0, 80));
+    }
+    return found;
+}"""
+
+
 @pytest.fixture(scope="module")
 def lab(open_notebook: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Open a notebook with a rack of two phones and a picker, for every test here, in this order."""
@@ -69,6 +88,26 @@ def test_a_phone_that_is_unplugged_loses_its_place_among_the_ready(lab):
     lab.screenshot("device_picker_unplugged")
 
 
+def test_a_phone_that_is_plugged_back_in_is_found_at_its_address_and_still_picked(lab):
+    lab.run_cell("galaxy.plug_in()")
+    lab.page.locator(".embedl-picked").get_by_text("(offline)").wait_for(state="detached")
+    lab.page.get_by_role("row").filter(has_text="Galaxy S24").filter(has_text="run").first.wait_for()
+    assert lab.page.locator(".embedl-picked li").count() == 2
+
+
+def test_ctrl_s_in_the_table_saves_the_notebook_and_its_letter_keys_stay_out_of_it(lab):
+    grid = lab.page.get_by_role("grid", name="Devices")
+    grid.focus()
+    lab.page.evaluate("() => { window.jupyterapp.shell.currentWidget.context.model.dirty = true; }")
+    lab.page.keyboard.press("Control+s")
+    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    num_cells = lab.page.locator(".jp-Cell").count()
+    for key in "bdd":  # adds a cell and deletes one, where the notebook gets them
+        lab.page.keyboard.press(key)
+        assert lab.page.locator(".jp-Cell").count() == num_cells
+    assert grid.evaluate("node => node === document.activeElement")
+
+
 def test_a_re_run_of_the_cell_keeps_the_choice(lab):
     lab.page.evaluate("""async () => {
         const notebook = window.jupyterapp.shell.currentWidget.content;
@@ -87,11 +126,17 @@ def test_the_picker_reads_well_in_a_dark_theme(lab):
 
 
 def test_at_200_percent_zoom_nothing_is_cut_off(lab):
-    lab.page.set_viewport_size({"width": 640, "height": 500})
+    # What zooming does: half as many pixels, each twice as large.
+    screen = lab.page.context.new_cdp_session(lab.page)
+    screen.send(
+        "Emulation.setDeviceMetricsOverride", {"width": 640, "height": 500, "deviceScaleFactor": 2, "mobile": False}
+    )
     lab.scroll_to(lab.page.locator(".embedl-widget"))
     lab.page.wait_for_function("() => document.querySelector('.embedl-grid').ariaColCount < 8")
     lab.screenshot("device_picker_zoomed")
-    lab.page.set_viewport_size({"width": 1280, "height": 1000})
+    assert lab.page.evaluate(_CUT_OFF) == []
+    screen.send("Emulation.clearDeviceMetricsOverride")
+    lab.page.wait_for_function("() => document.querySelector('.embedl-grid').ariaColCount >= 7")
 
 
 def test_a_reload_of_the_page_brings_the_choice_and_the_search_back(lab):

@@ -76,6 +76,13 @@ export function whenQuiet(act, delayMs) {
   return later;
 }
 
+// What editing text and moving about in it needs.
+const OWN_KEYS = new Set("acvxyz".split("").concat("arrowleft", "arrowright", "arrowup", "arrowdown", "home", "end",
+  "backspace", "delete", "enter", " "));
+
+/** @param {KeyboardEvent} event */
+const isForNotebook = ({ key = "", ctrlKey, metaKey }) => (ctrlKey || metaKey) && !OWN_KEYS.has(key.toLowerCase());
+
 /**
  * Set the stage for one view of a widget.
  *
@@ -93,8 +100,13 @@ export function frame(model, el, label) {
   const instead = model.get("_instead");
   const style = element("style", {}, instead ? `.${instead} { display: none; }` : "");
   const root = element("section", { class: "embedl-widget", "aria-label": label }, style, gone, body, error);
-  // JupyterLab takes arrows, Space and Enter for the notebook's own wherever it is not told otherwise.
+  // JupyterLab would take arrows, Space, Enter and letters for the notebook's own: two d's delete the cell. What it does
+  // with Ctrl or Cmd, such as saving, it is given as if it came from beside the widget.
   root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (isForNotebook(event) && !el.dispatchEvent(new KeyboardEvent("keydown", event))) event.preventDefault();
+  });
   el.append(root);
 
   /** @type {[string, (...args: any[]) => void][]} */

@@ -186,7 +186,7 @@ export function createGrid(options) {
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
-    if (event.target !== grid || !rows.length || event.altKey || event.metaKey) return;
+    if (event.target !== grid || !rows.length || event.altKey || event.ctrlKey || event.metaKey) return;
     const page = Math.max(1, Math.floor(height / GRID_ROW_PX) - 2);
     const last = rows.length - 1;
     /** @type {Record<string, number>} */
