@@ -17,7 +17,7 @@ _LIMIT_S = 60.0
 
 
 class FakeChild:
-    """Stands in for the child process: ``answer`` is called for each request."""
+    """Stands in for the child process: ``answer`` is called for each request but the first, which begins."""
 
     pid = 0
     is_alive = True
@@ -27,7 +27,7 @@ class FakeChild:
         self.is_closed = threading.Event()
 
     def request(self, command: str, payload: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        return self.answer(payload)
+        return {} if command == "begin" else self.answer(payload)
 
     def close(self) -> None:
         self.is_closed.set()
