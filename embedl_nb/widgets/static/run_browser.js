@@ -3,8 +3,9 @@
 
 import { element, frame, save, say, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
-import { childrenOf, dayText, headlineNumber, presentRuns, relativesOf, whenText } from "./recorded_rows.js";
+import { childrenOf, dayText, headlineNumber, presentRuns, relativesOf } from "./recorded_rows.js";
 import { asPng, failure, resultView, svgPicture } from "./result_view.js";
+import { RUN_FILTERS, runColumns } from "./run_columns.js";
 
 const ASK_EVERY_MS = 4000;
 const SAVE_AFTER_MS = 400;
@@ -15,23 +16,6 @@ const MOST_RELATIVES = 50;
 
 /** @param {string} text as query.is_condition has it */
 const isCondition = (text) => /[<>=~!]/.test(text);
-
-/** @type {{key: string, label: string, value: (run: RecordedRun) => string}[]} */
-const RUN_FILTERS = [
-  { key: "kind", label: "Verb", value: (run) => run.kind },
-  { key: "device", label: "Device", value: (run) => run.device },
-  { key: "unit", label: "Unit", value: (run) => run.compute_unit },
-  { key: "numbers", label: "Numbers", value: (run) => run.provenance },
-  { key: "state", label: "State", value: (run) => run.status },
-  { key: "from", label: "From", value: (run) => run.imported_from },
-];
-
-/** @type {Record<string, string>} */
-const RUN_STATES = {
-  recorded: "it is in the store",
-  waiting: "it is safe on this machine and goes to the store as soon as that works",
-  incomplete: "the store was interrupted while it took it",
-};
 
 /** @param {string} text */
 async function copied(text) {
@@ -128,40 +112,7 @@ function render({ model, el }) {
   const again = element("section", { class: "embedl-panel", "aria-label": "Run again", hidden: true });
   const announced = element("p", { class: "embedl-unseen", role: "status" });
 
-  /** @type {import("./grid.js").Column<RecordedRun>[]} */
-  const columns = [
-    {
-      key: "when",
-      title: "When",
-      width: 128,
-      value: (run) => run.started_ms,
-      draw: (run, cell) => {
-        cell.classList.add("embedl-tick");
-        cell.append(element("span", { class: "embedl-check", "aria-hidden": "true" }, ticked.has(run.run_id) ? "✓" : ""), whenText(run));
-        cell.title = `${dayText(run)}, run ${run.run_id}`;
-      },
-    },
-    { key: "kind", title: "Verb", width: 90, value: (run) => run.kind },
-    { key: "name", title: "Model", width: 130, value: (run) => run.name, draw: (run, cell) => {
-      cell.append(run.name, run.precision && element("span", { class: "embedl-aside" }, run.precision));
-    } },
-    { key: "device", title: "Device", width: 150, isOptional: true, value: (run) => run.device },
-    { key: "unit", title: "Unit", width: 56, isOptional: true, value: (run) => run.compute_unit },
-    { key: "number", title: "Number", width: 138, isNumber: true, value: (run) => run.p50_ms, draw: (run, cell) => {
-      const text = headlineNumber(run);
-      const isOther = run.provenance && run.provenance !== "measured" && run.p50_ms !== null;
-      cell.append(isOther ? element("span", { class: "embedl-tag" }, run.provenance) : "", text && ` ${text}`);
-      cell.title = run.p50_ms === null ? text && `${text} model` : `p50 ${text}, ${run.provenance}`;
-    } },
-    { key: "state", title: "State", width: 84, isOptional: true, value: (run) => run.status, draw: (run, cell) => {
-      cell.textContent = run.status;
-      cell.title = RUN_STATES[run.status] ?? run.status;
-      if (run.status !== "recorded") cell.classList.add("embedl-unready");
-    } },
-  ];
-  if (presentRuns(model.get("_rows"), model.get("_news")).some((run) => run.imported_from)) {
-    columns.push({ key: "from", title: "From", width: 80, isOptional: true, value: (run) => run.imported_from });
-  }
+  const columns = runColumns((run) => ticked.has(run.run_id), presentRuns(model.get("_rows"), model.get("_news")));
   const grid = createGrid({
     label: "Runs",
     columns,
