@@ -77,6 +77,47 @@ def test_a_question_mark_shows_the_help(kernel: Any) -> None:
     assert "Usage: %embedl_benchmark [OPTIONS] MODEL" in page["data"]["text/plain"]
 
 
+def shown(kernel: Any, code: str) -> list[dict[str, Any]]:
+    """Return what a cell shows: the content of each message that has data or an error."""
+    found: list[dict[str, Any]] = []
+
+    def note(message: Any) -> None:
+        if message["msg_type"] in ("display_data", "execute_result", "error"):
+            found.append(message["content"])
+
+    kernel.execute_interactive(code, timeout=LIMIT_S, output_hook=note)
+    return found
+
+
+@pytest.mark.parametrize("code", ["%embedl_benchmark", "r = %embedl_benchmark model"])
+def test_shift_tab_on_a_magic_shows_its_options_and_an_example(kernel: Any, code: str) -> None:
+    place = code.index("%") + 5
+    content = kernel.inspect(code, cursor_pos=place, reply=True, timeout=LIMIT_S)["content"]
+    assert content["found"]
+    help_text = content["data"]["text/plain"]
+    assert "--threads" in help_text
+    assert "Example:" in help_text
+
+
+def test_layers_are_opened_below_the_result_of_the_line(kernel: Any) -> None:
+    pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
+    made = "before, after = fake_benchmark(3), fake_benchmark(3, seed=2)"
+    shown(kernel, f"from embedl_nb.testing.results import fake_benchmark\n{made}")
+    result, widget, table = (each["data"] for each in shown(kernel, "%embedl_compare before {after} --explore"))
+    assert "virtual_net" in result["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert "Largest changes" in table["text/html"]
+
+
+def test_a_message_of_a_megabyte_is_kept_short_in_the_notebook(kernel: Any) -> None:
+    code = "from embedl_nb import errors, pipeline\n"
+    code += "def runs(*_, **__):\n    raise errors.EmbedlError('x' * 2**20, hint='wait')\n"
+    (error,) = shown(kernel, f"{code}real, pipeline.runs = pipeline.runs, runs\n%embedl_runs")
+    shown(kernel, "pipeline.runs = real")
+    assert [line[:10] for line in error["traceback"]] == ["EmbedlErro", "Try: wait"]
+    assert len(json.dumps(error)) < 10_000
+
+
 def test_a_mistake_is_an_error_output_of_two_lines() -> None:
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
