@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,3 +126,31 @@ def test_cancel_ends_what_runs_here_and_frees_the_device(lab):
     cell.get_by_text("KeyboardInterrupt").first.wait_for()
     lab.screenshot("run_monitor_here_after", cell)
     assert _NOTHING in left_behind(lab)
+
+
+@pytest.mark.slow
+def test_a_page_that_is_loaded_again_during_a_run_finds_its_end(lab):
+    at_once = "from embedl_nb.widgets import run_monitor\nrun_monitor._SILENT_S = 0\n"
+    cell = started(lab, at_once + _RUN_HERE.format(model=lab.model))
+    cell.get_by_role("button", name="Cancel", exact=True).click(trial=True)  # once the kernel has answered
+    lab.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    lab.page.reload()
+    lab.page.get_by_text("Loading widget").wait_for()  # JupyterLab itself asks for widgets when the cell has ended
+    lab.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel")
+    lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+    lab.page.locator(".embedl-widget").get_by_text("benchmark stopped after").wait_for()
+    assert lab.page.locator(".embedl-widget").get_by_role("button").count() == 0
+    lab.run_cell("run_monitor._SILENT_S = 6.0")
+
+
+@pytest.mark.slow
+def test_a_kernel_that_dies_during_a_run_leaves_nothing_that_goes_on(lab):
+    pid = int(lab.run_cell("__import__('os').getpid()").locator(".jp-OutputArea-output").last.inner_text())
+    cell = started(lab, _RUN_HERE.format(model=lab.model))
+    cell.locator(".embedl-latency").get_by_text("ms").wait_for()
+    os.kill(pid, signal.SIGKILL)
+    cell.get_by_text("The kernel that this belongs to is gone").wait_for()
+    lab.screenshot("run_monitor_dead", cell)
+    assert not cell.locator("progress").is_visible()
+    assert cell.get_by_role("button", name="Cancel").is_disabled()
+    lab.console_errors.clear()  # JupyterLab's own, of the widgets that the kernel had
