@@ -169,5 +169,9 @@ class RunMonitor(Widget):
     def _left(self) -> str:
         """Return a line that opens on what became of each job: the result that follows is what is to be seen."""
         headline = element("small", self._headline())
-        rows = [element("tr", element("td", row.name), element("td", row.outcome)) for row in self._rows.values()]
+        left = "text-align:left"  # a notebook's own tables have theirs on the right
+        rows = [
+            element("tr", element("td", row.name, style=left), element("td", row.outcome, style=left))
+            for row in self._rows.values()
+        ]
         return element("details", element("summary", headline), element("table", *rows)) if rows else headline
