@@ -1,4 +1,7 @@
-"""One line magic: its words go to the command of the same name, its result comes back, its errors are two lines."""
+"""One line magic: its words go to the command of the same name, its result comes back, its errors are two lines.
+
+Ctrl-C ends it in one line, and in another where something was kept.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from embedl_nb.commands import Names
     from embedl_nb.magics.settings import EmbedlMagics
 
-__all__ = ["MAGICS", "LineMagic"]
+__all__ = ["MAGICS", "LineMagic", "show_in_two_lines"]
 
 MAGICS = {
     "embedl_compile": "compile",
@@ -104,7 +107,7 @@ class LineMagic:
                     names=names,
                     defaults=self._settings.defaults(command),
                 )
-        except EmbedlError as err:
+        except (EmbedlError, KeyboardInterrupt) as err:
             wants_traceback = os.environ.get("EMBEDL_NB_DEBUG") or self._settings.traceback
             if not wants_traceback and not (names and names.is_verbose):
                 show_in_two_lines(err)
@@ -130,8 +133,19 @@ def _run_browser(query: str) -> Any:
     return RunBrowser(query)
 
 
-def show_in_two_lines(error: EmbedlError) -> None:
-    """Make IPython show ``error`` as its message and its hint instead of a traceback."""
+def show_in_two_lines(error: EmbedlError | KeyboardInterrupt) -> None:
+    """Make IPython show ``error`` as its message and its hint, or its notes, instead of a traceback."""
+    lines = _lines_of_an_error(error) if isinstance(error, EmbedlError) else _lines_of_an_interrupt(error)
+    # IPython looks for this name; strings only, so that the error still pickles.
+    vars(error)["_render_traceback_"] = partial(list, lines)
+
+
+def _lines_of_an_interrupt(stopped: KeyboardInterrupt) -> list[str]:
+    said = str(stopped)
+    return [f"KeyboardInterrupt: {said}" if said else "KeyboardInterrupt", *getattr(stopped, "__notes__", ())]
+
+
+def _lines_of_an_error(error: EmbedlError) -> list[str]:
     from embedl_nb.commands.lines import one_line, shortened
 
     # What a cell failed with is kept in its notebook, twice: as these lines, and as the error's own text.
@@ -143,5 +157,4 @@ def show_in_two_lines(error: EmbedlError) -> None:
     lines = [f"{type(error).__name__}: {one_line(error.message)}"]
     if error.hint:
         lines.append(f"Try: {one_line(error.hint)}")
-    # IPython looks for this name; strings only, so that the error still pickles.
-    vars(error)["_render_traceback_"] = partial(list, lines)
+    return lines

@@ -152,6 +152,20 @@ def test_an_interrupt_stays_an_interrupt(shell: Any, fake_pipeline: Any) -> None
         shell.value("%embedl_runs")
 
 
+def test_an_interrupt_is_a_line_and_what_was_kept_another(
+    shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = KeyboardInterrupt("what was measured until then is kept")
+    stopped.add_note('enb.load("20261128-1") has it')
+    fake_pipeline.errors["runs"] = stopped
+    with pytest.raises(KeyboardInterrupt):
+        shell.value("%embedl_runs")
+    assert capsys.readouterr().out.splitlines() == [
+        "KeyboardInterrupt: what was measured until then is kept",
+        'enb.load("20261128-1") has it',
+    ]
+
+
 def test_help_shows_and_returns_nothing(shell: Any, fake_pipeline: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert shell.value("%embedl_benchmark --help") is None
     assert capsys.readouterr().out.startswith("Usage: %embedl_benchmark [OPTIONS] MODEL")
