@@ -89,6 +89,17 @@ class Widget(anywidget.AnyWidget):
         display({**data, "text/plain": self._view().headline}, metadata=metadata, raw=True)
         display({"text/html": str(instead)}, raw=True)
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what a page sends; what is refused is not kept, and the page is told why."""
+        before = {name: getattr(self, name) for name in sync_data if self.has_trait(name)}
+        try:
+            super().set_state(sync_data)
+        except Exception:  # traitlets undoes its own errors only
+            for name, value in before.items():
+                setattr(self, name, value)
+            with self._errors_shown():
+                raise
+
     @contextmanager
     def _errors_shown(self) -> Iterator[None]:
         """Show what goes wrong in the block under the widget: there is no cell that could."""

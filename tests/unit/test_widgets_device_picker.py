@@ -71,6 +71,14 @@ def test_a_name_that_no_phone_has_is_refused_with_the_close_ones():
     assert picker.value == []
 
 
+def test_a_name_that_a_page_sends_and_no_phone_has_is_not_kept_but_told():
+    picker = widgets.DevicePicker()
+    picker.value = ["Google Pixel 8"]
+    picker.set_state({"value": ["nonsense phone"]})
+    assert picker.value == ["Google Pixel 8"]
+    assert "nonsense phone" in picker._error["message"]
+
+
 def test_a_chip_is_no_device():
     with pytest.raises(InputError, match="SM8650 is a chip"):
         widgets.DevicePicker().value = ["SM8650"]
@@ -119,11 +127,11 @@ def test_the_choice_survives_a_re_run_of_the_cell(run_in_cell):
 
 
 def test_where_cells_have_no_names_their_code_tells_them_apart(run_in_cell):
-    first = run_in_cell("", code="a = enb.DevicePicker(); a")
+    first = run_in_cell("", code="a = widgets.DevicePicker(); a")
     first.value = ["Google Pixel 8"]
-    assert run_in_cell("", code="b = enb.DevicePicker(); b").value == [], "nobody picked anything there"
-    assert run_in_cell("named", code="a = enb.DevicePicker(); a").value == []
-    assert run_in_cell("", code="a = enb.DevicePicker(); a").value == ["Google Pixel 8"]
+    assert run_in_cell("", code="b = widgets.DevicePicker(); b").value == [], "nobody picked anything there"
+    assert run_in_cell("named", code="a = widgets.DevicePicker(); a").value == []
+    assert run_in_cell("", code="a = widgets.DevicePicker(); a").value == ["Google Pixel 8"]
     assert first.comm is not None, "a cell of the same code may be another one, and still be seen"
 
 

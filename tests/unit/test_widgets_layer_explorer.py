@@ -157,6 +157,13 @@ def test_only_a_row_that_there_is_can_be_selected():
     explorer.selected = None
 
 
+def test_a_row_that_a_page_sends_and_there_is_not_leaves_the_selection():
+    explorer = LayerExplorer(fake_benchmark(3))
+    explorer.selected = 1
+    explorer.set_state({"selected": 99})
+    assert (explorer.selected, explorer._error["message"]) == (1, "there is no layer 99")
+
+
 def test_search_and_selection_survive_a_re_run_but_not_another_results_rows(monkeypatch):
     runs = iter(range(9))
     make: Callable[[int], LayerExplorer] = lambda seed: LayerExplorer(fake_benchmark(5, seed=seed))  # noqa: E731
