@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 import embedl_nb as enb
@@ -180,3 +182,9 @@ def test_a_name_of_any_length_is_refused_in_a_line() -> None:
 
 def test_words_that_are_said_again_are_looked_for_once() -> None:
     assert enb.catalog("pixel " * 100_000).phones == enb.catalog("pixel").phones
+
+
+def test_a_phone_with_a_chip_is_one_row_by_a_clean_name() -> None:
+    assert [phone.name for phone in phones() if phone.name != " ".join(phone.name.split())] == []
+    counted = Counter((phone.name.casefold(), phone.chip.part) for phone in phones())
+    assert [name for name, num_rows in counted.items() if num_rows > 1] == []
