@@ -120,6 +120,10 @@ def _of_table(table: Any) -> Iterator[Benchmark]:
 def _loaded(run_id: str) -> Benchmark:
     from embedl_nb.measure import Benchmark
 
+    if "://" in run_id:  # what going through a set gives
+        raise InputError(
+            f"{run_id} is a device's address, no run", hint="give the sets as they are: enb.pick([one, other])"
+        )
     result: Any = load(run_id)
     if not isinstance(result, Benchmark):
         raise InputError(f"run {run_id} is a {type(result).__name__}, no benchmark", hint=_HINT)

@@ -246,3 +246,8 @@ def test_a_latency_that_is_no_finite_number_is_not_known_and_wins_nothing(broken
     both = enb.pick([broken, MIDDLE])
     assert both.winner is MIDDLE
     assert both.pareto().data
+
+
+def test_names_of_a_set_are_told_from_runs() -> None:
+    with pytest.raises(InputError, match="adb://PIXEL is a device's address"):
+        enb.pick(["adb://PIXEL"])
