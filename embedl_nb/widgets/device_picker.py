@@ -84,14 +84,16 @@ class DevicePicker(Widget):
         self._listing = asyncio.get_running_loop().create_task(self._list())
 
     async def _list(self) -> None:
-        with self._errors_shown():
-            if not self._npus:
-                support = await asyncio.to_thread(npu_support)
-                self._npus = {sdk: asdict(each) for sdk, each in support.items()}
-            self._is_waiting = bool(self._attached) and await asyncio.to_thread(is_any_leased)
-            if not self._is_waiting:
-                self._show_attached(await asyncio.to_thread(list_devices))
-        self._num_listed += 1
+        try:
+            with self._errors_shown():
+                if not self._npus:
+                    support = await asyncio.to_thread(npu_support)
+                    self._npus = {sdk: asdict(each) for sdk, each in support.items()}
+                self._is_waiting = bool(self._attached) and await asyncio.to_thread(is_any_leased)
+                if not self._is_waiting:
+                    self._show_attached(await asyncio.to_thread(list_devices))
+        finally:
+            self._num_listed += 1  # a page that is not answered asks no more
 
     def _show_attached(self, devices: tuple[DeviceInfo | UnreadyDevice, ...]) -> None:
         rows = [attached_row(device) for device in devices]

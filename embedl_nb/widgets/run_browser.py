@@ -105,8 +105,13 @@ class RunBrowser(Widget):
         self._query, self._found = {"search": query}, found
         before = self._forerunner()
         if isinstance(before, RunBrowser):
-            self.value, self.selected = before.value, before.selected
-            self._details, self._comparison, self._report = before._details, before._comparison, before._report
+            with self.cross_validation_lock:  # a run that was deleted since was known when it was ticked
+                self.value = before.value
+            self.selected = before.selected
+            self._details = before._details
+            # What is not finished goes on for nobody.
+            self._comparison = {} if "isBeingMade" in before._comparison else before._comparison
+            self._report = {} if "isBeingWritten" in before._report else before._report
             Again.hand_over(before, self)
             if before._begun == query:
                 self._query, self._found = before._query, before._found
@@ -193,7 +198,10 @@ class RunBrowser(Widget):
         self._details = await asyncio.to_thread(described, run_id)
 
     async def _compare(self) -> None:
-        self._comparison = await asyncio.to_thread(compared, list(self.value))
+        ids = list(self.value)
+        # Said first, because an answer that is as the last one is not sent.
+        self._comparison = {"ids": ids, "isBeingMade": True}
+        self._comparison = await asyncio.to_thread(compared, ids)
 
     async def _write_report(self, root: str) -> None:
         ids = list(self.value)

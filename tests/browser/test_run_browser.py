@@ -140,6 +140,8 @@ def test_a_comparison_is_shown_and_taken_away_as_csv_and_png(browsed, ids, show)
     page = show(browsed)
     page.get_by_role("button", name="Compare", exact=True).click()
     assert page.get_by_text("Comparing…").is_visible()
+    page.evaluate("said => model.receive('_comparison', said)", {"ids": browsed.value, "isBeingMade": True})
+    assert page.get_by_text("Comparing…").is_visible(), "nothing has failed"
     page.evaluate("said => model.receive('_comparison', said)", compared(browsed.value))
     panel = page.get_by_role("region", name="Comparison")
     assert "2.4 times as fast" in panel.locator(".embedl-headline").inner_text()

@@ -188,6 +188,21 @@ def test_an_error_is_shown_under_the_widget_until_it_is_over(monkeypatch):
     assert picker._error == {}
 
 
+def test_a_page_is_answered_where_listing_fails_as_nobody_foresaw_and_can_ask_again(monkeypatch):
+    def fail() -> tuple[()]:
+        raise OSError("too many open files")
+
+    picker = widgets.DevicePicker()
+    monkeypatch.setattr(device_picker, "list_devices", fail)
+    with pytest.raises(OSError, match="too many open files"):
+        ask(picker)
+    assert picker._num_listed == 1, "a page asks nothing more before it is answered"
+    assert picker._error["message"] == "OSError: too many open files"
+    monkeypatch.setattr(device_picker, "list_devices", tuple)
+    ask(picker)
+    assert (picker._num_listed, picker._error) == (2, {})
+
+
 def test_without_a_kernel_there_is_a_table_of_what_was_picked():
     picker = widgets.DevicePicker()
     picker.value = ["Google Pixel 8"]

@@ -33,12 +33,12 @@ def ids(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def run_in_cell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunBrowser]:
+def run_in_cell(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., RunBrowser]:
     """Return ``run_in_cell(query)``, which makes a browser as one more run of one cell does."""
     runs = iter(range(100))
 
     def run(query: str = "") -> RunBrowser:
-        execution = Execution("cell", f"run {next(runs)}")
+        execution = Execution(request.node.name, f"run {next(runs)}")
         monkeypatch.setattr(base, "current_execution", lambda: execution)
         return RunBrowser(query)
 
@@ -147,6 +147,15 @@ def test_a_run_that_was_deleted_meanwhile_stays_ticked_and_says_so_where_it_is_a
     assert ids["fast"] in browser._comparison["message"]
 
 
+def test_a_cell_that_is_run_again_after_a_ticked_run_was_deleted_keeps_what_was_ticked(ids, run_in_cell):
+    run_in_cell().value = [ids["slow"], ids["fast"]]
+    next(path for path in spool.paths() if spool.run_id_of(path) == ids["fast"]).unlink()
+    again = run_in_cell()
+    assert again.value == [ids["slow"], ids["fast"]]
+    again.value = [ids["fast"]]
+    assert len(again.runs) == 0
+
+
 def test_two_benchmarks_are_compared_with_pictures_and_a_table_to_take_away(ids):
     browser = RunBrowser()
     browser.value = [ids["slow"], ids["fast"]]
@@ -159,6 +168,26 @@ def test_two_benchmarks_are_compared_with_pictures_and_a_table_to_take_away(ids)
     assert head.startswith("first,second,about,first_p50_ms")
     assert "virtual" in line
     json.dumps(said)
+
+
+def test_the_same_comparison_made_again_is_told_again(ids):
+    browser = RunBrowser()
+    browser.value = [ids["slow"], ids["fast"]]
+    told: list[dict[str, Any]] = []
+    browser.observe(lambda change: told.append(change["new"]), "_comparison")
+    tell(browser, {"type": "compare"})
+    tell(browser, {"type": "compare"})
+    begun, first, *again = told
+    assert begun == {"ids": browser.value, "isBeingMade": True}
+    assert again == [begun, first], "a page that has said that it compares waits for this"
+
+
+def test_what_an_earlier_run_of_the_cell_had_not_finished_is_not_waited_for(ids, run_in_cell):
+    first = run_in_cell()
+    first._comparison = {"ids": [ids["slow"], ids["fast"]], "isBeingMade": True}
+    first._report = {"ids": [ids["slow"]], "isBeingWritten": True}
+    again = run_in_cell()
+    assert (again._comparison, again._report) == ({}, {})
 
 
 def test_models_are_not_measured_by_a_click_on_compare(ids):

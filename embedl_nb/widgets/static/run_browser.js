@@ -289,10 +289,12 @@ function render({ model, el }) {
    */
   function act(type, more = {}) {
     model.send({ type, ...more });
-    if (type === "compare") {
-      compared.hidden = false;
-      compared.replaceChildren(element("p", { class: "embedl-hint" }, "Comparing…"));
-    }
+    if (type === "compare") showComparing();
+  }
+
+  function showComparing() {
+    compared.hidden = false;
+    compared.replaceChildren(element("p", { class: "embedl-hint" }, "Comparing…"));
   }
 
   // What is looked at.
@@ -386,6 +388,10 @@ function render({ model, el }) {
     const said = model.get("_comparison");
     compared.hidden = !said.ids;
     if (!said.ids) return;
+    if (said.isBeingMade) {
+      showComparing();
+      return;
+    }
     const isStale = said.ids.join() !== [...ticked].join();
     if (!said.view) {
       compared.replaceChildren(failure(said));
@@ -509,7 +515,7 @@ function render({ model, el }) {
   listen("change:_comparison", () => {
     showComparison();
     const said = model.get("_comparison");
-    say(announced, said.view?.headline ?? said.message ?? "");
+    say(announced, said.isBeingMade ? "Comparing the runs" : said.view?.headline ?? said.message ?? "");
   });
   listen("change:_report", () => {
     showReport();
