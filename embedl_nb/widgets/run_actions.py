@@ -192,10 +192,12 @@ class Again:
         now._say(stage="starts")
         try:
             answer = await asyncio.to_thread(now._work)
+            try:
+                await now._widget._list(is_asked_for=True)  # first, because the answer has a way to the new run
+            finally:
+                now._widget._again = answer
         finally:
             cls._now = None
-        now._widget._again = answer
-        await now._widget._list(is_asked_for=True)
 
     def _work(self) -> Json:
         def work() -> Json:

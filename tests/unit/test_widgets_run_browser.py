@@ -253,6 +253,31 @@ def test_a_run_is_done_again_once_at_a_time_and_its_outcome_is_shown(ids, monkey
     assert len(browser._news["rows"]) == 1, "the new run is listed at once"
 
 
+def test_the_run_that_was_done_again_is_listed_before_the_page_can_go_to_it(ids, monkeypatch):
+    def rerun(_run_id: str) -> Any:
+        record_benchmark("again")
+        return type("R", (), {"_view": lambda self: fake_benchmark(0)._view(), "after": fake_benchmark(0)})()
+
+    monkeypatch.setattr(run_actions, "rerun", rerun)
+    browser = RunBrowser()
+    num_listed: list[int] = []
+    browser.observe(lambda change: "view" in change["new"] and num_listed.append(len(browser._listing.rows)), "_again")
+    tell(browser, {"type": "again", "id": ids["fast"]})
+    assert num_listed == [6]
+
+
+def test_a_run_that_was_done_again_has_ended_even_where_the_store_cannot_be_listed(ids, monkeypatch):
+    def fail(*_: object, **__: object) -> Any:
+        raise OSError("too many open files")
+
+    browser = RunBrowser()
+    monkeypatch.setattr(runstore, "list_all", fail)
+    with pytest.raises(OSError, match="too many open files"):
+        tell(browser, {"type": "again", "id": ids["compiled"]})
+    assert "isRunning" not in browser._again
+    assert run_actions.Again._now is None
+
+
 def test_cancel_ends_a_run_at_its_next_wait(ids, monkeypatch):
     browser = RunBrowser()
     loops: list[asyncio.AbstractEventLoop] = []
