@@ -15,7 +15,7 @@ import traitlets
 
 from embedl_nb import runstore
 from embedl_nb.display import Table, View
-from embedl_nb.errors import UnknownNameError
+from embedl_nb.errors import InputError, UnknownNameError
 from embedl_nb.query import is_condition
 from embedl_nb.units import counted, format_ms
 from embedl_nb.widgets.assets import es_module, style_sheet
@@ -210,8 +210,11 @@ class RunBrowser(Widget):
         self._report = await asyncio.to_thread(write_report, ids, self.runs, root=root, is_compared=is_compared)
 
     async def _download(self) -> None:
-        with self._errors_shown():
+        try:
             name, data = await asyncio.to_thread(report_file, self._report)
+        except InputError as err:
+            self._report = {**self._report, **error_json(err)}
+        else:
             self.send({"type": "report", "name": name}, buffers=[data])
 
     def _view(self) -> View:

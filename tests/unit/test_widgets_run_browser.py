@@ -218,6 +218,18 @@ def test_a_report_is_written_beside_the_notebook_and_found_below_the_servers_roo
     assert browser._report["served"] == ""
 
 
+def test_a_report_that_is_gone_when_it_is_asked_for_says_so_until_it_is_written_again(ids, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    browser = RunBrowser()
+    browser.value = [ids["fast"]]
+    tell(browser, {"type": "report", "root": ""})
+    Path(browser._report["path"]).unlink()
+    tell(browser, {"type": "download"})
+    tell(browser, {"type": "list"})  # as the page asks every few seconds
+    assert "cannot be read" in browser._report["message"]
+    assert browser._report["hint"] == "write it again"
+
+
 def test_a_report_that_cannot_be_written_says_why(ids, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     browser = RunBrowser()
