@@ -280,7 +280,7 @@ class LabPage:
         return cell
 
     def hover_longest_layer(self) -> dict[str, Any]:
-        """Move the mouse to the longest layer of the waterfall; return its name, the label shown, and the wait."""
+        """Move the mouse to the longest layer of the waterfall; return its name and the label shown."""
         target = self.page.evaluate("""() => {
             const figure = document.querySelector(".js-plotly-plot");
             const bars = [...figure.querySelectorAll(".barlayer .trace:first-child .point path")];
@@ -291,12 +291,11 @@ class LabPage:
             return {x: box.x + box.width / 2, y: box.y + box.height / 2, layer: figure.data[0].customdata[place][2]};
         }""")
         self.page.mouse.move(target["x"] - 3, target["y"])
-        started = time.monotonic()
         self.page.mouse.move(target["x"], target["y"])
         # One label for the whole row is drawn as a legend, one for a bar as a hover text.
         label = self.page.locator(".js-plotly-plot .hoverlayer").locator(".legend, .hovertext").first
         label.wait_for()
-        return {"layer": target["layer"], "text": label.text_content(), "seconds": time.monotonic() - started}
+        return {"layer": target["layer"], "text": label.text_content()}
 
     @property
     def completer(self) -> Any:

