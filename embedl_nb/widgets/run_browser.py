@@ -115,6 +115,7 @@ class RunBrowser(Widget):
             Again.hand_over(before, self)
             if before._begun == query:
                 self._query, self._found = before._query, before._found
+                self._find_again()
         self.on_msg(self._on_message)
 
     @property
@@ -185,8 +186,12 @@ class RunBrowser(Widget):
                 self._sent, self._rows, self._news = listing, compact_rows(listing.rows), {}
             elif changed or gone or self._news:
                 self._news = {**compact_rows(changed), "gone": gone}
-            if self._found:
-                self._found = matching(str(self._found["text"]), listing, is_shown=True)
+            self._find_again()
+
+    def _find_again(self) -> None:
+        """Answer the latest search of the runs that are known now."""
+        if self._found:
+            self._found = matching(str(self._found["text"]), self._listing, is_shown=True)
 
     def _say_problems(self) -> None:
         self._error = error_json(*self._listing.problems)

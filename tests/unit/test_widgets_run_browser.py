@@ -109,6 +109,13 @@ def test_a_query_is_answered_as_enb_runs_answers_it(ids):
         RunBrowser("p50_ms <")
 
 
+def test_a_cell_that_is_run_again_finds_what_was_recorded_since(ids, run_in_cell):
+    first = run_in_cell()
+    tell(first, {"type": "filter", "text": "kind == benchmark"})
+    new = record_benchmark("another")  # while the kernel was busy, so that no page could ask
+    assert new in run_in_cell()._found["ids"]
+
+
 def test_only_news_is_sent_and_nothing_is_read_where_nothing_has_changed(ids, monkeypatch):
     browser = RunBrowser("kind == benchmark")
     sent = browser._rows
