@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,8 +304,10 @@ def test_cancel_ends_a_run_at_its_next_wait(ids, monkeypatch):
 
     def rerun(_run_id: str) -> Any:
         loops[0].call_soon_threadsafe(browser._on_message, browser, {"type": "stop"}, [])
-        while True:
+        gives_up_s = time.monotonic() + 60
+        while time.monotonic() < gives_up_s:
             stopping.check()
+        pytest.fail("nothing has stopped it")
 
     async def telling() -> None:
         loops.append(asyncio.get_running_loop())
