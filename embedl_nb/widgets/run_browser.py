@@ -8,7 +8,7 @@ beside the kernel's work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -97,6 +97,8 @@ class RunBrowser(Widget):
         found = matching(query, listing) if is_condition(query) else {}
         super().__init__(key=key)
         self._begun = query
+        # What was accepted last: while a page's message is taken, `value` is what the page says already.
+        self._ticked: tuple[str, ...] = ()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Callable[[], Awaitable[None]]] = {}
         self._listing = self._sent = listing
@@ -105,9 +107,8 @@ class RunBrowser(Widget):
         self._query, self._found = {"search": query}, found
         before = self._forerunner()
         if isinstance(before, RunBrowser):
-            with self.cross_validation_lock:  # a run that was deleted since was known when it was ticked
-                self.value = before.value
-            self.selected = before.selected
+            self._ticked = before._ticked
+            self.value, self.selected = before.value, before.selected
             self._details = before._details
             # What is not finished goes on for nobody.
             self._comparison = {} if "isBeingMade" in before._comparison else before._comparison
@@ -126,12 +127,13 @@ class RunBrowser(Widget):
 
     @traitlets.validate("value")
     def _known(self, proposal: dict[str, Any]) -> list[str]:
-        return list(dict.fromkeys(map(self._whole_id, proposal["value"])))
-
-    def _whole_id(self, wanted: str) -> str:
         known = self._listing.by_id
+        self._ticked = tuple(dict.fromkeys(self._whole_id(wanted, known) for wanted in proposal["value"]))
+        return list(self._ticked)
+
+    def _whole_id(self, wanted: str, known: Mapping[str, object]) -> str:
         # A run that was deleted meanwhile stays ticked until it is unticked.
-        if wanted in known or wanted in self.value:
+        if wanted in known or wanted in self._ticked:
             return wanted
         begin = [run_id for run_id in known if wanted and run_id.startswith(wanted)]
         if len(begin) == 1:

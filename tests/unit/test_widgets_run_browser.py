@@ -88,6 +88,18 @@ def test_ticked_runs_are_named_by_a_beginning_once_and_in_order(ids):
     assert browser.value == [ids["fast"], ids["slow"]]
 
 
+def test_a_run_that_a_page_ticks_and_there_is_not_is_not_kept_but_told(ids):
+    browser = RunBrowser()
+    browser.value = [ids["slow"], ids["fast"]]
+    next(path for path in spool.paths() if spool.run_id_of(path) == ids["fast"]).unlink()
+    tell(browser, {"type": "list"})
+    browser.set_state({"value": [*browser.value, "19990101-000000-aaaa"]})
+    assert browser.value == [ids["slow"], ids["fast"]]
+    assert "19990101-000000-aaaa" in browser._error["message"]
+    browser.set_state({"value": [ids["fast"]]})
+    assert browser.value == [ids["fast"]], "a run that was deleted stays ticked"
+
+
 def test_a_re_run_of_the_cell_keeps_what_was_ticked_searched_and_compared(ids, run_in_cell):
     first = run_in_cell()
     first.value, first.selected = [ids["slow"], ids["fast"]], ids["fast"]
