@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from embedl_nb import runstore
+from embedl_nb.commands.lines import shortened
 from embedl_nb.display.figures import draw
 from embedl_nb.errors import EmbedlError, InputError
 from embedl_nb.measure import Benchmark
@@ -39,7 +40,6 @@ __all__ = [
     "write_report",
 ]
 
-_LONGEST = 2000
 _SEND_EVERY_S = 0.1
 
 Json = dict[str, Any]
@@ -51,7 +51,7 @@ def error_json(*errors: BaseException) -> Json:
         return {}
     messages = [each.message if isinstance(each, EmbedlError) else f"{type(each).__name__}: {each}" for each in errors]
     hints = [each.hint for each in errors if isinstance(each, EmbedlError) and each.hint]
-    return {"message": "\n".join(messages)[:_LONGEST], "hint": (hints or [""])[0][:_LONGEST]}
+    return {"message": shortened("\n".join(messages)), "hint": shortened((hints or [""])[0])}
 
 
 def matching(text: str, listing: runstore.Listing, *, is_shown: bool = False) -> Json:

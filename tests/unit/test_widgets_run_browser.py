@@ -331,6 +331,11 @@ def test_cancel_ends_a_run_at_its_next_wait(ids, monkeypatch):
     assert browser._again == {"id": ids["fast"], "message": "cancelled", "hint": ""}
 
 
+def test_an_error_of_a_megabyte_is_cut_and_says_so():
+    said = run_actions.error_json(InputError("x" * 2**20, hint="y" * 2**20))
+    assert all(len(each) < 3000 and each.endswith("more characters") for each in said.values())
+
+
 def test_a_step_that_cannot_be_done_again_says_what_to_hand_over(ids):
     browser = RunBrowser()
     tell(browser, {"type": "again", "id": ids["compiled"]})
