@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from numbers import Number
+from string import Formatter
 from typing import Any
 
 from IPython.utils.text import DollarFormatter
@@ -52,7 +54,9 @@ class _Formatter(DollarFormatter):  # type: ignore[misc]
         self._field = ""
 
     def parse(self, fmt_string: str) -> Iterator[tuple[Any, Any, Any, Any]]:
-        for literal, field, spec, conversion in super().parse(fmt_string):
+        # IPython's search for dollar signs takes hours in a megabyte without one, and Ctrl-C does not end it.
+        parse = super().parse if "$" in fmt_string else partial(Formatter.parse, self)
+        for literal, field, spec, conversion in parse(fmt_string):
             self._field = field or ""
             yield literal, field, spec, conversion
 

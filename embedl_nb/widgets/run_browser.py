@@ -143,7 +143,7 @@ class RunBrowser(Widget):
         raise UnknownNameError.among("run", wanted, known)
 
     def _on_message(self, _widget: Widget, content: dict[str, Any], _buffers: list[bytes]) -> None:
-        kind = content.get("type", "")
+        kind = str(content.get("type", ""))
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "list": lambda: self._list(is_asked_for=bool(content.get("isAskedFor"))),
             "filter": lambda: self._filter(str(content.get("text", ""))),

@@ -150,9 +150,9 @@ class RunMonitor(Widget):
             self.send({"type": "heard", "elapsed": round(self._elapsed_s, 1), "cancelling": cancelling})
 
     def _cancel_job(self, name: str) -> None:
-        """End one job, or with ``""`` everything."""
+        """End one job that goes on, or with ``""`` everything."""
         row, cancel = (self._rows.get(name), self._cancels.get(name)) if name else (self._whole, self._cancel)
-        if row is not None and cancel is not None:
+        if row is not None and cancel is not None and not row.is_over:
             row.is_cancelling = True
             cancel()
 

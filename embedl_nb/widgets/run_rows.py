@@ -73,6 +73,11 @@ class RunRow:
         self._is_stopped = True
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended by itself, and no Cancel can reach it."""
+        return self._is_over
+
+    @property
     def turn(self) -> tuple[object, ...]:
         """What is different where something has happened, and not only gone on."""
         return self.standing, self._event.stage, len(self._errors)

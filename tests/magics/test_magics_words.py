@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from embedl_nb.errors import EmbedlWarning, InputError, UnknownNameError
+from embedl_nb.magics.expansion import expanded
 from embedl_nb.measure.benchmarks import Benchmarks
 from embedl_nb.testing.results import fake_benchmark
 
@@ -35,6 +36,11 @@ def test_an_object_is_handed_over_however_it_is_named(shell: Any, fake_pipeline:
     assert model_of(fake_pipeline) is model
     assert fake_pipeline.calls[-1][2]["num_threads"] == 2
     assert shell.user_ns["r"] == "result of benchmark"
+
+
+def test_a_line_of_a_megabyte_does_not_hang_the_kernel() -> None:
+    line = "x" * 1_000_000
+    assert expanded(line, {}) == (line, {})
 
 
 def test_a_variable_of_a_function_or_a_loop_can_be_named_in_braces(shell: Any, fake_pipeline: Any) -> None:

@@ -176,6 +176,13 @@ def test_a_cell_that_is_run_again_after_a_ticked_run_was_deleted_keeps_what_was_
     assert len(again.runs) == 0
 
 
+@pytest.mark.parametrize("kind", [None, [], {}, "<b>", -1, float("nan"), "x" * 1_000_000])
+def test_a_message_of_a_kind_that_there_is_not_is_left_alone(kind):
+    browser = RunBrowser()
+    browser._on_message(browser, {"type": kind}, [])
+    assert not browser._tasks
+
+
 def test_two_benchmarks_are_compared_with_pictures_and_a_table_to_take_away(ids):
     browser = RunBrowser()
     browser.value = [ids["slow"], ids["fast"]]

@@ -128,6 +128,18 @@ def test_the_page_is_answered_and_its_cancel_reaches_one_job_or_all(handle: Hand
     assert rows_of(monitor)[1]["standing"] == "cancelled"
 
 
+def test_a_cancel_that_comes_after_a_job_has_failed_does_not_hide_why(monitor: RunMonitor) -> None:
+    asked: list[str] = []
+    failed = job(errors=(BenchmarkError("out of memory"),), is_over=True, cancel=lambda: asked.append("one"))
+    monitor.on_event(jobs_event(failed))
+    for _ in range(2):
+        monitor._on_message(monitor, {"type": "cancel", "name": failed.name}, [])
+    monitor.on_event(Event(stage="rest", jobs=(failed,)))
+    assert not asked
+    assert rows_of(monitor)[0]["standing"] == "failed"
+    assert rows_of(monitor)[0]["errors"][0]["message"] == "out of memory"
+
+
 def test_an_error_of_a_megabyte_is_cut_and_markup_stays_text(monitor: RunMonitor, handle: Handle) -> None:
     error = DeviceLost("x" * 2**20, address="adb://one", hint="y" * 2**20)
     monitor.on_event(jobs_event(job("<script>alert(1)</script>", errors=(error,), is_over=True)))
