@@ -251,7 +251,10 @@ class NotebookNames(Names):
 
 def _is_model(path: Path) -> bool:
     """Say whether there is a file, or the folder of a SavedModel."""
-    return path.is_file() or (path / "saved_model.pb").is_file()
+    try:
+        return path.is_file() or (path / "saved_model.pb").is_file()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _model_file(name: str) -> Path:

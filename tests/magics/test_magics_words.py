@@ -38,6 +38,13 @@ def test_an_object_is_handed_over_however_it_is_named(shell: Any, fake_pipeline:
     assert shell.user_ns["r"] == "result of benchmark"
 
 
+def test_a_word_that_is_too_long_for_a_file_is_an_unknown_name(shell: Any, fake_pipeline: Any) -> None:
+    for magic in ("benchmark", "compile", "quantize"):
+        with pytest.raises(UnknownNameError):
+            shell.value(f"%embedl_{magic} {'x' * 5000}")
+    assert not fake_pipeline.calls
+
+
 def test_a_line_of_a_megabyte_does_not_hang_the_kernel() -> None:
     line = "x" * 1_000_000
     assert expanded(line, {}) == (line, {})
