@@ -224,6 +224,20 @@ class LabPage:
             self._wait_for_kernel("idle")
         self._make_room()
 
+    def again(self, name: str) -> LabPage:
+        """Open the notebook ``name`` in one more tab, as it is saved; what goes wrong there counts here."""
+        other = type(self)(self.page.context.new_page(), self._server, self._screenshots)
+        other.console_errors = self.console_errors
+        other._go_to(name)
+        other._wait_for_kernel("idle")
+        other._make_room()
+        return other
+
+    def save(self) -> None:
+        """Save the notebook, and wait until it is."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
     def _make_room(self) -> None:
         self.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
 
