@@ -55,11 +55,9 @@ class LineMagic:
         The magic of this name that was there before.
     """
 
-    # What IPython asks of a magic: hand over the variables of a calling function, leave the line as it was typed, and
-    # let a closing ; hide the result.
+    # What IPython asks of a magic: hand over the variables of a calling function, and leave the line as it was typed.
     needs_local_scope = True
     _ipython_magic_no_var_expand = True
-    _ipython_magic_output_can_be_silenced = True
 
     def __init__(
         self,
@@ -76,7 +74,15 @@ class LineMagic:
         self._settings = settings
 
     def __call__(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
-        """Run the command on the words of ``line`` and return its object."""
+        """Run the command on the words of ``line`` and return its object; a closing ``;`` hides that."""
+        # IPython looks for it once the work is done, and a bracket in a path makes it fail then.
+        words, semicolon, rest = line.rpartition(";")
+        if not semicolon or rest.strip():
+            return self._run(line, local_ns or {})
+        self._run(words, local_ns or {})
+        return None
+
+    def _run(self, line: str, local_ns: dict[str, Any]) -> Any:
         names: Names | None = None
         try:
             import click
@@ -86,7 +92,7 @@ class LineMagic:
             from embedl_nb.magics.below import explorer_below
             from embedl_nb.magics.expansion import expanded, with_paths
 
-            variables = ChainMap(local_ns or {}, self._shell.user_ns)
+            variables = ChainMap(local_ns, self._shell.user_ns)
             line, held = expanded(line, variables)
             words = with_paths(commands.split_line(line), held)
             if "--help" in words:

@@ -18,7 +18,7 @@ _SOURCES = (
     "import embedl_nb as enb\nfrom embedl_nb.testing.results import fake_benchmark\nresult = fake_benchmark(5000)",
     "explorer, picker = enb.LayerExplorer(result), enb.DevicePicker()\ndisplay(explorer, picker)",
 )
-# In one cell, which stays the active one: of each cell that becomes active JupyterLab keeps some 260 nodes of its toolbar.
+# In one cell, which stays the active one: of each that becomes active JupyterLab keeps the nodes of its toolbar.
 _RUN_LAST_CELL = """async () => {
     window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
     await window.jupyterapp.commands.execute("notebook:run-cell");

@@ -45,6 +45,10 @@ def test_a_closing_semicolon_hides_the_object(shell: Any, fake_pipeline: Any) ->
     assert len(fake_pipeline.calls) == 1
 
 
+def test_a_bracket_in_a_path_does_not_lose_the_object(shell: Any, fake_pipeline: Any) -> None:
+    assert shell.value("%embedl_report 20261128 -o rep[1.html") == "result of report"
+
+
 def test_variables_of_a_calling_function_count(shell: Any, fake_pipeline: Any) -> None:
     shell.value("def measure(inner):\n    return get_ipython().run_line_magic('embedl_benchmark', 'inner')\nmeasure(7)")
     ((_, args, _),) = fake_pipeline.calls
