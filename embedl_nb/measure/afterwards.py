@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from embedl_nb.measure.benchmark import Benchmark, Flag, FlagKind
 from embedl_nb.measure.duration import format_duration
 from embedl_nb.measure.energy import Energy, meter
-from embedl_nb.measure.in_words import in_words
+from embedl_nb.measure.in_words import INTERRUPTED, in_words
 from embedl_nb.measure.plan import MeasureOptions
-from embedl_nb.measure.sustained import INTERRUPTED, Sustained, run_sustained
+from embedl_nb.measure.sustained import Sustained, run_sustained
 
 if TYPE_CHECKING:
     from embedl_nb.device import Device
@@ -70,19 +70,15 @@ def measure_afterwards(target: Device, request: MeasureRequest, options: Measure
     if options.energy:
         try:
             energy = meter(target, request)
-        except Exception as err:
+        except (Exception, KeyboardInterrupt) as err:
+            is_interrupted = isinstance(err, KeyboardInterrupt)
             flags.append(Flag(kind=FlagKind.NO_ENERGY, sentence=f"energy not measured: {in_words(err)}"))
-        except KeyboardInterrupt:
-            is_interrupted = True
-            flags.append(Flag(kind=FlagKind.NO_ENERGY, sentence=f"energy not measured: {INTERRUPTED}"))
     if options.sustain_s is not None and not is_interrupted:
         try:
             sustained = run_sustained(target, request, duration_s=options.sustain_s)
-        except Exception as err:
+        except (Exception, KeyboardInterrupt) as err:
+            is_interrupted = isinstance(err, KeyboardInterrupt)
             flags.append(Flag(kind=FlagKind.SUSTAIN_CUT, sentence=f"not sustained: {in_words(err)}"))
-        except KeyboardInterrupt:
-            is_interrupted = True
-            flags.append(Flag(kind=FlagKind.SUSTAIN_CUT, sentence=f"not sustained: {INTERRUPTED}"))
     if sustained is not None and sustained.cut_by:
         is_interrupted = sustained.cut_by == INTERRUPTED
         after = format_duration(sustained.duration_s)

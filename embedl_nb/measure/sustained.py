@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from embedl_nb.device.conditions import Conditions
     from embedl_nb.runtime.raw_run import MeasureRequest, RawRun
 
-__all__ = ["INTERRUPTED", "THROTTLING_STATUS", "Sustained", "SustainedPoint", "run_sustained"]
+__all__ = ["THROTTLING_STATUS", "Sustained", "SustainedPoint", "run_sustained"]
 
 THROTTLING_STATUS = 2
 """Android's thermal status from which it slows a phone down: moderate."""
-INTERRUPTED = "interrupted"
-"""What cut a curve short that Ctrl-C ended."""
 
 _POINTS = 20
 _SHORTEST_S, _LONGEST_S = 0.5, 10.0
@@ -148,15 +146,10 @@ def run_sustained(
         try:
             run = target.run(each)
             after = target.conditions()
-        except Exception as err:
+        except (Exception, KeyboardInterrupt) as err:
             if not points:
                 raise
             cut_by = in_words(err)
-            break
-        except KeyboardInterrupt:
-            if not points:
-                raise
-            cut_by = INTERRUPTED
             break
         points.append(_point(run, after, time_s=clock() - started_s))
         busy_s += _timed_s(run)

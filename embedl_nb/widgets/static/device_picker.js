@@ -1,6 +1,6 @@
 // The device picker: a search box, filters and one table of what is attached and of every phone that is known.
 
-import { element, frame, say, whenQuiet } from "./frame.js";
+import { element, frame, say, searchBox, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
 
 const ASK_EVERY_MS = 3000;
@@ -213,21 +213,12 @@ function render({ model, el }) {
   let query = /** @type {Record<string, any>} */ ({ ...model.get("_query") });
   let picked = new Set(/** @type {string[]} */ (model.get("value")));
 
-  const search = /** @type {HTMLInputElement} */ (element("input", {
-    type: "search",
-    class: "embedl-search",
+  const search = searchBox({
+    label: "Search devices",
     placeholder: `Search ${devices.length.toLocaleString("en")} devices: galaxy s24, SM8650, hexagon v75`,
-    "aria-label": "Search devices",
-    autocomplete: "off",
-    spellcheck: "false",
-    input: () => setQuery({ search: search.value }),
-    keydown: /** @type {EventListener} */ ((/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "ArrowDown") {
-        event.preventDefault();
-        grid.focus();
-      }
-    }),
-  }));
+    search: (words) => setQuery({ search: words }),
+    leave: () => grid.focus(),
+  });
   const filters = FILTERS.map((filter) => {
     const select = /** @type {HTMLSelectElement} */ (element(
       "select",

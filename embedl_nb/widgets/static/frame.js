@@ -52,6 +52,29 @@ export function say(region, text) {
 }
 
 /**
+ * Make the box of a search; the arrow down leaves it for what is found.
+ *
+ * @param {{label: string, placeholder: string, search: (words: string) => void, leave: () => void}} options
+ */
+export function searchBox({ label, placeholder, search, leave }) {
+  const box = /** @type {HTMLInputElement} */ (element("input", {
+    type: "search",
+    class: "embedl-search",
+    placeholder,
+    "aria-label": label,
+    autocomplete: "off",
+    spellcheck: "false",
+    input: () => search(box.value),
+    keydown: /** @type {EventListener} */ ((/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "ArrowDown") return;
+      event.preventDefault();
+      leave();
+    }),
+  }));
+  return box;
+}
+
+/**
  * Make an action that waits until nobody has called it for a while.
  *
  * @param {() => void} act

@@ -1,6 +1,6 @@
 // The layer explorer: a waterfall, a table and a detail of the same rows; what is selected in one is in all of them.
 
-import { element, frame, save, say, whenQuiet } from "./frame.js";
+import { element, frame, save, say, searchBox, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
 import { createLayerChart } from "./layer_chart.js";
 import { layersAsCsv, layersAsPng } from "./layer_export.js";
@@ -135,20 +135,12 @@ function render({ model, el }) {
   const reasonOf = (/** @type {import("./layer_rows.js").LayerMetric} */ each) =>
     each.reasonKey ? layers.missing[each.reasonKey] : undefined;
 
-  const search = /** @type {HTMLInputElement} */ (element("input", {
-    type: "search",
-    class: "embedl-search",
+  const search = searchBox({
+    label: "Search layers",
     placeholder: `Search ${rows.length.toLocaleString("en")} layers: conv, features.3, gpu`,
-    "aria-label": "Search layers",
-    autocomplete: "off",
-    spellcheck: "false",
-    input: () => setQuery({ search: search.value }),
-    keydown: /** @type {EventListener} */ ((/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "ArrowDown") return;
-      event.preventDefault();
-      grid.focus();
-    }),
-  }));
+    search: (words) => setQuery({ search: words }),
+    leave: () => grid.focus(),
+  });
   const metricSelect = /** @type {HTMLSelectElement} */ (element(
     "select",
     { "aria-label": "Metric", change: () => setQuery({ metric: metricSelect.value }) },

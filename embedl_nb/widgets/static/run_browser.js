@@ -1,7 +1,7 @@
 // The run browser: a search box, filters and one table of all recorded runs; below it the run that is looked at, with
 // what it comes from, and what was made of those that are ticked.
 
-import { element, frame, save, say, whenQuiet } from "./frame.js";
+import { element, frame, save, say, searchBox, whenQuiet } from "./frame.js";
 import { createGrid, sorted } from "./grid.js";
 import { childrenOf, dayText, headlineNumber, presentRuns, relativesOf } from "./recorded_rows.js";
 import { asPng, failure, resultView, svgPicture } from "./result_view.js";
@@ -59,20 +59,12 @@ function render({ model, el }) {
     /** @type {HTMLButtonElement} */ (element("button", { type: "button", "aria-label": label, click }, text));
 
   const searchHelp = element("p", { class: "embedl-hint", role: "status" });
-  const search = /** @type {HTMLInputElement} */ (element("input", {
-    type: "search",
-    class: "embedl-search",
+  const search = searchBox({
+    label: "Search runs",
     placeholder: "Search: resnet w8a8 pixel, or p50_ms < 10 and device ~ pixel",
-    "aria-label": "Search runs",
-    autocomplete: "off",
-    spellcheck: "false",
-    input: () => setQuery({ search: search.value }),
-    keydown: /** @type {EventListener} */ ((/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "ArrowDown") return;
-      event.preventDefault();
-      grid.focus();
-    }),
-  }));
+    search: (words) => setQuery({ search: words }),
+    leave: () => grid.focus(),
+  });
   const filters = RUN_FILTERS.map((filter) => {
     const select = /** @type {HTMLSelectElement} */ (element("select", {
       "aria-label": filter.label,
