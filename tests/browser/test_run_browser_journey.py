@@ -52,11 +52,13 @@ def lab(open_notebook: Callable[..., Any], home: Path, tmp_path_factory: pytest.
 
 def test_two_runs_are_ticked_by_keyboard_compared_and_exported(lab):
     search = lab.page.get_by_label("Search runs")
+    lab.page.locator(".embedl-rows [role=row]").nth(1).wait_for()
     search.focus()
     lab.page.keyboard.type("benchmark")
     for key in ("ArrowDown", "Space", "ArrowDown", "Space"):
         lab.page.keyboard.press(key)
-    lab.page.get_by_role("button", name="Compare", exact=True).press("Enter")
+    lab.page.get_by_label("Ticked runs").get_by_role("listitem").nth(1).wait_for()
+    lab.page.get_by_role("button", name="Compare", exact=True, disabled=False).press("Enter")
     compared = lab.page.get_by_role("region", name="Comparison")
     compared.locator(".embedl-headline").wait_for()
     assert "short" in compared.locator(".embedl-headline").inner_text()
